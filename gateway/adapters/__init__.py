@@ -1,0 +1,1 @@
+"""What talks to the world: files, databases, keys, clocks."""

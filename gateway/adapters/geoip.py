@@ -1,0 +1,3 @@
+"""The GeoIP editions behind the `Geo` port."""
+
+import geodb  # noqa: F401

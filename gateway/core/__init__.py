@@ -1,0 +1,1 @@
+"""The nouns and the small rules. Pure."""

@@ -1,0 +1,109 @@
+"""Decision: the record of one answered request, as the JSON document that others rely on (DESIGN §6)."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from gateway.core import facts as facts_codec
+from gateway.core.client_ip import ClientIP
+from gateway.core.facts import Facts
+from gateway.core.reply import Reply
+from gateway.core.verdict import Verdict
+
+Document = dict[str, Any]
+"""A JSON object."""
+
+
+class RequestLine(NamedTuple):
+    """What of the request is kept. Never the query, never a credential."""
+
+    method: str
+    path: str
+    """The canonical path; where the target was ambiguous, the target as sent, escaped and cut."""
+    host: str
+    user_agent: str
+
+
+def ruling_document(  # noqa: PLR0917 - the line's own order
+    client_ip: ClientIP, facts: Facts, bundle: str, editions: Sequence[str], verdict: Verdict, reply: Reply
+) -> Document:
+    """Return the part of a decision that repeats while nothing changes: all but id, at, request and timing."""
+    known, uncertain = facts_codec.to_json(facts)
+    return {
+        "client_ip": client_ip_document(client_ip),
+        "operation": str(facts.operation),
+        "facts": known,
+        "unknown": uncertain,
+        "bundle": bundle,
+        "editions": list(editions),
+        "verdict": verdict_document(verdict),
+        "reply": {"status": reply.status, "reason": _text(reply.reason)},
+    }
+
+
+def ambiguous_document(client_ip: ClientIP, bundle: str, why: str, detail: str, reply: Reply) -> Document:
+    """Return the same part for a request that could not be read: no facts, no verdict."""
+    return {
+        "client_ip": client_ip_document(client_ip),
+        "operation": None,
+        "facts": None,
+        "unknown": None,
+        "bundle": bundle,
+        "editions": [],
+        "verdict": None,
+        "ambiguous": {"why": why, "detail": detail},
+        "reply": {"status": reply.status, "reason": _text(reply.reason)},
+    }
+
+
+def decision_document(
+    ruling: Document, *, decision_id: str, at: str, request: RequestLine, took_us: int, auth_age: int | None = None
+) -> Document:
+    """Return a whole decision: `ruling` completed with what belongs to this one request.
+
+    `auth_age` replaces the fact of that name where the ruling knew it: it grows with time while all else stays.
+    """
+    document: Document = {"id": decision_id, "at": at, "request": request._asdict(), **ruling, "took_us": took_us}
+    if auth_age is not None and document["facts"] is not None and document["facts"].get("auth_age") is not None:
+        document["facts"] = {**document["facts"], "auth_age": auth_age}
+    return document
+
+
+def client_ip_document(client_ip: ClientIP) -> Document:
+    """Return the address held responsible, the reason where there is none, and the chain that led to it."""
+    return {
+        "address": client_ip.address,
+        "reason": _text(client_ip.reason),
+        "how": str(client_ip.how),
+        "chain": [{"text": hop.text, "role": str(hop.role)} for hop in client_ip.chain],
+    }
+
+
+def verdict_document(verdict: Verdict) -> Document:
+    """Return everything of a verdict that replay compares."""
+    return {
+        "outcome": str(verdict.outcome),
+        "access": str(verdict.level),
+        "operations": sorted(verdict.access),
+        "by": [
+            {
+                "policy": rule.policy,
+                "rule": rule.rule,
+                "effect": str(rule.effect),
+                "reason": str(rule.reason),
+                "basis": rule.basis,
+                "uncertain": rule.uncertain,
+            }
+            for rule in verdict.by
+        ],
+        "nothing_granted": verdict.nothing_granted,
+        "reason": _text(verdict.reason),
+        "challenge": verdict.challenge
+        and {"proof": str(verdict.challenge.proof), "max_age_s": verdict.challenge.max_age_s},
+        "uncertain": [f"{ref.policy}/{ref.rule}" for ref in verdict.uncertain],
+        "obligations": [{**one._asdict(), "evidence": list(one.evidence)} for one in verdict.obligations],
+        "outage": verdict.outage,
+    }
+
+
+def _text(code: str | None) -> str | None:
+    return None if code is None else str(code)

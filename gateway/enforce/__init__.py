@@ -1,0 +1,1 @@
+"""Where verdicts meet traffic: ASGI middleware, reverse proxy."""

@@ -1,0 +1,1 @@
+"""The policy language. Pure: text and facts in, verdicts out."""

@@ -1,0 +1,1 @@
+"""GeoIP editions: reading, building and replacing databases of addresses."""
