@@ -1,0 +1,1 @@
+"""Commands of the project's own upkeep; nothing here is shipped."""
