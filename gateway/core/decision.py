@@ -1,6 +1,7 @@
 """Decision: the record of one answered request, as the JSON document that others rely on (DESIGN §6)."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from gateway.core import facts as facts_codec
@@ -8,6 +9,8 @@ from gateway.core.client_ip import ClientIP
 from gateway.core.facts import Facts
 from gateway.core.reply import Reply
 from gateway.core.verdict import Verdict
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Document = dict[str, Any]
 """A JSON object."""
@@ -103,6 +106,20 @@ def verdict_document(verdict: Verdict) -> Document:
         "obligations": [{**one._asdict(), "evidence": list(one.evidence)} for one in verdict.obligations],
         "outage": verdict.outage,
     }
+
+
+def instant_text(at: int) -> str:
+    """Return microseconds since the epoch as RFC 3339, UTC, to the microsecond."""
+    return (_EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parse_instant(text: str) -> int:
+    """Return an RFC 3339 instant as microseconds since the epoch. Raise ValueError where it names no time zone."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        msg = f"`{text}` names no time zone; write `{text}Z` for UTC"
+        raise ValueError(msg)
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def _text(code: str | None) -> str | None:
