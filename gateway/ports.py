@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
+from gateway.core.account import Account as Account  # noqa: PLC0414 - a word of these ports, defined in core
 from gateway.core.facts import Fact
 
 MICROSECONDS = 1_000_000
@@ -70,19 +71,6 @@ class Tokens(Protocol):
 
     async def check(self, presented: Presented | None, at: int) -> Identity:
         """Return what the credential proves at `at`. Never raises: a failure is a fact."""
-
-
-class Account(NamedTuple):
-    """One customer as the store knows it. Flags, documents and holds are sets."""
-
-    uid: str
-    status: str
-    flags: frozenset[str]
-    verification: str
-    documents: frozenset[str]
-    residence: str | None
-    nationality: str | None
-    holds: frozenset[str]
 
 
 class Accounts(Protocol):
