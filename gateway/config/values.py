@@ -1,0 +1,176 @@
+"""Values as operators write them. Each function returns the checked value, or raises ValueError in plain words.
+
+A number alone does not say what it counts, so a duration names its unit (`30s`, `20ms`, `35d`).
+"""
+
+import ipaddress
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+_DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_SIZE = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
+_NUMBER_AND_UNIT = re.compile(r"(\d{1,15})\s?([A-Za-z]*)", re.ASCII)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, section 5.6.2
+_HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def meant(word: str, candidates: Any) -> str:  # noqa: ANN401 - any iterable of text; enumerations are one
+    """Return `: did you mean ...?` for the candidate nearest to `word`, or nothing where none is near."""
+    names = {str(candidate).casefold(): str(candidate) for candidate in candidates}
+    close = get_close_matches(word.casefold(), names, n=1, cutoff=0.6)
+    return f": did you mean `{names[close[0]]}`?" if close else ""
+
+
+def _milliseconds(value: object) -> int:
+    if isinstance(value, str) and (found := _NUMBER_AND_UNIT.fullmatch(value.strip())):
+        number, unit = found.groups()
+        if unit in _DURATION_MS:
+            return int(number) * _DURATION_MS[unit]
+        if not unit:
+            raise ValueError(f"a duration needs its unit: did you mean `{number}s`?")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f'a duration needs its unit: did you mean `"{value}s"`?')
+    raise ValueError("not a duration; write a whole number and ms, s, m, h or d, such as `30s`")
+
+
+def _seconds(value: object) -> int:
+    milliseconds = _milliseconds(value)
+    if milliseconds % 1000:
+        raise ValueError("must be whole seconds")
+    return milliseconds // 1000
+
+
+def _size(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    if isinstance(value, str) and (found := _NUMBER_AND_UNIT.fullmatch(value.strip())):
+        number, unit = found.groups()
+        if unit in _SIZE:
+            return int(number) * _SIZE[unit]
+        raise ValueError(f"unknown unit of size `{unit}`{meant(unit, ['KiB', 'MiB', 'GiB'])}")
+    raise ValueError("not a size; write bytes, or a whole number and KiB, MiB or GiB, such as `64MiB`")
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool | float):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic turns ValueError alone into a finding
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
+Seconds = Annotated[int, BeforeValidator(_seconds)]
+Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
+Size = Annotated[int, BeforeValidator(_size)]
+
+
+def network(value: str) -> str:
+    """Return `value` where it is one network or address in plain notation."""
+    address, slash, length = value.partition("/")
+    if value == "*" or (slash and length in {"0", "00"}):
+        raise ValueError(f"`{value}` covers every address there is; name the networks that are meant")
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        pass
+    else:
+        return value
+    try:
+        wider = ipaddress.ip_network(value, strict=False)
+    except ValueError:
+        raise ValueError(f"`{value}` is not a network; write an address or CIDR range, such as `10.0.0.0/8`") from None
+    raise ValueError(f"`{value}` has bits set outside its prefix: did you mean `{wider}` or `{address}`?")
+
+
+def network_name(value: str) -> str:
+    """Return `value` where policies can name it, as in `"hosting" in network`."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", value):
+        raise ValueError(f"`{value[:32]}` is not a name for a kind of network; write small letters, digits and `_`")
+    return value
+
+
+def header_name(value: str) -> str:
+    """Return `value` where it can be the name of a header."""
+    if not _TOKEN.fullmatch(value) or len(value) > 64:
+        raise ValueError("not a header name; write one name without spaces or colons, such as `X-Forwarded-For`")
+    return value
+
+
+def cookie_name(value: str) -> str:
+    """Return `value` where it can be the name of a cookie."""
+    if not _TOKEN.fullmatch(value) or len(value) > 64:
+        raise ValueError("not a cookie name; write one name, such as `__Host-session`")
+    return value
+
+
+def host_name(value: str) -> str:
+    """Return `value` in lower case, where it is a host without a port."""
+    lowered = value.lower()
+    if not _HOST.fullmatch(lowered):
+        raise ValueError(f"`{value[:64]}` is not a host; write the name alone, without scheme, port or `*`")
+    return lowered
+
+
+def origin(value: str) -> str:
+    """Return `value` without a trailing slash, where it is http(s)://host[:port] and nothing more."""
+    parts = _web_address(value)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not carry credentials; the upstream trusts the gateway by network, not by password")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("must be scheme, host and port alone: the path of each request is passed on as it came")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def link(value: str) -> str:
+    """Return `value` where a visitor can follow it: an https, http or mailto address."""
+    if value.lower().startswith("mailto:") and "@" in value and not re.search(r"[\s<>\"]", value):
+        return value
+    _web_address(value)
+    return value
+
+
+def key_set_address(value: str) -> str:
+    """Return `value`, the address of a JWKS: https, or http on this machine alone."""
+    parts = _web_address(value)
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not carry credentials")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("keys fetched over http can be replaced on the way: did you mean `https://`?")
+    return value
+
+
+def _web_address(value: str) -> Any:  # noqa: ANN401 - urllib's SplitResult, whose properties are what we need
+    if re.search(r"[\s<>\"\\^`{|}\x00-\x1f\x7f]", value) or not value.isascii():
+        raise ValueError("not a URL: it has characters that no URL has")
+    try:
+        parts = urlsplit(value)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise ValueError("not a URL: its host or port cannot be read") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not a URL; write it whole, such as `https://host.example`")
+    return parts
+
+
+def under_base(path: str, info: ValidationInfo) -> str:
+    """Return `path` as seen from the folder of the configuration file; as it is where there is no file."""
+    base: Path | None = info.context["base"] if info.context else None
+    return path if base is None else str(base / Path(path).expanduser())
+
+
+def _located(value: Path, info: ValidationInfo) -> Path:
+    return Path(under_base(str(value), info))
+
+
+Located = Annotated[Path, AfterValidator(_located)]
+Network = Annotated[str, AfterValidator(network)]
+HeaderName = Annotated[str, AfterValidator(header_name)]
+CookieName = Annotated[str, AfterValidator(cookie_name)]
+HostName = Annotated[str, AfterValidator(host_name)]
+Origin = Annotated[str, AfterValidator(origin)]
+Link = Annotated[str, AfterValidator(link)]
