@@ -1,0 +1,199 @@
+"""What a run prints: ratios first, then the absolute figures that they come from, then the targets."""
+
+import os
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from benchmarks.ratios import Round, Spread, Turn, added_cpu, of, rate_ratio
+
+BASE = "bare"
+CEILING = "canned"
+PEERS = ("straightforward", "fastapi-guard", "fastapi-guard-asgi")
+DISTRIBUTIONS = (
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "starlette",
+    "PyJWT",
+    "geoip2",
+    "maxminddb",
+    "fastapi-guard",
+    "guard-core",
+)
+BUSY = 0.9
+HEADROOM = 2.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that a run measured, and under what conditions."""
+
+    rounds: Sequence[Round]
+    ceiling: Turn
+    """A server of one fixed answer: how fast the load generator can go."""
+    load: str
+    connections: int
+    customers: int
+    cores: tuple[int, int] | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """One promise, and what was measured of it."""
+
+    promise: str
+    measured: float
+    met: bool
+
+
+def text(result: Result) -> str:
+    """Return the tables for a terminal."""
+    apps = list(result.rounds[0])
+    lines = [
+        f"Ratios within a round: median (least to most) of {len(result.rounds)} rounds, turns of {result.seconds:g} s.",
+        _conditions(result),
+        "",
+        f"{'':20}{'of bare, req/s':>26}{'CPU µs added':>26}{'gateway is faster':>26}",
+        *(_ratio_row(result.rounds, app) for app in apps),
+        "",
+        "The figures that the ratios come from (they are this machine's, today's: do not quote them)",
+        f"{'':20}{'req/s':>10}{'CPU µs':>10}{'p50 ms':>10}{'p99 ms':>10}{'busy':>8}",
+        *(_figure_row(result.rounds, app) for app in apps),
+        _figure_row([{CEILING: result.ceiling}], CEILING),
+        "",
+        *(
+            f"{'met   ' if target.met else 'MISSED'}  {target.promise}: {target.measured:.3g}"
+            for target in targets(result)
+        ),
+        *(f"note    {note}" for note in notes(result)),
+    ]
+    return "\n".join(lines)
+
+
+def document(result: Result) -> dict[str, object]:
+    """Return everything, for machines."""
+    return {
+        "conditions": {
+            "load": result.load,
+            "connections": result.connections,
+            "customers": result.customers,
+            "cores": result.cores,
+            "seconds": result.seconds,
+            "python": platform.python_version(),
+            "machine": platform.machine(),
+            "processors": os.cpu_count(),
+            "versions": _versions(),
+        },
+        "ratios": {
+            app: {
+                "rate_of_bare": _plain(rate_ratio(result.rounds, app, BASE)),
+                "cpu_us_added": _plain(added_cpu(result.rounds, app, BASE)),
+                "gateway_is_faster": _plain(rate_ratio(result.rounds, "gateway", app)),
+            }
+            for app in result.rounds[0]
+        },
+        "targets": [asdict(target) for target in targets(result)],
+        "notes": notes(result),
+        "rounds": [{app: _turn(turn) for app, turn in one.items()} for one in result.rounds],
+        "ceiling": _turn(result.ceiling),
+    }
+
+
+def targets(result: Result) -> list[Target]:
+    """Return the promises that this run can judge."""
+    found: list[Target] = []
+    kept = rate_ratio(result.rounds, "gateway", BASE)
+    if kept is not None:
+        found.append(
+            Target("the gateway keeps at least 0.80 of bare requests per second", kept.median, kept.median >= 0.80)
+        )
+    added = added_cpu(result.rounds, "gateway", BASE)
+    if added is not None:
+        found.append(Target("the gateway adds at most 12 CPU µs per request", added.median, added.median <= 12))
+    for peer in PEERS:
+        faster = rate_ratio(result.rounds, "gateway", peer)
+        if faster is not None:
+            found.append(
+                Target(f"the gateway is at least 8 times as fast as {peer}", faster.median, faster.median >= 8)
+            )
+    return found
+
+
+def notes(result: Result) -> list[str]:
+    """Return what makes these figures doubtful, in words."""
+    found: list[str] = []
+    if result.cores is None:
+        found.append("server and load share their cores: the ratios understate what the server does")
+    fastest = max(turn.rate for one in result.rounds for turn in one.values())
+    headroom = result.ceiling.rate / fastest
+    if headroom < HEADROOM:
+        found.append(
+            f"the load generator can go only {headroom:.2g} times as fast as the fastest server: it may be the limit"
+        )
+    for app in result.rounds[0]:
+        busy = of(result.rounds, app, lambda turn: turn.busy)
+        if busy is not None and busy.median < BUSY:
+            found.append(f"`{app}` computed only {busy.median:.0%} of the time: something else was the limit")
+    kept = rate_ratio(result.rounds, "gateway", BASE)
+    if kept is not None and kept.most - kept.least > 0.15:
+        found.append("the rounds disagree by more than 0.15 of bare: the machine is busy with something else")
+    return found
+
+
+def _conditions(result: Result) -> str:
+    where = (
+        f"server on core {result.cores[0]}, load on core {result.cores[1]}" if result.cores else "not pinned to cores"
+    )
+    return (
+        f"{result.load}, {result.connections} keep-alive connections, {result.customers:,} customers "
+        f"(address and token), {where}, CPython {platform.python_version()}."
+    )
+
+
+def _ratio_row(rounds: Sequence[Round], app: str) -> str:
+    faster = rate_ratio(rounds, "gateway", app) if app in PEERS else None
+    cells = (_cell(rate_ratio(rounds, app, BASE), 2), _cell(added_cpu(rounds, app, BASE), 1), _cell(faster, 1))
+    return f"{app:20}{''.join(cells)}".rstrip()
+
+
+def _figure_row(rounds: Sequence[Round], app: str) -> str:
+    figures = [
+        of(rounds, app, lambda turn: turn.rate),
+        of(rounds, app, lambda turn: turn.cpu_us),
+        of(rounds, app, lambda turn: turn.load.p50_ms),
+        of(rounds, app, lambda turn: turn.load.p99_ms),
+        of(rounds, app, lambda turn: turn.busy),
+    ]
+    shown = [
+        "-" if one is None else f"{one.median:,.{places}f}"
+        for one, places in zip(figures, (0, 1, 2, 2, 2), strict=True)
+    ]
+    return f"{app:20}" + "".join(f"{one:>{width}}" for one, width in zip(shown, (10, 10, 10, 10, 8), strict=True))
+
+
+def _cell(value: Spread | None, places: int) -> str:
+    if value is None:
+        return " " * 26
+    return f"{f'{value.median:.{places}f} ({value.least:.{places}f} to {value.most:.{places}f})':>26}"
+
+
+def _turn(turn: Turn) -> dict[str, object]:
+    return {**asdict(turn.load), "rate": turn.rate, "cpu_us": turn.cpu_us, "busy": turn.busy}
+
+
+def _plain(value: Spread | None) -> dict[str, float] | None:
+    return None if value is None else asdict(value)
+
+
+def _versions() -> dict[str, str]:
+    def installed() -> Iterator[tuple[str, str]]:
+        for name in DISTRIBUTIONS:
+            try:
+                yield name, version(name)
+            except PackageNotFoundError:
+                continue
+
+    return dict(installed())

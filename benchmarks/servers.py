@@ -1,0 +1,106 @@
+"""The server processes of a run: started together, only the one that is measured is awake."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.world import ROOT, World
+
+START_S = 60
+STOP_S = 10
+
+
+@dataclass
+class Server:
+    """One running server process."""
+
+    app: str
+    process: subprocess.Popen[str]
+    port: int
+    errors: Path
+
+    def wake(self) -> None:
+        """Let it run."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def sleep(self) -> None:
+        """Stop it where it stands: its timers cost the others nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def stop(self) -> None:
+        """End it, kindly first."""
+        self.wake()
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def cpu_s(self) -> float | None:
+        """Return the CPU seconds (user and system, all threads) that it has used; None where only Linux tells."""
+        if sys.platform != "linux":
+            return None
+        # The kernel's own clock id of a process's CPU time, as clock_getcpuclockid(3) makes it: the sum that
+        # /proc/PID/stat shows in ticks of 10 ms, here in nanoseconds.
+        return time.clock_gettime((~self.process.pid << 3) | 2)
+
+    def tail(self) -> str:
+        """Return the last of what it wrote to stderr."""
+        return self.errors.read_text(errors="replace")[-2_000:].strip()
+
+    def check_alive(self) -> None:
+        """Stop the run with the server's own words when it has died."""
+        if self.process.poll() is not None:
+            raise SystemExit(f"benchmark: the server of `{self.app}` ended: {self.tail() or 'without a word'}")
+
+
+@contextmanager
+def running(apps: Sequence[str], world: World, core: int | None) -> Iterator[dict[str, Server]]:
+    """Start a server for each app; all are asleep when they are handed over, and ended afterwards."""
+    servers: dict[str, Server] = {}
+    try:
+        for app in apps:
+            servers[app] = _start(app, world, core)
+            servers[app].sleep()
+        yield servers
+    finally:
+        for server in servers.values():
+            server.stop()
+
+
+def _start(app: str, world: World, core: int | None) -> Server:
+    errors = world.folder / f"{app}.stderr"
+    command = [sys.executable, "-m", "benchmarks.serve", "--app", app, "--world", str(world.folder)]
+    if core is not None:
+        command += ["--core", str(core)]
+    with errors.open("w") as stderr:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        port = _first_line(process.stdout.fileno())
+    if not port:
+        process.kill()
+        process.wait()
+        raise SystemExit(f"benchmark: the server of `{app}` did not start: {errors.read_text()[-2_000:].strip()}")
+    return Server(app, process, int(port), errors)
+
+
+def _first_line(descriptor: int) -> str:
+    """Return the line that a server prints when it listens; empty when it ended, or took too long."""
+    line = b""
+    deadline = time.monotonic() + START_S
+    while not line.endswith(b"\n"):
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        piece = os.read(descriptor, 64) if ready else b""
+        if not piece:
+            return ""
+        line += piece
+    return line.decode().strip()
