@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 from gateway.core.account import Account as Account  # noqa: PLC0414 - a word of these ports, defined in core
+from gateway.core.credential import Presented as Presented  # noqa: PLC0414 - exported from here too
 from gateway.core.facts import Fact
 
 MICROSECONDS = 1_000_000
@@ -39,14 +40,6 @@ class Geo(Protocol):
 
     def look_up(self, geo_key: str | None, at: int) -> Connection:
         """Return the connection facts of a canonical address (None: not resolved). Never raises."""
-
-
-class Presented(NamedTuple):
-    """A credential as it came, not yet believed."""
-
-    kind: str
-    """`session` or `api_key`."""
-    secret: bytes
 
 
 class Identity(NamedTuple):
