@@ -213,13 +213,15 @@ def special_purpose(address: str) -> str | None:
     looked up for it either.
     """
     parsed = parse(address)
-    return "not an address" if parsed is None else purpose_of(parsed)
+    if parsed is None:
+        return "not an address"
+    inner = _well_known.embedded(parsed)
+    return reserved_for(parsed if inner is None else (32, inner))
 
 
-def purpose_of(parsed: Parsed, nat64: Nat64 = _well_known) -> str | None:
-    """Return the same for an address as numbers, with an operator's own NAT64 prefixes."""
-    inner = nat64.embedded(parsed)
-    bits, number = parsed if inner is None else (32, inner)
+def reserved_for(parsed: Parsed) -> str | None:
+    """Return the name of the narrowest special range that holds the address itself, None outside them all."""
+    bits, number = parsed
     for shift, names in _V4_SPECIAL if bits == 32 else _V6_SPECIAL:
         name = names.get(number >> shift)
         if name is not None:
@@ -246,7 +248,7 @@ def key_of(parsed: Parsed, nat64: Nat64 = _well_known) -> str | None:
     inner = nat64.embedded(parsed)
     if inner is None:
         return spell(parsed)
-    return None if purpose_of((32, inner)) else spell((32, inner))
+    return None if reserved_for((32, inner)) else spell((32, inner))
 
 
 class Networks:

@@ -15,7 +15,6 @@ from gateway.core.addresses import (
     geo_key,
     key_of,
     parse,
-    purpose_of,
     special_purpose,
     spell,
 )
@@ -127,7 +126,6 @@ def test_an_operators_own_nat64_prefix_stands_for_ipv4(prefix: str, address: str
     assert geo_key(address, nat64) == "8.8.4.4"
     parsed = parse(address)
     assert parsed is not None
-    assert purpose_of(parsed, nat64) is None
     assert key_of(parsed, nat64) == "8.8.4.4"
     assert geo_key("64:ff9b::808:808", nat64) == "8.8.8.8"
     assert geo_key("2001:4860:4860::8888", nat64) == "2001:4860:4860::8888"
@@ -136,7 +134,6 @@ def test_an_operators_own_nat64_prefix_stands_for_ipv4(prefix: str, address: str
 def test_an_operators_own_nat64_prefix_never_makes_a_private_address_public() -> None:
     nat64 = Nat64(["2a00:db8::/96"])
     assert geo_key("2a00:db8::10.0.0.1", nat64) is None
-    assert purpose_of((128, int(IPv6Address("2a00:db8::10.0.0.1"))), nat64) == "private use"
 
 
 @pytest.mark.parametrize("prefix", ["2a00:db8::/80", "2a00::/16", "10.0.0.0/8", "2a00:db8::1"])
