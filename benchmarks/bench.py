@@ -25,7 +25,7 @@ from benchmarks.ratios import Load, Round, Turn
 from benchmarks.report import CEILING
 from benchmarks.serve import APPS
 from benchmarks.servers import Server, running
-from benchmarks.world import World, build
+from benchmarks.world import World, build, on_disk
 
 WARM_S = 1
 """Seconds of load before each turn that are not counted: connections, caches of the processor, a server just woken."""
@@ -159,7 +159,7 @@ def main() -> int:
     if cores is not None:
         # The load generators inherit it; the servers choose their own.
         os.sched_setaffinity(0, {cores[1]})
-    with tempfile.TemporaryDirectory(prefix="gateway-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="gateway-bench-", dir=on_disk()) as folder:
         _say("making addresses, tokens and policies")
         world = build(Path(folder), customers=plan.customers)
         result = measure(apps, plan, generator.choose(given.load), world, cores)

@@ -3,7 +3,6 @@
 import itertools
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -59,7 +58,7 @@ def probes(world: World, count: int = 20, seed: int = 0) -> list[Probe]:
     closed = rng.sample(world.closed_out, min(count, len(world.closed_out)))
     one = served[0]
     head, _, tail = one.token.rpartition(".")
-    forged = replace(one, token=f"{head}.{'A' if tail[0] != 'A' else 'B'}{tail[1:]}")
+    forged = one._replace(token=f"{head}.{'A' if tail[0] != 'A' else 'B'}{tail[1:]}")
     return [
         *(Probe(Kind.SERVED, build(each)) for each, build in zip(served, _alternating(), strict=False)),
         *(Probe(Kind.CLOSED, build(each)) for each, build in zip(closed, _alternating(), strict=False)),

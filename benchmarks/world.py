@@ -9,8 +9,9 @@ import sqlite3
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import jwt
 import maxminddb
@@ -39,8 +40,7 @@ ROUTES = (
 )
 
 
-@dataclass(frozen=True)
-class Customer:
+class Customer(NamedTuple):
     """Somebody who sends requests: from one address, with one token."""
 
     uid: str
@@ -98,6 +98,11 @@ def addresses(country_db: Path, rng: random.Random) -> Iterator[tuple[str, str]]
                 yield address, code
 
 
+def on_disk() -> str | None:
+    """Return where temporary files are on a disk; /tmp is often memory, and a journal there would be too cheap."""
+    return "/var/tmp" if Path("/var/tmp").is_dir() else None
+
+
 def build(
     folder: Path,
     *,
@@ -134,8 +139,8 @@ def build(
             {
                 "country_db": str(country_db),
                 "asn_db": str(asn_db),
-                "customers": [asdict(one) for one in served],
-                "closed_out": [asdict(one) for one in refused],
+                "customers": served,
+                "closed_out": refused,
             }
         )
     )
@@ -149,8 +154,8 @@ def load(folder: Path) -> World:
         folder,
         Path(kept["country_db"]),
         Path(kept["asn_db"]),
-        tuple(Customer(**one) for one in kept["customers"]),
-        tuple(Customer(**one) for one in kept["closed_out"]),
+        tuple(Customer(*one) for one in kept["customers"]),
+        tuple(Customer(*one) for one in kept["closed_out"]),
     )
 
 

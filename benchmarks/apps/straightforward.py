@@ -56,6 +56,13 @@ class GeoFence(BaseHTTPMiddleware):
         self._limits = [rule for rule in RULES if rule.effect != "grant"]
         self._log = _log_to(world.folder / "straightforward.log")
 
+    def close(self) -> None:
+        """Close what was opened once."""
+        self._countries.close()
+        self._asns.close()
+        self._accounts.close()
+        self._log.handlers[0].close()
+
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Return the app's response, or the refusal."""
         address = self._client_address(request)
@@ -144,10 +151,10 @@ def _log_to(path: Path) -> logging.Logger:
     log.propagate = False
     target = logging.FileHandler(path)
     target.setFormatter(JsonLines())
-    log.addHandler(target)
+    log.handlers[:] = [target]
     return log
 
 
-def create(world: World) -> ASGIApp:
+def create(world: World) -> GeoFence:
     """Return the app behind the straightforward implementation."""
     return GeoFence(exchange(), world)
