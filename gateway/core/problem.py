@@ -161,7 +161,7 @@ def refusal_headers(
 
 def wants_html(accept: bytes) -> bool:
     """Return whether the Accept header names HTML, and no kind of JSON as much. Wildcards ask for nothing."""
-    if b"html" not in accept or len(accept) > _MAX_ACCEPT:
+    if len(accept) > _MAX_ACCEPT:
         return False
     html = other = 0.0
     for media_range in accept.lower().split(b",")[:_MAX_RANGES]:

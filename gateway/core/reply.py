@@ -121,7 +121,7 @@ _AMBIGUITIES: Final[Mapping[Ambiguity, str]] = MappingProxyType(
 )
 
 _OUTAGE: Final = ("Temporarily unavailable", "We cannot check your account right now. Try again in a moment.")
-_DOUBT: Final = "We could not rule out that this is closed to you. Support can review it."
+_DOUBT: Final = "This may be closed to you, and we could not tell for certain. Support can review it."
 
 _SIGN_IN: Final = frozenset({Reason.CREDENTIAL_REQUIRED, Reason.CREDENTIAL_EXPIRED, Reason.CREDENTIAL_INVALID})
 _CLAIMS: Final = frozenset(
