@@ -199,6 +199,17 @@ def _all() -> Iterator[Rule]:
 RULES: tuple[Rule, ...] = tuple(_all())
 
 
+def of_size(count: int) -> tuple[Rule, ...]:
+    """Return `count` rules of the same kinds: fewer of each, or the two hundred and more flags."""
+    always = [rule for rule in RULES if rule.file in {"status", "proof"}]
+    others = [rule for rule in RULES if rule.file not in {"status", "proof"}]
+    wanted = count - len(always)
+    if wanted <= len(others):
+        return (*always, *(others[number * len(others) // wanted] for number in range(wanted)))
+    more = (_flag(f"watch-{number}") for number in range(len(FLAGS), len(FLAGS) + count - len(RULES)))
+    return (*RULES, *more)
+
+
 def policy_files(rules: Sequence[Rule] = RULES) -> dict[str, str]:
     """Return file name → text: the rules by kind, each limit and requirement with the test that it determines."""
     kinds = dict.fromkeys(rule.file for rule in rules)

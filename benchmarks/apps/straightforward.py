@@ -10,6 +10,7 @@ import logging
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import geoip2.database
 import geoip2.errors
@@ -31,6 +32,14 @@ OPERATIONS = {
     ("POST", "/api/v1/transfers"): "transfer",
     ("POST", "/api/v1/withdrawals"): "withdraw",
 }
+
+
+class Decided(NamedTuple):
+    """The answer to one request."""
+
+    allowed: bool
+    closed_by: list[str]
+    uid: str | None
 
 
 class JsonLines(logging.Formatter):
@@ -65,36 +74,39 @@ class GeoFence(BaseHTTPMiddleware):
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         """Return the app's response, or the refusal."""
-        address = self._client_address(request)
-        operation = OPERATIONS.get(
-            (request.method, request.url.path), "view" if request.method == "GET" else "unclassified"
-        )
-        seen = Context(country=self._country(address), asn=self._asn(address), status="none")
-        uid = self._account_id(request)
-        if uid is not None:
-            seen = self._with_account(seen, uid)
-        granted = any(operation in rule.closes and rule.matches(seen) for rule in self._grants)
-        closed_by = [rule.id for rule in self._limits if operation in rule.closes and rule.matches(seen)]
-        allowed = granted and not closed_by
-        self._log.info(
-            "decided",
-            extra={
-                "fields": {
-                    "address": address,
-                    "country": seen.country,
-                    "asn": seen.asn,
-                    "account": uid,
-                    "operation": operation,
-                    "allowed": allowed,
-                    "rules": closed_by,
-                }
-            },
-        )
-        if not allowed:
-            return JSONResponse({"detail": "Not available", "rules": closed_by}, status_code=403 if uid else 401)
+        decided = self.decide(request)
+        if not decided.allowed:
+            body = {"detail": "Not available", "rules": decided.closed_by}
+            return JSONResponse(body, status_code=403 if decided.uid else 401)
         response = await call_next(request)
         response.headers["X-Access"] = "full"
         return response
+
+    def decide(self, request: Request) -> Decided:
+        """Return what is allowed, logged."""
+        address = self._client_address(request)
+        operation = OPERATIONS.get((request.method, request.url.path), "unclassified")
+        uid = self._account_id(request)
+        seen = self.gather(address, uid)
+        granted = any(operation in rule.closes and rule.matches(seen) for rule in self._grants)
+        closed_by = [rule.id for rule in self._limits if operation in rule.closes and rule.matches(seen)]
+        allowed = granted and not closed_by
+        fields = {
+            "address": address,
+            "country": seen.country,
+            "asn": seen.asn,
+            "account": uid,
+            "operation": operation,
+            "allowed": allowed,
+            "rules": closed_by,
+        }
+        self._log.info("decided", extra={"fields": fields})
+        return Decided(allowed, closed_by, uid)
+
+    def gather(self, address: str, uid: str | None) -> Context:
+        """Return what the rules may look at."""
+        seen = Context(country=self._country(address), asn=self._asn(address), status="none")
+        return seen if uid is None else self._with_account(seen, uid)
 
     def _client_address(self, request: Request) -> str:
         peer = request.client.host if request.client else ""
@@ -118,8 +130,10 @@ class GeoFence(BaseHTTPMiddleware):
 
     def _account_id(self, request: Request) -> str | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
+        return self.verify(token) if scheme.lower() == "bearer" else None
+
+    def verify(self, token: str) -> str | None:
+        """Return the account that a token proves, or None."""
         try:
             key = self._keys[jwt.get_unverified_header(token)["kid"]]
             claims = jwt.decode(token, key, algorithms=["EdDSA"], audience=AUDIENCE, issuer=ISSUER)
