@@ -1,1 +1,31 @@
-"""The command line."""
+"""The command line: `gateway …`."""
+
+import sys
+
+import typer
+
+from gateway.cli import account, decide, geodb, policy, serve
+from gateway.core.errors import GatewayError
+
+app = typer.Typer(
+    name="gateway",
+    help="Decides, for each request, which operations this customer may perform from here, now, and proves later why.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+serve.register(app)
+decide.register(app)
+app.add_typer(policy.app, name="policy")
+app.add_typer(geodb.app, name="geodb")
+app.add_typer(account.app, name="account")
+
+
+def main() -> None:
+    """Run the command line. A fault that somebody must mend is one line on stderr and exit code 2."""
+    try:
+        app()
+    except GatewayError as fault:
+        print(f"gateway: {fault}", file=sys.stderr)
+        sys.exit(2)

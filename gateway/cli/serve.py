@@ -1,0 +1,64 @@
+"""`gateway serve` and `gateway demo`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to `app`."""
+    app.command()(serve)
+    app.command()(demo)
+
+
+def serve(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="GATEWAY_CONFIG", help="The configuration file.")
+    ] = Path("gateway.toml"),
+    host: Annotated[str | None, typer.Option(help="Listen here instead of [server] host.")] = None,
+    port: Annotated[int | None, typer.Option(help="Listen here instead of [server] port; 0 picks a free one.")] = None,
+) -> None:
+    """Serve as a reverse proxy in front of the configured upstream.
+
+    Example: gateway serve --config gateway.toml --port 8080
+    """
+    import uvloop
+
+    from gateway.app import Gateway
+    from gateway.config import load
+    from gateway.core.errors import ConfigError
+    from gateway.enforce.http_server import run
+    from gateway.enforce.reverse_proxy import ReverseProxy
+
+    settings = load(config)
+    if settings.upstream is None:
+        msg = f'{config}: nothing to serve: add\n[upstream]\nurl = "http://127.0.0.1:9000"'.replace("\n", " ")
+        raise ConfigError(msg)
+    gateway = Gateway(settings)
+    uvloop.run(
+        run(
+            gateway.around(ReverseProxy(settings.upstream.url)),
+            host=host or settings.server.host,
+            port=settings.server.port if port is None else port,
+            max_head_bytes=settings.server.max_header_bytes,
+            ready=lambda url: typer.echo(
+                f"gateway: serving {url} in front of {settings.upstream and settings.upstream.url}", err=True
+            ),
+        )
+    )
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Where the gateway listens; 0 picks a free one.")] = 8080,
+    directory: Annotated[
+        Path, typer.Option("--directory", "-d", help="Where the demo keeps its configuration, store and journal.")
+    ] = Path("var/demo"),
+) -> None:
+    """Run the gateway complete, with a small pretend exchange behind it, and print requests to try.
+
+    Example: gateway demo --port 8080
+    """
+    from gateway.cli.demo import run_demo
+
+    run_demo(directory, port)

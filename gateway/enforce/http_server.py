@@ -1,0 +1,145 @@
+"""The HTTP server in front of the line, where the gateway runs as a process of its own: uvicorn, made strict.
+
+uvicorn with httptools is fast and refuses what smuggles requests (`Transfer-Encoding` beside `Content-Length`, bare
+line feeds, folded lines), but it bounds neither the size of a request's head nor the time it takes to arrive, and it
+takes an absolute-form target apart before anybody has compared its authority with `Host`. This closes the three gaps.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import uvicorn
+from typing_extensions import override
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.core.errors import ConfigError
+from gateway.enforce.asgi import App
+
+_HEAD_SECONDS = 10.0
+"""How long the head of a request may take to arrive."""
+
+
+class StrictHttpProtocol(HttpToolsProtocol):
+    """One connection whose request heads are bounded in size and in time, and whose targets stay as sent."""
+
+    max_head_bytes = 32_768
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - whatever uvicorn passes
+        super().__init__(*args, **kwargs)
+        self._head_open = True
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn narrows it likewise
+        self._await_head()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        # Bytes of the read in which a head begins may belong to the body before it, so counting starts with the next
+        # read. A head is then held to one read (at most 256 KiB) and `max_head_bytes` more.
+        counted = self._head_open
+        super().data_received(data)
+        if not self._head_open or self.transport.is_closing():
+            return
+        if counted:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.max_head_bytes:
+                self._refuse("The head of the request is too large.")
+                return
+        if self._head_timer is None:
+            self._await_head()
+
+    @override
+    def on_message_begin(self) -> None:
+        self._head_open = True
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    @override
+    def on_headers_complete(self) -> None:
+        self._head_open = False
+        if self._head_timer is not None:
+            self._stop_timer()
+        super().on_headers_complete()
+        url = self.url
+        if url[:1] != b"/" or url[:2] == b"//" or b"#" in url:
+            # The app has not run yet: it shall see the target as it was sent, not what a URL parser made of it.
+            self.scope["raw_path"] = url.partition(b"?")[0]
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._refuse, "The request did not arrive in time.")
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _refuse(self, message: str) -> None:
+        self._stop_timer()
+        if self.transport.is_closing():
+            return
+        if self._head_bytes or self.headers:
+            self.send_400_response(message)
+        else:
+            self.transport.close()
+
+
+class _AnnouncedServer(uvicorn.Server):
+    """A server that says where it listens, once it does."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[str], object]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+
+
+async def run(app: App, *, host: str, port: int, max_head_bytes: int, ready: Callable[[str], object]) -> None:
+    """Serve `app` until a signal ends it. Nothing but the gateway itself believes a header about who the client is.
+
+    `ready` is told the URL once the socket listens. Raise ConfigError where it cannot, or the app did not start.
+    """
+    server = _AnnouncedServer(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            http=type("Protocol", (StrictHttpProtocol,), {"max_head_bytes": max_head_bytes}),
+            ws="websockets-sansio",
+            lifespan="on",
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_level="warning",
+            timeout_graceful_shutdown=10,
+            ws_max_size=1 << 20,
+        ),
+        ready,
+    )
+    try:
+        await server.serve()
+    except asyncio.CancelledError:
+        if server.started:
+            await server.shutdown()
+        raise
+    except SystemExit as exit_:
+        # uvicorn would leave the process at once; the caller may have something to close, and something to say.
+        if server.lifespan.should_exit:
+            msg = "the gateway did not start; the lines above say why"
+        else:
+            msg = f"cannot listen on {host} port {port}: is something else listening there?"
+        raise ConfigError(msg) from exit_

@@ -1,0 +1,194 @@
+"""An ASGI app that passes requests and WebSockets on to one upstream. It decides nothing: the line did."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+
+import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
+
+from gateway.enforce.asgi import Message, Receive, Scope, Send
+
+# RFC 9110 §7.6.1: these speak about one connection and are never passed on.
+_HOP_BY_HOP = frozenset(
+    {
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
+)
+_HANDSHAKE = frozenset({b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"content-length"})
+_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5.0, sock_connect=5.0, sock_read=60.0)
+_MAX_MESSAGE = 1 << 20
+_UNAVAILABLE = b'{"type":"urn:gateway:problem:upstream-unavailable","title":"Temporarily unavailable","status":502}'
+
+
+class ReverseProxy:
+    """Passes on to `upstream`, which is a scheme and authority without a path."""
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = URL(upstream)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection from the upstream."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def close(self) -> None:
+        """Close the connections to the upstream."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=30),
+                timeout=_TIMEOUT,
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            )
+        return self._session
+
+    def _url(self, scope: Scope, scheme: str) -> URL:
+        target = scope["raw_path"].decode("ascii")
+        if scope["query_string"]:
+            target += "?" + scope["query_string"].decode("latin-1")
+        return URL(f"{scheme}://{self._upstream.raw_authority}{target}", encoded=True)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _end_to_end(scope["headers"])
+        has_body = "Content-Length" in headers or any(name == b"transfer-encoding" for name, _ in scope["headers"])
+        try:
+            response = await self._client().request(
+                scope["method"],
+                self._url(scope, self._upstream.scheme),
+                headers=headers,
+                data=_body(receive) if has_body else None,
+                allow_redirects=False,
+            )
+        except (aiohttp.ClientConnectionError, TimeoutError):
+            await _unavailable(send)
+            return
+        # From here on a fault is raised: the server in front then cuts the unfinished answer off.
+        async with response:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": response.status,
+                    "headers": [(name.lower(), value) for name, value in _of_the_upstream(response.raw_headers)],
+                }
+            )
+            async for chunk in response.content.iter_any():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        headers = _end_to_end(header for header in scope["headers"] if header[0] not in _HANDSHAKE)
+        scheme = "wss" if self._upstream.scheme == "https" else "ws"
+        try:
+            upstream = await self._client().ws_connect(
+                self._url(scope, scheme),
+                headers=headers,
+                protocols=scope.get("subprotocols", ()),
+                max_msg_size=_MAX_MESSAGE,
+                autoclose=False,
+            )
+        except (aiohttp.ClientError, TimeoutError):
+            await send({"type": "websocket.close", "code": 1014})
+            return
+        async with upstream:
+            await send({"type": "websocket.accept", "subprotocol": upstream.protocol})
+            down = asyncio.ensure_future(_downstream(upstream, send))
+            up = asyncio.ensure_future(_upstream(upstream, receive))
+            try:
+                await asyncio.wait((down, up), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for side in (down, up):
+                    side.cancel()
+                    with contextlib.suppress(asyncio.CancelledError, aiohttp.ClientError, ConnectionError):
+                        await side
+
+
+async def _upstream(upstream: "aiohttp.ClientWebSocketResponse[bool]", receive: Receive) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            await upstream.close(code=_passable(message.get("code")))
+            return
+        if message.get("text") is not None:
+            await upstream.send_str(message["text"])
+        else:
+            await upstream.send_bytes(message["bytes"])
+
+
+async def _downstream(upstream: "aiohttp.ClientWebSocketResponse[bool]", send: Send) -> None:
+    async for message in upstream:
+        if message.type is aiohttp.WSMsgType.TEXT:
+            await send({"type": "websocket.send", "text": message.data})
+        elif message.type is aiohttp.WSMsgType.BINARY:
+            await send({"type": "websocket.send", "bytes": message.data})
+    await send({"type": "websocket.close", "code": _passable(upstream.close_code)})
+
+
+def _passable(code: int | None) -> int:
+    # 1005, 1006 and 1015 are what an endpoint notes when nothing was said; they may not be sent (RFC 6455 §7.4.1).
+    return 1000 if code is None or code in {1005, 1006, 1015} else code
+
+
+def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
+    listed = list(headers)
+    nominated = {
+        token.strip().lower() for name, value in listed if name == b"connection" for token in value.split(b",")
+    }
+    dropped = _HOP_BY_HOP | nominated
+    return CIMultiDict(
+        (name.decode("latin-1"), value.decode("latin-1")) for name, value in listed if name not in dropped
+    )
+
+
+def _of_the_upstream(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    """Yield what the visitor may see of the upstream's headers: only the gateway speaks of its own decisions."""
+    for name, value in headers:
+        lower = name.lower()
+        if lower not in _HOP_BY_HOP and not lower.startswith(b"gateway-"):
+            yield name, value
+
+
+async def _body(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            msg = "the client went away before it had sent its whole request"
+            raise ConnectionError(msg)
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body"):
+            return
+
+
+async def _unavailable(send: Send) -> None:
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(_UNAVAILABLE))]
+    await send({"type": "http.response.start", "status": 502, "headers": headers})
+    await send({"type": "http.response.body", "body": _UNAVAILABLE})

@@ -1,0 +1,214 @@
+"""The line: AccessRequest → ClientIP → Facts → Verdict → Reply → Decision.
+
+One function per arrow. `decide` is the line itself; `recall` is the same line for a request that differs from an
+earlier one in nothing that a verdict depends on: it answers from what was settled then, and records as fully.
+"""
+
+from typing import NamedTuple
+from urllib.parse import quote
+
+import orjson
+
+from gateway.core.client_ip import ClientIP
+from gateway.core.decision import ambiguous_document, ruling_document
+from gateway.core.errors import JournalUnavailable
+from gateway.core.facts import Facts
+from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
+from gateway.core.request import AccessRequest
+from gateway.core.target import Ambiguous
+from gateway.core.terms import MONEY_MOVING, TokenState
+from gateway.core.verdict import Verdict
+from gateway.policies.bundle import Bundle
+from gateway.policies.evaluate import evaluate
+from gateway.ports import Clock, Journal, Ruling
+from gateway.service.gather import Gather, Gathered
+from gateway.service.ids import DecisionId, DecisionIds
+from gateway.service.memo import Memo
+from gateway.service.reading import Reading, RequestReader
+
+_SECOND = 1_000_000
+
+
+class Settled(Ruling):
+    """A verdict with all that it was made of, which answers equal requests until something changes."""
+
+    __slots__ = ("auth_time", "client_ip", "facts", "generation", "level", "reply", "told", "until", "verdict")
+
+    def __init__(
+        self,
+        document: bytes,
+        client_ip: ClientIP,
+        reply: Reply,
+        facts: Facts | None = None,
+        verdict: Verdict | None = None,
+    ) -> None:
+        super().__init__(document)
+        self.client_ip = client_ip
+        self.reply = reply
+        self.facts = facts
+        self.verdict = verdict
+        self.auth_time: int | None = None
+        self.until = 0
+        """Equal requests may be answered by this before this instant, microseconds since the epoch."""
+        self.generation = -1
+        self.level = reply.access.encode()
+        self.told = _told(facts, self.level)
+        """What the upstream learns of every request answered by this: header names and values."""
+
+
+class Passage(NamedTuple):
+    """The answer to one request."""
+
+    decision_id: DecisionId
+    settled: Settled
+    reply: Reply
+    reading: Reading | None
+    """None where the request could not be read."""
+
+
+class Line:
+    """The line, wired to its ports. One per process."""
+
+    def __init__(
+        self,
+        *,
+        reader: RequestReader,
+        gather: Gather,
+        bundle: Bundle,
+        journal: Journal,
+        clock: Clock,
+        limit: int = 16_384,
+    ) -> None:
+        self.reader = reader
+        self.gather = gather
+        self.bundle = bundle
+        self.journal = journal
+        self._clock = clock
+        self._ids = DecisionIds()
+        self._settled: Memo[object, Settled] = Memo(limit)
+        self.unrecorded = 0
+        """Answered requests whose decision could not be written, since the start; none of them moved money."""
+
+    def adopt(self, bundle: Bundle) -> None:
+        """Decide by `bundle` from the next request on. Nothing settled under the old one is used again."""
+        self.bundle = bundle
+        self._settled.clear()
+
+    def recall(self, request: AccessRequest, reading: Reading) -> Passage | None:
+        """Return the answer that an equal request was given, recorded anew; None where nothing settled holds."""
+        settled = self._settled.get((request.peer, reading.lines, reading.credential, reading.route.operation))
+        if (
+            settled is None
+            or request.at >= settled.until
+            or settled.generation != self.gather.generation
+            or not self.gather.reliable(request.at)
+        ):
+            return None
+        return self._record(request, settled, settled.reply, reading, reading.record)[0]
+
+    async def decide(self, request: AccessRequest) -> Passage:
+        """Return the answer to the request, recorded."""
+        reading = self.reader.read(request)
+        if isinstance(reading, Ambiguous):
+            return self._refuse_unread(request, reading)
+        operation = reading.route.operation
+        if operation not in MONEY_MOVING:
+            recalled = self.recall(request, reading)
+            if recalled is not None:
+                return recalled
+        settled = await self._settle(request, reading)
+        passage, position = self._record(request, settled, settled.reply, reading, reading.record)
+        if operation in MONEY_MOVING and settled.reply.status == 200:
+            return await self._durable(passage, position)
+        return passage
+
+    async def _settle(self, request: AccessRequest, reading: Reading) -> Settled:
+        """Return the verdict on the request, from facts gathered now."""
+        bundle = self.bundle
+        generation = self.gather.generation
+        operation = reading.route.operation
+        client_ip = self.reader.client_ip(request, reading.lines)
+        gathered = await self.gather(
+            request.at,
+            operation,
+            client_ip,
+            self.reader.presented(reading.credential),
+            fresh=operation in MONEY_MOVING,
+        )
+        verdict = evaluate(gathered.facts, bundle)
+        reply = reply_to(verdict)
+        document = ruling_document(client_ip, gathered.facts, bundle.digest, self.gather.editions, verdict, reply)
+        settled = Settled(orjson.dumps(document), client_ip, reply, gathered.facts, verdict)
+        settled.auth_time = gathered.auth_time
+        settled.generation = generation
+        settled.until = _holds_until(gathered, bundle)
+        # An invalid credential is its sender's to vary: remembering it would let anybody push out everybody else.
+        # An outage is over when it is over.
+        remember = gathered.facts.token in (TokenState.VALID, TokenState.ABSENT) and not verdict.outage
+        if remember and operation not in MONEY_MOVING and bundle is self.bundle:
+            self._settled.keep((request.peer, reading.lines, reading.credential, operation), settled)
+        return settled
+
+    def _record(
+        self, request: AccessRequest, settled: Settled, reply: Reply, reading: Reading | None, record: bytes
+    ) -> tuple[Passage, int | None]:
+        decision_id = self._ids.draw(request.at)
+        age = None if settled.auth_time is None else max(0, request.at - settled.auth_time) // _SECOND
+        try:
+            position = self.journal.append(
+                settled, decision_id.raw, request.at, age, max(0, self._clock.now() - request.at), record
+            )
+        except JournalUnavailable:
+            self.unrecorded += 1
+            if reading is None or reading.route.operation not in MONEY_MOVING:
+                return Passage(decision_id, settled, reply, reading), None
+            return Passage(decision_id, settled, _unrecorded(settled), reading), None
+        return Passage(decision_id, settled, reply, reading), position
+
+    async def _durable(self, passage: Passage, position: int | None) -> Passage:
+        """Return the passage once its decision is on the disk; a refusal where that cannot be had."""
+        if position is None:
+            return passage
+        try:
+            await self.journal.durable(position)
+        except JournalUnavailable:
+            self.unrecorded += 1
+            return passage._replace(reply=_unrecorded(passage.settled))
+        return passage
+
+    def _refuse_unread(self, request: AccessRequest, ambiguous: Ambiguous) -> Passage:
+        client_ip = self.reader.client_ip_of_unread(request)
+        reply = reply_to_ambiguous(ambiguous.why)
+        document = ambiguous_document(client_ip, self.bundle.digest, str(ambiguous.why), ambiguous.detail, reply)
+        settled = Settled(orjson.dumps(document), client_ip, reply)
+        record = f"{request.method[:16]}\0{ascii(request.target[:256])[2:-1]}\0\0".encode("ascii", "replace")
+        return self._record(request, settled, reply, None, record)[0]
+
+
+def _told(facts: Facts | None, level: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    told = [(b"gateway-access", level)]
+    if facts is not None and isinstance(facts.account, str):
+        # Escaped: an account id with a line break in it must not become a header of its own.
+        told.append((b"gateway-account", quote(facts.account, safe="@:+!$*,=").encode("ascii")))
+    if facts is not None and isinstance(facts.country, str):
+        told.append((b"gateway-country", facts.country.encode("ascii")))
+    return tuple(told)
+
+
+def _unrecorded(settled: Settled) -> Reply:
+    assert settled.verdict is not None
+    return record_unavailable(settled.verdict)
+
+
+def _holds_until(gathered: Gathered, bundle: Bundle) -> int:
+    """Return the first instant at which equal requests might be answered differently, microseconds."""
+    facts = gathered.facts
+    until = gathered.until
+    change = bundle.next_change(facts.at)
+    if change is not None:
+        until = min(until, change)
+    if gathered.auth_time is not None and isinstance(facts.auth_age, int):
+        threshold = bundle.next_auth_age(facts.auth_age)
+        if threshold is not None:
+            until = min(until, gathered.auth_time + threshold * _SECOND)
+    return until

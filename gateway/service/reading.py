@@ -1,0 +1,145 @@
+"""From an AccessRequest to what it attempts and who it claims to be, or to the way in which it is ambiguous."""
+
+from typing import NamedTuple
+
+from gateway.core.client_ip import ClientIP, ClientIPRule
+from gateway.core.credential import Conflicting, CredentialRule, Presented
+from gateway.core.headers import HeaderPlan, HeaderRule, check_query
+from gateway.core.operations import OperationTable, check_method
+from gateway.core.request import AccessRequest
+from gateway.core.target import Ambiguous, canonical_target
+from gateway.core.terms import Ambiguity, Operation
+from gateway.service.memo import Memo
+
+_REMEMBERED_NAMES = 2048
+"""Bytes of header names beyond which a sequence of them is worked out anew each time."""
+
+
+class Route(NamedTuple):
+    """What a method and target come down to."""
+
+    operation: Operation
+    raw_path: bytes
+    """The canonical path: ASCII, nothing left to decode."""
+    record: bytes
+    """Method and canonical path as the journal keeps them."""
+
+
+class Reading(NamedTuple):
+    """A request that could be read in one way only."""
+
+    plan: HeaderPlan
+    route: Route
+    lines: tuple[bytes, ...]
+    """The values of the one header that may name the client, in wire order."""
+    credential: tuple[bytes | None, ...]
+    """The raw header values that hold the credential: what a remembered answer is keyed by."""
+    record: bytes
+    """Method, canonical path, host and user agent, joined by NUL."""
+
+
+class RequestReader:
+    """Reads requests by the rules of the configuration; whatever depends on names or targets alone is remembered."""
+
+    def __init__(
+        self,
+        *,
+        headers: HeaderRule,
+        client_ip: ClientIPRule,
+        credentials: CredentialRule,
+        operations: OperationTable,
+        allowed_hosts: tuple[str, ...] = (),
+        limit: int = 16_384,
+    ) -> None:
+        self._headers = headers
+        self._client_ip = client_ip
+        self._credentials = credentials
+        self._operations = operations
+        self._hosts = frozenset(host.lower().encode() for host in allowed_hosts)
+        self._plans: Memo[tuple[tuple[bytes, ...], bool], HeaderPlan | Ambiguous] = Memo(1024)
+        self._routes: Memo[tuple[str, bytes], Route] = Memo(limit)
+        self._addresses: Memo[tuple[str | None, tuple[bytes, ...]], ClientIP] = Memo(limit)
+
+    def read(self, request: AccessRequest) -> Reading | Ambiguous:
+        """Return what the request attempts and claims, or why it cannot be read unambiguously."""
+        headers = request.headers
+        shape = (tuple([name for name, _ in headers]), request.websocket)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._headers.plan(*shape)
+            # What is refused, or longer than clients send, takes no place in memory: its sender could fill it.
+            if isinstance(plan, HeaderPlan) and sum(map(len, shape[0])) <= _REMEMBERED_NAMES:
+                self._plans.keep(shape, plan)
+        if isinstance(plan, Ambiguous):
+            return plan
+        refused = self._headers.check(plan, headers)
+        if refused is not None:
+            return refused
+        host = headers[plan.host][1]
+        if self._hosts and _name_of(host) not in self._hosts:
+            return Ambiguous(Ambiguity.HOST, f"{host[:80]!r} is not one of the hosts that this gateway serves")
+        if request.query:
+            refused = check_query(request.query)
+            if refused is not None:
+                return refused
+        route = self._routes.get((request.method, request.target))
+        if route is None:
+            found = self._route(request, host)
+            if isinstance(found, Ambiguous):
+                return found
+            route = found
+        agent = b"" if plan.user_agent is None else headers[plan.user_agent][1]
+        return Reading(
+            plan,
+            route,
+            tuple([headers[index][1] for index in plan.client]),
+            self._credential(plan, request),
+            b"%b\0%b\0%b" % (route.record, host, agent),
+        )
+
+    def client_ip(self, request: AccessRequest, lines: tuple[bytes, ...]) -> ClientIP:
+        """Return the address held responsible, or the reason why there is none."""
+        key = (request.peer, lines)
+        known = self._addresses.get(key)
+        if known is None:
+            known = self._addresses.keep(key, self._client_ip.resolve(request.peer, lines))
+        return known
+
+    def client_ip_of_unread(self, request: AccessRequest) -> ClientIP:
+        """Return the address of a request that is refused unread: its header is looked for by its exact name."""
+        name = self._client_ip.header_name
+        return self._client_ip.resolve(request.peer, tuple(value for key, value in request.headers if key == name))
+
+    def presented(self, credential: tuple[bytes | None, ...]) -> Presented | Conflicting | None:
+        """Return the credential in `Reading.credential`, None where there is none."""
+        authorization, api_key, *cookies = credential
+        return self._credentials.read(authorization, [line for line in cookies if line is not None], api_key)
+
+    def _credential(self, plan: HeaderPlan, request: AccessRequest) -> tuple[bytes | None, ...]:
+        headers = request.headers
+        authorization = None if plan.authorization is None else headers[plan.authorization][1]
+        api_key = None if plan.api_key is None else headers[plan.api_key][1]
+        if self._credentials.uses_cookie and plan.cookie:
+            return (authorization, api_key, *(headers[index][1] for index in plan.cookie))
+        return (authorization, api_key)
+
+    def _route(self, request: AccessRequest, host: bytes) -> Route | Ambiguous:
+        refused = check_method(request.method)
+        if refused is not None:
+            return refused
+        path = canonical_target(request.target, host)
+        if isinstance(path, Ambiguous):
+            return path
+        operation = self._operations.classify(request.method, path)
+        raw_path = path.encode("ascii")
+        route = Route(operation, raw_path, b"%b\0%b" % (request.method.encode("ascii"), raw_path))
+        if not request.target.startswith(b"/"):
+            return route  # absolute-form: its answer depends on Host as well
+        return self._routes.keep((request.method, request.target), route)
+
+
+def _name_of(host: bytes) -> bytes:
+    name = host.lower()
+    if name.startswith(b"["):
+        return name.partition(b"]")[0] + b"]"
+    return name.partition(b":")[0]

@@ -1,0 +1,161 @@
+"""The proxy between a real client and a real upstream, all on loopback and in one event loop."""
+
+import asyncio
+import contextlib
+import json
+
+import httpx2
+import pytest
+import websockets
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+
+from gateway.enforce.http_server import run
+from gateway.enforce.reverse_proxy import ReverseProxy
+
+
+async def echo(request):
+    body = await request.body()
+    return JSONResponse(
+        {
+            "method": request.method,
+            "path": request.scope["raw_path"].decode(),
+            "query": request.url.query,
+            "headers": request.headers.items(),
+            "length": len(body),
+        },
+        headers={"gateway-access": "forged", "x-own": "kept", "connection": "x-own"},
+    )
+
+
+async def stream(_request):
+    async def parts():
+        for number in range(100):
+            yield b"%03d" % number * 1000
+
+    return StreamingResponse(parts())
+
+
+async def ticker(websocket):
+    await websocket.accept(subprotocol="ticks" if "ticks" in websocket.scope["subprotocols"] else None)
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        if message.get("text") == "close":
+            await websocket.close(4001)
+            return
+        await websocket.send({"type": "websocket.send", "text": message.get("text"), "bytes": message.get("bytes")})
+
+
+UPSTREAM = Starlette(
+    routes=[
+        Route("/redirect", lambda _: RedirectResponse("http://elsewhere.example/")),
+        Route("/empty", lambda _: Response(status_code=204)),
+        Route("/stream", stream),
+        WebSocketRoute("/ticker", ticker),
+        Route("/{rest:path}", echo, methods=["GET", "POST", "DELETE"]),
+    ]
+)
+
+
+@contextlib.asynccontextmanager
+async def served(app):
+    listening = asyncio.get_running_loop().create_future()
+    serving = asyncio.ensure_future(
+        run(app, host="127.0.0.1", port=0, max_head_bytes=32768, ready=listening.set_result)
+    )
+    try:
+        yield await asyncio.wait_for(listening, 10)
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+@pytest.fixture
+async def url():
+    async with served(UPSTREAM) as upstream:
+        proxy = ReverseProxy(upstream)
+        async with served(proxy) as listening:
+            yield listening
+            await proxy.close()
+
+
+@pytest.fixture
+async def client(url):
+    async with httpx2.AsyncClient(base_url=url) as client:
+        yield client
+
+
+async def test_a_request_arrives_as_it_was_sent_without_what_belongs_to_the_connection(client) -> None:
+    answer = await client.post(
+        "/api/x?a=b%2Fc&d",
+        content=b"z" * 200_000,
+        headers={
+            "x-mine": "1",
+            "te": "trailers",
+            "connection": "keep-alive, x-hop",
+            "x-hop": "1",
+            "proxy-authorization": "x",
+        },
+    )
+    body = answer.json()
+    assert (body["method"], body["path"], body["query"], body["length"]) == ("POST", "/api/x", "a=b%2Fc&d", 200_000)
+    headers = dict(body["headers"])
+    assert headers["x-mine"] == "1"
+    assert not {"te", "x-hop", "proxy-authorization"} & set(headers)
+
+
+async def test_a_chunked_body_arrives_whole(client) -> None:
+    async def parts():
+        for _ in range(5):
+            yield b"p" * 1000
+
+    assert (await client.post("/", content=parts())).json()["length"] == 5000
+
+
+async def test_the_upstream_cannot_speak_for_the_gateway(client) -> None:
+    answer = await client.get("/")
+    assert "gateway-access" not in answer.headers
+    assert "te" not in answer.headers
+
+
+async def test_long_answers_stream_and_redirects_are_passed_on(client) -> None:
+    assert len((await client.get("/stream")).content) == 300_000
+    redirect = await client.get("/redirect")
+    assert (redirect.status_code, redirect.headers["location"]) == (307, "http://elsewhere.example/")
+    assert (await client.get("/empty")).status_code == 204
+    head = await client.head("/stream")
+    assert (head.status_code, head.content) == (200, b"")
+
+
+async def test_a_websocket_passes_messages_subprotocols_and_close_codes(url) -> None:
+    address = url.replace("http", "ws") + "/ticker"
+    async with websockets.connect(address, subprotocols=["ticks"]) as socket:
+        assert socket.subprotocol == "ticks"
+        await socket.send("text")
+        await socket.send(b"bytes")
+        assert [await socket.recv(), await socket.recv()] == ["text", b"bytes"]
+        await socket.send("close")
+        with pytest.raises(websockets.ConnectionClosed):
+            await socket.recv()
+        assert socket.close_code == 4001
+
+
+async def test_a_websocket_that_the_upstream_refuses_is_refused(url) -> None:
+    with pytest.raises(websockets.InvalidStatus):
+        async with websockets.connect(url.replace("http", "ws") + "/nowhere"):
+            pass
+
+
+async def test_an_upstream_that_is_away_is_a_502_that_says_so() -> None:
+    proxy = ReverseProxy("http://127.0.0.1:1")
+    async with served(proxy) as listening, httpx2.AsyncClient(base_url=listening) as client:
+        answer = await client.post("/api/v1/orders", content=b"x")
+        assert answer.status_code == 502
+        assert json.loads(answer.content)["title"] == "Temporarily unavailable"
+        with pytest.raises(websockets.InvalidStatus):
+            async with websockets.connect(listening.replace("http", "ws") + "/ticker"):
+                pass
+        await proxy.close()

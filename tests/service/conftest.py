@@ -1,0 +1,1 @@
+from tests.world import asked, reader, world  # noqa: F401

@@ -1,0 +1,86 @@
+import asyncio
+
+from gateway.core.client_ip import ClientIP, How
+from gateway.core.credential import Conflicting, Presented
+from gateway.core.facts import Unknown
+from gateway.core.terms import Operation, WhyUnknown
+from gateway.ports import Identity
+
+HERE = ClientIP("8.8.8.8", How.PEER, geo_key="8.8.8.8")
+ALICE = Presented("session", b"alice-token")
+SECOND = 1_000_000
+NOON = 1_700_000_000 * SECOND
+
+
+def gather(world, presented=ALICE, *, at=NOON, client_ip=HERE, fresh=False):
+    return asyncio.run(world.line.gather(at, Operation.VIEW, client_ip, presented, fresh=fresh))
+
+
+def test_a_customer_has_the_facts_of_address_credential_and_account(world) -> None:
+    facts = gather(world).facts
+    assert (facts.country, facts.asn, facts.token, facts.account) == ("DE", 64500, "valid", "alice")
+    assert (facts.status, facts.documents, facts.auth_age) == ("open", frozenset({"PT"}), 1)
+
+
+def test_nobody_signed_in_is_knowledge(world) -> None:
+    facts = gather(world, None).facts
+    assert (facts.token, facts.account, facts.status, facts.documents) == ("absent", None, "none", frozenset())
+    assert world.accounts.asked == 0
+
+
+def test_an_unresolved_address_makes_the_connection_unknown(world) -> None:
+    facts = gather(world, client_ip=ClientIP(None, How.UNRESOLVED)).facts
+    assert facts.country == Unknown(WhyUnknown.ADDRESS_UNRESOLVED)
+
+
+def test_two_credentials_prove_nothing(world) -> None:
+    facts = gather(world, Conflicting("a cookie and a bearer token")).facts
+    assert (facts.token, facts.account) == ("invalid", None)
+    assert world.tokens.asked == 0
+
+
+def test_a_store_that_does_not_answer_makes_the_account_unknown(world) -> None:
+    world.accounts.broken = True
+    facts = gather(world).facts
+    assert facts.account == "alice"
+    assert facts.status == facts.holds == facts.documents == Unknown(WhyUnknown.STORE_UNAVAILABLE)
+
+
+def test_a_customer_whom_the_store_does_not_know_has_unknown_standing(world) -> None:
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "mallory", 1, None, None)
+    assert gather(world).facts.status == Unknown(WhyUnknown.NO_ACCOUNT)
+
+
+def test_keys_that_cannot_be_had_make_the_account_unknown(world) -> None:
+    away = Unknown(WhyUnknown.KEYS_UNAVAILABLE)
+    world.tokens.identities[b"alice-token"] = Identity("session", away, away, away, away, None)
+    facts = gather(world).facts
+    assert facts.account == facts.status == facts.auth_age == facts.assurance == away
+
+
+def test_a_snapshot_is_used_until_any_account_changes(world) -> None:
+    for expected in (1, 1):
+        gather(world)
+        assert world.accounts.asked == expected
+    world.accounts.generation += 1
+    gather(world)
+    assert world.accounts.asked == 2
+
+
+def test_a_snapshot_is_not_used_for_money_or_when_the_store_has_not_been_heard(world) -> None:
+    gather(world)
+    gather(world, fresh=True)
+    assert world.accounts.asked == 2
+    world.accounts.heard = False
+    gather(world)
+    assert world.accounts.asked == 3
+
+
+def test_facts_hold_no_longer_than_the_credential(world) -> None:
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, None, NOON + 5)
+    assert gather(world).until == NOON + 5
+
+
+def test_a_proof_from_the_future_is_a_proof_of_now(world) -> None:
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, NOON + 9 * SECOND, None)
+    assert gather(world).facts.auth_age == 0

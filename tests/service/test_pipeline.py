@@ -1,0 +1,187 @@
+import asyncio
+import json
+
+import pytest
+
+from gateway.core.terms import Operation, Reason
+from gateway.policies.bundle import load
+from gateway.ports import Identity
+
+SECOND = 1_000_000
+NOON = 1_700_000_000 * SECOND
+
+
+def decide(world, request):
+    world.clock.at = request.at + 7
+    return asyncio.run(world.line.decide(request))
+
+
+def document(passage):
+    return json.loads(passage.settled.document)
+
+
+def test_an_allowed_request_is_recorded_with_everything_that_made_it_so(world, asked) -> None:
+    passage = decide(world, asked())
+    assert passage.reply.status == 200
+    (ruling, raw_id, at, auth_age, took_us, request) = world.journal.records[0]
+    assert (raw_id, at, auth_age, took_us) == (passage.decision_id.raw, NOON, 1, 7)
+    assert request == b"GET\0/api/v1/balances\0exchange.example\0tests/1"
+    body = json.loads(ruling.document)
+    assert body["facts"]["country"] == "DE"
+    assert body["facts"]["account"] == "alice"
+    assert body["bundle"] == world.bundle.digest
+    assert body["client_ip"]["address"] == "8.8.8.8"
+    assert body["verdict"]["outcome"] == "allow"
+    assert passage.settled.told == (
+        (b"gateway-access", b"full"),
+        (b"gateway-account", b"alice"),
+        (b"gateway-country", b"DE"),
+    )
+
+
+def test_a_refusal_names_its_rule_and_is_recorded(world, asked) -> None:
+    passage = decide(world, asked(address="9.9.9.9"))
+    assert (passage.reply.status, passage.reply.reason) == (403, Reason.JURISDICTION_BLOCKED)
+    assert [rule["rule"] for rule in document(passage)["verdict"]["by"]] == ["closed-country"]
+    assert len(world.journal.records) == 1
+
+
+def test_an_equal_request_is_answered_from_what_was_settled_and_recorded_as_fully(world, asked) -> None:
+    first = decide(world, asked())
+    second = decide(world, asked(at=NOON + 5 * SECOND, target="/api/v1/market"))
+    assert second.settled is first.settled
+    assert second.decision_id != first.decision_id
+    assert world.tokens.asked == 1
+    assert world.journal.records[1][3] == 6, "the age of the proof goes on growing in the record"
+    assert world.journal.records[1][5].startswith(b"GET\0/api/v1/market\0")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"address": "7.7.7.7"}, {"token": "bob-token"}, {"token": None}, {"method": "POST", "target": "/api/v1/deposits"}],
+)
+def test_nothing_settled_answers_a_request_that_differs_in_what_a_verdict_depends_on(world, asked, change) -> None:
+    first = decide(world, asked())
+    assert decide(world, asked(**change)).settled is not first.settled
+
+
+@pytest.mark.parametrize("port", ["geo", "tokens", "accounts"])
+def test_nothing_settled_outlives_a_change_of_edition_keys_or_accounts(world, asked, port) -> None:
+    first = decide(world, asked())
+    getattr(world, port).generation += 1
+    assert decide(world, asked()).settled is not first.settled
+
+
+def test_nothing_settled_is_used_when_the_store_has_not_been_heard(world, asked) -> None:
+    first = decide(world, asked())
+    world.accounts.heard = False
+    assert decide(world, asked()).settled is not first.settled
+
+
+def test_nothing_settled_outlives_its_bundle(world, asked) -> None:
+    first = decide(world, asked())
+    world.line.adopt(
+        load({"house.yaml": world.policy.replace("closed-country", "shut-country")}, sources_configured=None)
+    )
+    second = decide(world, asked())
+    assert document(second)["bundle"] != document(first)["bundle"]
+
+
+def test_nothing_settled_crosses_a_date_of_a_rule(world, asked) -> None:
+    deposit = {"method": "POST", "target": "/api/v1/deposits", "address": "7.7.7.7"}
+    eve = 1_700_006_400 * SECOND  # 2023-11-15T00:00:00Z, the date of the rule `later`
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, eve, None)
+    assert decide(world, asked(at=eve - 1, **deposit)).reply.status == 200
+    assert decide(world, asked(at=eve, **deposit)).reply.status == 403
+
+
+def test_nothing_settled_outlives_the_credential(world, asked) -> None:
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, NOON, NOON + SECOND)
+    decide(world, asked())
+    decide(world, asked(at=NOON + SECOND - 1))
+    assert world.tokens.asked == 1
+    decide(world, asked(at=NOON + SECOND))
+    assert world.tokens.asked == 2
+
+
+def test_an_invalid_credential_takes_no_place_in_memory(world, asked) -> None:
+    for number in range(5):
+        decide(world, asked(token=f"forged-{number}"))
+    assert len(world.line._settled) == 0
+
+
+def test_a_withdrawal_reads_the_store_and_waits_for_the_disk_each_time(world, asked) -> None:
+    for number in range(2):
+        assert decide(world, asked("POST", "/api/v1/withdrawals")).reply.status == 200
+        assert world.accounts.asked == number + 1
+        assert world.journal.synced == number
+
+
+def test_an_old_proof_does_not_open_a_withdrawal(world, asked) -> None:
+    passage = decide(world, asked("POST", "/api/v1/withdrawals", at=NOON + 600 * SECOND))
+    assert (passage.reply.status, passage.reply.reason) == (401, Reason.STEP_UP_REQUIRED)
+
+
+@pytest.mark.parametrize("fault", ["full", "slow"])
+def test_what_cannot_be_recorded_does_not_move_money(world, asked, fault) -> None:
+    setattr(world.journal, fault, True)
+    passage = decide(world, asked("POST", "/api/v1/withdrawals"))
+    assert (passage.reply.status, passage.reply.reason) == (503, Reason.RECORD_UNAVAILABLE)
+    assert world.line.unrecorded == 1
+
+
+def test_what_cannot_be_recorded_is_counted_where_no_money_moves(world, asked) -> None:
+    world.journal.full = True
+    assert decide(world, asked()).reply.status == 200
+    assert decide(world, asked()).reply.status == 200
+    assert world.line.unrecorded == 2
+
+
+def test_a_refusal_that_comes_from_an_outage_says_come_back(world, asked) -> None:
+    world.accounts.broken = True
+    passage = decide(world, asked("POST", "/api/v1/deposits"))
+    assert passage.reply.status == 503
+    assert passage.reply.retry_after_s
+    world.accounts.broken = False
+    assert decide(world, asked("POST", "/api/v1/deposits")).reply.status == 200
+
+
+def test_a_request_that_cannot_be_read_is_refused_and_recorded_with_its_address(world, asked) -> None:
+    passage = decide(world, asked(target="/api/v1/%2e%2e/withdrawals"))
+    assert (passage.reply.status, passage.reply.reason) == (400, Reason.AMBIGUOUS_REQUEST)
+    body = json.loads(world.journal.records[0][0].document)
+    assert body["facts"] is None
+    assert body["client_ip"]["address"] == "8.8.8.8"
+    assert body["ambiguous"]["why"].startswith("target-")
+
+
+def test_hostile_bytes_in_an_unread_target_do_not_break_the_record(world, asked) -> None:
+    request = asked()._replace(target=b'/\xff\x00\n"' * 400, method="G\u00e9T" * 9)
+    decide(world, request)
+    record = world.journal.records[0][5]
+    assert len(record) < 2048
+    assert record.count(b"\0") == 3
+
+
+def test_an_account_id_cannot_become_a_header_of_its_own(world, asked) -> None:
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "a\r\nGateway-Access: full", 1, None, None)
+    told = dict(decide(world, asked()).settled.told)
+    assert told[b"gateway-account"] == b"a%0D%0AGateway-Access:%20full"
+
+
+def test_an_edition_swapped_while_facts_were_gathered_does_not_stay_settled(world, asked) -> None:
+    look_up = world.geo.look_up
+
+    def swapped_meanwhile(geo_key, at):
+        world.geo.generation += 1
+        return look_up(geo_key, at)
+
+    world.geo.look_up = swapped_meanwhile
+    first = decide(world, asked())
+    world.geo.look_up = look_up
+    assert decide(world, asked()).settled is not first.settled
+
+
+def test_operations_that_move_money_are_never_settled(world, asked) -> None:
+    decide(world, asked("POST", "/api/v1/withdrawals"))
+    assert all(key[3] is not Operation.WITHDRAW for key in world.line._settled)

@@ -1,0 +1,67 @@
+import pytest
+
+from gateway.core.credential import Presented
+from gateway.core.target import Ambiguous
+from gateway.core.terms import Ambiguity, Operation
+
+
+def test_a_plain_request_is_read_as_what_it_attempts(reader, asked) -> None:
+    reading = reader.read(asked("POST", "/api/v1/withdrawals?coin=BTC"))
+    assert reading.route.operation is Operation.WITHDRAW
+    assert reading.lines == (b"8.8.8.8",)
+    assert reading.record == b"POST\0/api/v1/withdrawals\0exchange.example\0tests/1"
+    assert reader.presented(reading.credential) == Presented("session", b"alice-token")
+
+
+def test_reading_twice_gives_the_same_answer(reader, asked) -> None:
+    assert reader.read(asked()) == reader.read(asked())
+    assert reader.client_ip(asked(), (b"8.8.8.8",)) is reader.client_ip(asked(), (b"8.8.8.8",))
+
+
+def test_a_credential_in_the_named_cookie_is_seen(reader, asked) -> None:
+    reading = reader.read(asked(token=None, more=((b"cookie", b"a=b; sid=abc.def.ghi"),)))
+    assert reader.presented(reading.credential) == Presented("session", b"abc.def.ghi")
+
+
+def test_nothing_presented_is_nothing(reader, asked) -> None:
+    assert reader.presented(reader.read(asked(token=None)).credential) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"method": "BREW"}, Ambiguity.METHOD),
+        ({"target": "/api/v1/%2e%2e/withdrawals"}, None),
+        ({"host": b"elsewhere.example"}, Ambiguity.HOST),
+        ({"target": "/api/v1/balances?_method=POST"}, Ambiguity.METHOD_OVERRIDE),
+        ({"more": ((b"gateway_account", b"root"),)}, Ambiguity.HEADER_ALIAS),
+        ({"more": ((b"connection", b"authorization"),)}, Ambiguity.HEADER_NOMINATED),
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_ambiguous_every_time(reader, asked, change, why) -> None:
+    for _ in range(2):
+        refused = reader.read(asked(**change))
+        assert isinstance(refused, Ambiguous)
+        assert why is None or refused.why is why
+
+
+@pytest.mark.parametrize("host", [b"exchange.example", b"EXCHANGE.example:8443"])
+def test_a_served_host_is_served_whatever_its_port_and_case(reader, asked, host) -> None:
+    assert not isinstance(reader.read(asked(host=host)), Ambiguous)
+
+
+def test_an_absolute_target_is_held_against_host_each_time(reader, asked) -> None:
+    target = "http://exchange.example/api/v1/withdrawals"
+    assert reader.read(asked("POST", target)).route.operation is Operation.WITHDRAW
+    refused = reader.read(asked("POST", target, host=b"exchange.example:9"))
+    assert isinstance(refused, Ambiguous)
+    assert refused.why is Ambiguity.TARGET_AUTHORITY
+
+
+def test_what_senders_vary_at_will_takes_no_place_in_memory(reader, asked) -> None:
+    for number in range(50):
+        reader.read(asked(more=((f"gateway_x{number}".encode(), b""),)))
+        reader.read(asked(more=tuple((f"{'n' * 90}{number}-{index}".encode(), b"") for index in range(40))))
+        reader.read(asked(target=f"/%2e%2e/{number}"))
+    assert len(reader._plans) == 0 or all(sum(map(len, shape[0])) <= 2048 for shape in reader._plans)
+    assert len(reader._routes) == 0
