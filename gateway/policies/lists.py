@@ -1,0 +1,79 @@
+"""Reading named lists: countries, subdivisions, autonomous systems, each with its source and date."""
+
+import keyword
+from typing import Final
+
+from gateway.policies.document import Leaf, Node, Row, Table
+from gateway.policies.fields import Fields
+from gateway.policies.findings import Finding, did_you_mean, quoted
+from gateway.policies.rules import NamedList
+from gateway.policies.schema import FACTS, Kind
+from gateway.policies.values import of_kind
+
+LIST_FIELDS: Final = ("list", "kind", "title", "source", "date", "entries")
+LIST_KINDS: Final = {"countries": Kind.COUNTRY, "subdivisions": Kind.SUBDIVISION, "asns": Kind.ASN}
+
+
+def read_list(table: Table, findings: list[Finding]) -> NamedList | None:
+    """Return the list that a mapping describes, or None where it cannot be read."""
+    fields = Fields(table, "the list", LIST_FIELDS, findings)
+    name = fields.name("list")
+    title = fields.text("title", needed=True)
+    source = fields.text("source", needed=True)
+    fields.instant("date")
+    date = fields.text("date", needed=True)
+    kind = _list_kind(fields)
+    if name is not None and (
+        keyword.iskeyword(key := name.replace("-", "_")) or key in FACTS or not key.isidentifier()
+    ):
+        place = table.entries["list"].place
+        fields.complain(
+            place, f"{quoted(name)} cannot be named in a condition: it is a fact, a keyword or begins oddly"
+        )
+    row = fields.node("entries", needed=True)
+    if isinstance(row, Row) and not row.items:
+        fields.complain(row.place, "the list is empty: a rule about it would say nothing")
+    entries: set[str | int] = set()
+    for node in fields.items("entries"):
+        entry = _entry(node, findings)
+        if entry is None or kind is None:
+            continue
+        value = entry.value
+        if kind is not Kind.ASN:
+            value = entry.text
+        wrong = of_kind(kind, value)
+        if wrong is None and value in entries:
+            wrong = f"{quoted(entry.text)} stands in the list a second time"
+        if wrong is not None:
+            findings.append(Finding(entry.place, wrong))
+        elif isinstance(value, str | int):
+            entries.add(value)
+    if name is None or title is None or source is None or date is None or kind is None:
+        return None
+    return NamedList(name, kind, title, source, date, frozenset(entries), table.keys["list"])
+
+
+def _list_kind(fields: Fields) -> Kind | None:
+    node = fields.node("kind", needed=True)
+    text = node.text if isinstance(node, Leaf) else ""
+    if node is not None and text == "networks":
+        fields.complain(
+            node.place,
+            'networks are not listed in policies: add `networks = { NAME = "FILE.txt" }` under `[geodb]`, '
+            'then write `"NAME" in network`',
+        )
+    elif node is not None and text not in LIST_KINDS:
+        fields.complain(node.place, f"unknown kind of list {quoted(text)}{did_you_mean(text, LIST_KINDS)}")
+    return LIST_KINDS.get(text)
+
+
+def _entry(node: Node, findings: list[Finding]) -> Leaf | None:
+    """Return the code of an entry, which may carry a note."""
+    if isinstance(node, Leaf):
+        return node
+    if isinstance(node, Table):
+        code = Fields(node, "the entry", ("code", "note"), findings).node("code", needed=True)
+        if isinstance(code, Leaf):
+            return code
+    findings.append(Finding(node.place, "an entry is a code, or `{code: CODE, note: TEXT}`"))
+    return None

@@ -1,0 +1,112 @@
+"""The nouns of a policy file: what remains of the text once it has been read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from gateway.core.facts import AnyFact
+from gateway.core.terms import Access, Effect, Operation, Operations, Outcome, Proof, Reason
+from gateway.core.verdict import Obligation, RuleRef
+from gateway.policies.expression import Condition
+from gateway.policies.findings import Place
+from gateway.policies.schema import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One effect, and when it applies."""
+
+    policy: str
+    id: str
+    effect: Effect
+    operations: Operations
+    """What a grant opens, what a limit leaves open at most, what a requirement guards."""
+    when: Condition
+    when_text: str
+    """The condition as written."""
+    proof: Proof | None = None
+    max_age_s: int | None = None
+    reason: Reason | None = None
+    basis: str | None = None
+    start: int | None = None
+    """The first instant in force, microseconds since the epoch; None where it always was."""
+    end: int | None = None
+    """The first instant no longer in force; None where no end is set."""
+    on_match: tuple[Obligation, ...] = ()
+    on_refusal: tuple[Obligation, ...] = ()
+    status: int | None = None
+    message: str | None = None
+    justification: str | None = None
+    place: Place = field(default=Place("", 1, 1), compare=False)
+
+    @property
+    def ref(self) -> RuleRef:
+        """The rule's name within the bundle."""
+        return RuleRef(self.policy, self.id)
+
+    def in_force(self, at: int) -> bool:
+        """Return whether the rule is in force at an instant."""
+        return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
+
+
+class Duty(NamedTuple):
+    """An obligation as a test expects it, whichever rule it comes from."""
+
+    kind: str
+    value: str
+    evidence: tuple[str, ...] = ()
+    expires_s: int | None = None
+
+
+class Expected(NamedTuple):
+    """What a test says of the verdict. None where it says nothing."""
+
+    outcome: Outcome
+    by: frozenset[str] | None
+    """Exactly these rules determine."""
+    reason: Reason | None
+    access: Access | None
+    obligations: frozenset[Duty] | None
+
+
+class PolicyTest(NamedTuple):
+    """A test that a policy carries."""
+
+    policy: str
+    name: str
+    facts: Mapping[str, AnyFact]
+    """The facts that the test names."""
+    operation: Operation
+    at: int | None
+    """None where the policy's last date will do."""
+    expect: Expected
+    place: Place
+
+
+class Policy(NamedTuple):
+    """A file of rules for one jurisdiction or purpose, with its tests."""
+
+    name: str
+    title: str
+    owner: str
+    description: str | None
+    rules: tuple[Rule, ...]
+    tests: tuple[PolicyTest, ...]
+    place: Place
+
+
+class NamedList(NamedTuple):
+    """Codes that conditions may name together."""
+
+    name: str
+    kind: Kind
+    title: str
+    source: str
+    date: str
+    entries: frozenset[str | int]
+    place: Place
+
+    @property
+    def key(self) -> str:
+        """How conditions write the name."""
+        return self.name.replace("-", "_")

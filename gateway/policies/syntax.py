@@ -1,0 +1,181 @@
+"""Policy and list files as text → the nouns of `rules.py`. What cannot be read is reported, all of it at once."""
+
+from typing import Final
+
+from gateway.core.terms import Effect, Operations, Proof, Reason
+from gateway.policies.document import Leaf, Node, Table, read
+from gateway.policies.duties import read_duties
+from gateway.policies.examples import read_test
+from gateway.policies.expression import ALWAYS, Condition, parse
+from gateway.policies.fields import Fields, operations
+from gateway.policies.findings import Finding, Rejected, did_you_mean, quoted
+from gateway.policies.lists import read_list
+from gateway.policies.rules import NamedList, Policy, Rule
+
+POLICY_FIELDS: Final = ("policy", "title", "owner", "description", "rules", "tests")
+RULE_FIELDS: Final = (
+    "id", "grant", "limit", "require", "when", "reason", "basis", "in_force",
+    "on_match", "on_refusal", "status", "message", "justification",
+)  # fmt: skip
+REFUSAL_STATUSES: Final = (403, 451)
+LONGEST_MESSAGE: Final = 300
+OWN_REASONS: Final = frozenset({Reason.NOT_GRANTED, Reason.RECORD_UNAVAILABLE, Reason.AMBIGUOUS_REQUEST})
+"""Reasons that the gateway gives by itself: a rule that gave them would mislead whoever reads the refusal."""
+
+_EFFECTS: Final = tuple(effect.value for effect in Effect)
+
+
+def parse_file(name: str, text: str) -> Policy | NamedList:
+    """Return the policy or list in `text`. Raise Rejected (a PolicyError) with every finding."""
+    node = read(name, text)
+    findings: list[Finding] = []
+    result: Policy | NamedList | None = None
+    if not isinstance(node, Table) or not {"policy", "list"} & node.keys.keys():
+        hint = did_you_mean(next(iter(node.keys)), ("policy", "list")) if isinstance(node, Table) and node.keys else ""
+        findings.append(Finding(node.place, f"a file begins with `policy: NAME` or `list: NAME`{hint}"))
+    elif "list" in node.keys:
+        result = read_list(node, findings)
+    else:
+        result = _policy(node, findings)
+    if findings or result is None:
+        raise Rejected(findings)
+    return result
+
+
+def parse_policy(name: str, text: str) -> Policy:
+    """Return the policy in `text`. Raise Rejected (a PolicyError) with every finding."""
+    parsed = parse_file(name, text)
+    if not isinstance(parsed, Policy):
+        raise Rejected([Finding(parsed.place, "this is a list, not a policy")])
+    return parsed
+
+
+def parse_list(name: str, text: str) -> NamedList:
+    """Return the list in `text`. Raise Rejected (a PolicyError) with every finding."""
+    parsed = parse_file(name, text)
+    if not isinstance(parsed, NamedList):
+        raise Rejected([Finding(parsed.place, "this is a policy, not a list")])
+    return parsed
+
+
+def _policy(table: Table, findings: list[Finding]) -> Policy | None:
+    fields = Fields(table, "the policy", POLICY_FIELDS, findings)
+    name = fields.name("policy")
+    title = fields.text("title", needed=True)
+    owner = fields.text("owner", needed=True)
+    description = fields.text("description", limit=4_000)
+    fields.node("rules", needed=True)
+    rules = [rule for node in fields.items("rules") if (rule := _rule(node, name or "", findings)) is not None]
+    seen: set[str] = set()
+    for rule in rules:
+        if rule.id in seen:
+            findings.append(Finding(rule.place, f"a second rule {quoted(rule.id)}: ids are unique within a policy"))
+        seen.add(rule.id)
+    nodes = list(fields.items("tests"))
+    tests = [test for node in nodes if (test := read_test(node, name or "", frozenset(seen), findings)) is not None]
+    if name is None or title is None or owner is None:
+        return None
+    return Policy(name, title, owner, description, tuple(rules), tuple(tests), table.keys["policy"])
+
+
+def _rule(node: Node, policy: str, findings: list[Finding]) -> Rule | None:
+    """Return one rule, or None where it cannot be read."""
+    if not isinstance(node, Table):
+        findings.append(Finding(node.place, "a rule is a mapping with `id`, an effect and `when`"))
+        return None
+    already = len(findings)
+    named = node.entries.get("id")
+    what = f"rule `{named.text}`" if isinstance(named, Leaf) and named.text else "the rule"
+    fields = Fields(node, what, RULE_FIELDS, findings)
+    rule_id = fields.name("id")
+    effects = [Effect(key) for key in _EFFECTS if key in fields]
+    if len(effects) != 1:
+        said = "has no effect" if not effects else "has more than one effect"
+        fields.complain(node.place, f"{what} {said}: it takes exactly one of `grant`, `limit`, `require`")
+        return None
+    effect = effects[0]
+    opened, proof, max_age = _effect(fields, effect)
+    when, when_text = _when(fields)
+    start, end = _in_force(fields)
+    on_match = read_duties(fields, "on_match", policy, rule_id or "")
+    on_refusal = read_duties(fields, "on_refusal", policy, rule_id or "")
+    reason = fields.code("reason", Reason, needed=effect is not Effect.GRANT)
+    basis = fields.text("basis", needed=effect is not Effect.GRANT)
+    status = _status(fields)
+    message = fields.text("message", limit=LONGEST_MESSAGE)
+    justification = fields.text("justification")
+    _fits(fields, effect, reason)
+    if len(findings) > already or rule_id is None:
+        return None
+    return Rule(
+        policy, rule_id, effect, opened, when, when_text, proof, max_age, reason, basis, start, end,
+        on_match, on_refusal, status, message, justification, node.place,
+    )  # fmt: skip
+
+
+def _effect(fields: Fields, effect: Effect) -> tuple[Operations, Proof | None, int | None]:
+    node = fields.node(effect.value, needed=True)
+    if node is None:
+        return frozenset(), None, None
+    if effect is not Effect.REQUIRE:
+        return operations(node, effect.value, fields.findings), None, None
+    if not isinstance(node, Table):
+        fields.complain(node.place, "`require` is a mapping: `{for: [withdraw], proof: mfa, max_age: 5m}`")
+        return frozenset(), None, None
+    inner = Fields(node, "`require`", ("for", "proof", "max_age"), fields.findings)
+    guarded = inner.node("for", needed=True)
+    proof = inner.code("proof", Proof, needed=True)
+    covered = operations(guarded, "for", fields.findings) if guarded is not None else frozenset()
+    return covered, proof, inner.duration("max_age")
+
+
+def _when(fields: Fields) -> tuple[Condition, str]:
+    node = fields.node("when", needed=True)
+    if node is None:
+        return ALWAYS, ""
+    if isinstance(node, Leaf) and node.value is True:
+        return ALWAYS, "True"
+    if not isinstance(node, Leaf) or not isinstance(node.value, str) or not node.text.strip():
+        fields.complain(node.place, '`when` must be a condition such as `country == "US"`, or `true`')
+        return ALWAYS, ""
+    lead = len(node.text) - len(node.text.lstrip())
+    text = node.text.strip()
+    try:
+        return parse(text, lambda offset: node.place_at(lead + offset)), text
+    except Rejected as rejected:
+        fields.findings += rejected.findings
+        return ALWAYS, text
+
+
+def _in_force(fields: Fields) -> tuple[int | None, int | None]:
+    table = fields.table_of("in_force")
+    if table is None:
+        return None, None
+    inner = Fields(table, "`in_force`", ("from", "until"), fields.findings)
+    start, end = inner.instant("from"), inner.instant("until")
+    if start is not None and end is not None and start >= end:
+        inner.complain(table.place, "`until` must be later than `from`: the rule would never be in force")
+    return start, end
+
+
+def _status(fields: Fields) -> int | None:
+    node = fields.node("status")
+    if node is None:
+        return None
+    if isinstance(node, Leaf) and node.value in REFUSAL_STATUSES and isinstance(node.value, int):
+        return node.value
+    fields.complain(node.place, "`status` is 451 (unavailable for legal reasons) or 403")
+    return None
+
+
+def _fits(fields: Fields, effect: Effect, reason: Reason | None) -> None:
+    """Refuse fields that would never have an effect on a rule of this kind."""
+    if reason in OWN_REASONS:
+        fields.complain(
+            fields.table.entries["reason"].place, f"`{reason}` is given by the gateway itself, not by a rule"
+        )
+    never = {Effect.GRANT: ("on_refusal", "status", "message"), Effect.LIMIT: (), Effect.REQUIRE: ("status",)}
+    why = {Effect.GRANT: "a grant refuses nobody", Effect.REQUIRE: "a requirement is answered 401"}
+    for key in never[effect]:
+        if key in fields:
+            fields.complain(fields.table.keys[key], f"`{key}` would never be used: {why[effect]}")

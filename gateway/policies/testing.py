@@ -1,0 +1,127 @@
+"""Running the tests that policies carry."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from gateway.core.facts import ACCOUNT_FACTS, AnyFact, Facts
+from gateway.core.terms import EVERYTHING, Credential, Effect, Status, TokenState
+from gateway.core.verdict import Verdict
+from gateway.policies.compile import Bundle
+from gateway.policies.evaluate import evaluate
+from gateway.policies.expression import ALWAYS
+from gateway.policies.findings import Finding, Place, quoted
+from gateway.policies.rules import Duty, NamedList, Policy, PolicyTest, Rule
+
+_EMPTY: Final[frozenset[str]] = frozenset()
+
+QUIET: Final[Mapping[str, AnyFact]] = {
+    "network": _EMPTY,
+    "signals": _EMPTY,
+    "risk": "low",
+    "amount_usd": None,
+    "destination": None,
+    "withdrawn_today_usd": None,
+}
+"""What a test need not say, besides the defaults of `Facts`."""
+
+SIGNED_IN: Final[Mapping[str, AnyFact]] = {
+    "token": TokenState.VALID,
+    "credential": Credential.SESSION,
+    "account": "someone",
+    "assurance": 1,
+    "auth_age": 60,
+}
+"""What a test that speaks of an account need not say either."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """What became of one test."""
+
+    __test__: ClassVar[bool] = False  # pytest takes every class of such a name for its own
+
+    policy: str
+    name: str
+    place: Place
+    differences: tuple[str, ...]
+    """What the test expects and what the verdict says instead; empty where they agree."""
+    verdict: Verdict
+
+    @property
+    def passed(self) -> bool:
+        """Whether the verdict is as expected."""
+        return not self.differences
+
+
+def run(tested: Bundle | Policy, lists: Mapping[str, NamedList] | None = None) -> list[TestResult]:
+    """Return the result of every test of a bundle, or of one policy with the lists it names."""
+    if isinstance(tested, Bundle):
+        return [result for policy in tested.policies for result in run(policy, tested.lists)]
+    bundle = alone(tested, lists or {})
+    return [_run(test, tested, bundle) for test in tested.tests]
+
+
+def findings(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
+    """Return what keeps a policy from being loaded: tests that fail, and rules that no test determines."""
+    results = list(results)
+    found = [
+        Finding(result.place, f"test {quoted(result.name)} fails: {'; '.join(result.differences)}")
+        for result in results
+        if not result.passed
+    ]
+    determined = {one.rule for result in results for one in result.verdict.by}
+    for rule in policy.rules:
+        if rule.effect is not Effect.GRANT and rule.id not in determined:
+            message = (
+                f"no test is determined by rule `{rule.id}`: add one that this {rule.effect} refuses or challenges"
+            )
+            found.append(Finding(rule.place, message))
+    return found
+
+
+def alone(policy: Policy, lists: Mapping[str, NamedList]) -> Bundle:
+    """Return a bundle of this policy and nothing else. Where it grants nothing itself, everything is granted."""
+    if not any(rule.effect is Effect.GRANT for rule in policy.rules):
+        everything = Rule("", "everything", Effect.GRANT, EVERYTHING, ALWAYS, "True")
+        policy = policy._replace(rules=(*policy.rules, everything))
+    return Bundle([policy], lists, {}, "")
+
+
+def facts_of_test(test: PolicyTest, policy: Policy) -> Facts:
+    """Return the complete facts that a test means."""
+    stated = {**QUIET, **test.facts}
+    if any(name in test.facts for name in ACCOUNT_FACTS) and test.facts.get("status") != Status.NONE:
+        stated = {**SIGNED_IN, **stated}
+    bounds = [bound for rule in policy.rules for bound in (rule.start, rule.end) if bound is not None]
+    at = max(bounds, default=0) if test.at is None else test.at
+    return Facts(at=at, operation=test.operation, **stated)  # type: ignore[arg-type]
+
+
+def _run(test: PolicyTest, policy: Policy, bundle: Bundle) -> TestResult:
+    verdict = evaluate(facts_of_test(test, policy), bundle)
+    return TestResult(policy.name, test.name, test.place, tuple(_differences(test, verdict)), verdict)
+
+
+def _differences(test: PolicyTest, verdict: Verdict) -> Iterable[str]:
+    expect = test.expect
+    by = frozenset(one.rule for one in verdict.by)
+    if verdict.outcome is not expect.outcome:
+        yield f"expected the outcome {expect.outcome}, and it is {verdict.outcome} (by {_names(by)})"
+    if expect.by is not None and by != expect.by:
+        yield f"expected it to be determined by {_names(expect.by)}, and it is by {_names(by)}"
+    if expect.reason is not None and verdict.reason is not expect.reason:
+        yield f"expected the reason {expect.reason}, and it is {verdict.reason or 'none'}"
+    if expect.access is not None and verdict.level is not expect.access:
+        yield f"expected the access {expect.access}, and it is {verdict.level}"
+    duties = frozenset(Duty(one.kind, one.value, one.evidence, one.expires_s) for one in verdict.obligations)
+    if expect.obligations is not None and duties != expect.obligations:
+        yield f"expected the obligations {_duties(expect.obligations)}, and they are {_duties(duties)}"
+
+
+def _names(rules: frozenset[str]) -> str:
+    return ", ".join(f"`{rule}`" for rule in sorted(rules)) or "no rule"
+
+
+def _duties(duties: frozenset[Duty]) -> str:
+    return ", ".join(sorted(f"{duty.kind} {duty.value}" for duty in duties)) or "none"
