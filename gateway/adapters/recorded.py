@@ -1,0 +1,136 @@
+"""Recorded decisions, read back from the journal's files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+import orjson
+
+from gateway.adapters.segment import SUFFIX
+from gateway.adapters.segment_reader import (
+    Damage,
+    DecisionEntry,
+    JournalDamaged,
+    Report,
+    RulingEntry,
+    SegmentReader,
+    refuse,
+)
+from gateway.core.decision import Document, RequestLine, decision_document, instant_text
+
+_RULINGS_KEPT: Final = 1024
+
+
+class RecordedDecisions:
+    """The decisions of one journal folder, as the `Decisions` port finds them."""
+
+    __slots__ = ("directory",)
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def find(self, decision_id: str) -> Document | None:
+        """Return the decision document, or None. Raise JournalDamaged where it is recorded and cannot be read."""
+        return find(self.directory, decision_id)
+
+
+def read_documents(directory: Path, since: int | None = None, report: Report = refuse) -> Iterator[Document]:
+    """Yield every decision document of the folder, made at `since` (microseconds) or later.
+
+    Segments come in the order in which they were begun; within one, decisions come as they were appended.
+    """
+    for _, path in _segments(directory, report):
+        try:
+            segment = SegmentReader(path)
+        except FileNotFoundError:
+            continue
+        with segment:
+            # Only a sealed segment says which is the latest decision in it.
+            if since is not None and segment.header and segment.sealed and segment.header.latest_at < since:
+                continue
+            yield from _documents(segment, since, report)
+
+
+def find(directory: Path, decision_id: str) -> Document | None:
+    """Return the decision document with this id, or None. Raise JournalDamaged where it cannot be read.
+
+    The id tells when it was made, and so which segments to search first; the others follow, so that a clock that was
+    set back hides nothing.
+    """
+    try:
+        sought = UUID(decision_id)
+    except ValueError:
+        return None
+    at = (sought.int >> 80) * 1000
+    damaged: list[Damage] = []
+    for _, path in sorted(_segments(directory, damaged.append), key=lambda one: _distance(one[0], at)):
+        try:
+            segment = SegmentReader(path)
+        except FileNotFoundError:
+            continue
+        with segment:
+            entry = segment.search(sought.bytes, damaged.append)
+            if entry is not None:
+                return _document(segment, entry, segment.ruling(entry.ruling), refuse)
+    for one in damaged:
+        refuse(one)
+    return None
+
+
+def _segments(directory: Path, report: Report) -> list[tuple[int, Path]]:
+    """Return when each begun segment was begun, and its path, oldest first."""
+    begun = []
+    for path in directory.glob(f"*{SUFFIX}"):
+        try:
+            with SegmentReader(path) as segment:
+                if segment.header is not None:
+                    begun.append((segment.header.begun_at, path))
+        except FileNotFoundError:
+            continue
+        except JournalDamaged as fault:
+            report(fault.damage)
+    return sorted(begun)
+
+
+def _distance(begun_at: int, at: int) -> tuple[bool, int]:
+    """Order segments by how likely they hold a decision made at `at`: the last ones begun before it come first."""
+    return begun_at > at, abs(begun_at - at)
+
+
+def _documents(segment: SegmentReader, since: int | None, report: Report) -> Iterator[Document]:
+    rulings: dict[int, bytes | None] = {}
+    for entry in segment.entries(report):
+        if len(rulings) > _RULINGS_KEPT:
+            rulings.clear()
+        if isinstance(entry, RulingEntry):
+            rulings[entry.offset] = entry.document
+        elif since is None or entry.at >= since:
+            if entry.ruling not in rulings:
+                rulings[entry.ruling] = segment.ruling(entry.ruling)
+            document = _document(segment, entry, rulings[entry.ruling], report)
+            if document is not None:
+                yield document
+
+
+def _document(segment: SegmentReader, entry: DecisionEntry, ruling: bytes | None, report: Report) -> Document | None:
+    """Return the whole decision; None, reported, where its ruling cannot be read."""
+    decision_id = str(UUID(bytes=entry.decision_id))
+    if ruling is None:
+        what = f"the ruling of decision {decision_id} at offset {entry.ruling} cannot be read"
+        report(Damage(segment.path, entry.offset, 0, what))
+        return None
+    fields = entry.request.decode("utf-8", "backslashreplace").split("\0", 3)
+    try:
+        return decision_document(
+            orjson.loads(ruling),
+            decision_id=decision_id,
+            at=instant_text(entry.at),
+            request=RequestLine(*fields, *[""] * (4 - len(fields))),
+            took_us=entry.took_us,
+            auth_age=entry.auth_age,
+        )
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError) as fault:
+        what = f"decision {decision_id} was written by something that does not know the format: {fault!r}"
+        report(Damage(segment.path, entry.offset, 0, what))
+        return None

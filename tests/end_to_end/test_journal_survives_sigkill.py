@@ -1,0 +1,117 @@
+"""Whatever was reported as appended is in the journal after the writer was killed, whenever that happened."""
+
+import os
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from gateway.adapters.recorded import find, read_documents
+from gateway.adapters.segment_reader import DecisionEntry, read_segment
+
+KILLS = 40
+
+NURSERY = """
+import asyncio, itertools, os, sys
+from pathlib import Path
+from gateway.adapters.journal import FileJournal
+from gateway.ports import Ruling
+from gateway.service.ids import DecisionIds
+
+async def write(directory, worker, report):
+    journal = FileJournal(Path(directory), worker=worker, segment_bytes=32 * 1024, sync_every_ms=1)
+    await journal.start()
+    ids = DecisionIds()
+    rulings = [Ruling(b'{"facts":null,"n":%d}' % n) for n in range(7)]
+    for n in itertools.count():
+        raw = ids.draw(1_763_700_000_000_000 + n).raw
+        journal.append(rulings[n % 7], raw, n, None, 1, b"GET\\0/api/v1/market\\0api\\0" + b"u" * (n % 300))
+        os.write(report, raw)
+        if n % 40 == 0:
+            await asyncio.sleep(0)
+
+for line in sys.stdin:
+    directory, worker, pipe = line.rstrip("\\n").split("\\t")
+    child = os.fork()
+    if child == 0:
+        asyncio.run(write(directory, worker, os.open(pipe, os.O_WRONLY)))
+    print(child, flush=True)
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
+"""
+
+
+@pytest.fixture
+def nursery() -> Iterator[subprocess.Popen[str]]:
+    """A process that has everything imported and forks a writer for each line."""
+    with subprocess.Popen(
+        [sys.executable, "-c", NURSERY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as p:
+        yield p
+        assert p.stdin is not None
+        p.stdin.close()
+
+
+def run_and_kill(nursery: subprocess.Popen[str], directory: Path, worker: str, after_s: float) -> list[bytes]:
+    """Return the ids that a writer reported before it was killed, `after_s` after its first."""
+    assert nursery.stdin is not None
+    assert nursery.stdout is not None
+    pipe = directory.parent / f"{worker}.pipe"
+    os.mkfifo(pipe)
+    nursery.stdin.write(f"{directory}\t{worker}\t{pipe}\n")
+    nursery.stdin.flush()
+    writer = int(nursery.stdout.readline())
+    with pipe.open("rb", buffering=0) as report:
+        told = report.read(16) or b""
+        deadline = time.monotonic() + after_s
+        while (left := deadline - time.monotonic()) > 0:
+            if select.select([report], [], [], left)[0]:
+                told += report.read(1 << 16) or b""
+        os.kill(writer, signal.SIGKILL)
+        while chunk := report.read(1 << 16):
+            told += chunk
+    assert nursery.stdout.readline() == f"{-signal.SIGKILL}\n"
+    return [told[start : start + 16] for start in range(0, len(told), 16)]
+
+
+def test_every_reported_decision_is_found_after_a_kill_at_any_instant(
+    tmp_path: Path, nursery: subprocess.Popen[str]
+) -> None:
+    directory = tmp_path / "journal"
+    told = {}
+    for n in range(KILLS):
+        # The same four names again and again: each run tidies up after the one that was killed before it.
+        worker = f"w{n % 4}-{n}" if n % 2 else f"w{n % 4}"
+        told[n] = (worker, run_and_kill(nursery, directory, f"{worker}", random.uniform(0, 0.1)))
+        (tmp_path / f"{worker}.pipe").unlink()
+    assert all(ids for _, ids in told.values())
+    reported = [raw for _, ids in told.values() for raw in ids]
+    assert len(reported) > 10 * KILLS
+    for worker in {worker for worker, _ in told.values()}:
+        expected = [ids for name, ids in told.values() if name == worker]
+        kept = [
+            entry.decision_id
+            for path in sorted(directory.glob("*.gwj"))
+            if path.stem.rpartition("-")[0] == worker
+            for entry in read_segment(path)
+            if isinstance(entry, DecisionEntry)
+        ]
+        for ids in expected:
+            start = kept.index(ids[0])
+            assert kept[start : start + len(ids)] == ids
+        # At most one more a kill than was reported: the one between its append and its report.
+        assert 0 <= len(kept) - sum(map(len, expected)) <= len(expected)
+    found = [document["id"] for document in read_documents(directory)]
+    assert len(found) == len(set(found))
+    assert {str(UUID(bytes=raw)) for raw in reported} <= set(found)
+    last = str(UUID(bytes=reported[-1]))
+    document = find(directory, last)
+    assert document is not None
+    assert document["id"] == last
