@@ -23,8 +23,6 @@ from typing import Any
 
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from gateway.policies.bundle import load as load_bundle
-from gateway.policies.evaluate import evaluate
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -36,11 +34,12 @@ from benchmarks.world import Customer, World, account_of, build, on_disk, sign
 from gateway.app import Gateway
 from gateway.config import load
 from gateway.core.client_ip import ClientIPRule
-from gateway.core.facts import Facts
 from gateway.core.problem import problem
 from gateway.core.reply import reply_to
 from gateway.core.request import AccessRequest
-from gateway.core.terms import Credential, Operation, TokenState
+from gateway.core.terms import Operation
+from gateway.policies.bundle import load as load_bundle
+from gateway.policies.evaluate import evaluate
 from gateway.ports import Presented, Ruling
 
 BATCH = 500
@@ -154,7 +153,7 @@ def gather(bench: Bench) -> Iterator[Pair]:
 def evaluation(bench: Bench) -> Iterator[Pair]:
     """Yield the pairs of Facts → Verdict for 50, 200 and 1,000 rules."""
     contexts = [_context(one, number) for number, one in enumerate(bench.some)]
-    facts = [_facts(seen, bench.at) for seen in contexts]
+    facts = [seen.facts(bench.at) for seen in contexts]
     for size in (50, 200, 1_000):
         chosen = rules.of_size(size)
         bundle = load_bundle(rules.policy_files(chosen), sources_configured=None)
@@ -169,7 +168,7 @@ def evaluation(bench: Bench) -> Iterator[Pair]:
 
 def reply(bench: Bench) -> Iterator[Pair]:
     """Yield the pair of a refusing Verdict → status and body."""
-    facts = [_facts(rules.Context("US", 64_000, documents=frozenset({"US"})), bench.at)] * BATCH
+    facts = [rules.Context("US", 64_000, documents=frozenset({"US"})).facts(bench.at)] * BATCH
     verdicts = [evaluate(one, bench.line.bundle) for one in facts]
     decision = "01970000-0000-7000-8000-000000000000"
     body = json.loads(problem(reply_to(verdicts[0]), decision, accept=b"application/json", support_url=None)[0])
@@ -243,29 +242,6 @@ def _context(one: Customer, number: int) -> rules.Context:
     country = rules.RESTRICTED[number % len(rules.RESTRICTED)]
     return rules.Context(
         country, 1_000 + number, status, verification, frozenset(), frozenset(papers), residence, nationality
-    )
-
-
-def _facts(seen: rules.Context, at: int) -> Facts:
-    return Facts(
-        at,
-        Operation.VIEW,
-        country=seen.country,
-        subdivision=None,
-        continent="EU",
-        asn=seen.asn,
-        network=frozenset(),
-        credential=Credential.SESSION,
-        token=TokenState.VALID,
-        assurance=2,
-        auth_age=60,
-        account="C00000001",
-        status=seen.status,
-        flags=seen.flags,
-        verification=seen.verification,
-        documents=seen.documents,
-        residence=seen.residence,
-        nationality=seen.nationality,
     )
 
 

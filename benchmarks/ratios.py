@@ -84,6 +84,16 @@ def added_cpu(rounds: Sequence[Round], app: str, to: str) -> Spread | None:
     return paired(rounds, more)
 
 
+def added_cpu_ratio(rounds: Sequence[Round], app: str, than: str, to: str) -> Spread | None:
+    """Return how many times as much CPU time `app` adds to `to` as `than` does; None where `than` adds none."""
+
+    def times(one: Round) -> float | None:
+        mine, theirs = added_cpu([one], app, to), added_cpu([one], than, to)
+        return None if mine is None or theirs is None or theirs.median <= 0 else mine.median / theirs.median
+
+    return paired(rounds, times)
+
+
 def of(rounds: Sequence[Round], app: str, figure: Callable[[Turn], float | None]) -> Spread | None:
     """Return the spread over rounds of one app's own figure."""
     return paired(rounds, lambda one: figure(one[app]) if app in one else None)

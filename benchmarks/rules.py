@@ -4,6 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.core.facts import Facts
+from gateway.core.terms import Credential, Operation, TokenState
+
 CLOSED = ("US", "CN", "IR", "CU", "KP", "SY", "BY", "MM", "SD", "VE", "ZW", "AF")
 """Countries whose addresses the pretend exchange does not serve: what a refused request comes from."""
 RESTRICTED = (
@@ -20,6 +23,7 @@ NETWORKS = tuple((64_512 + 3 * number, 64_513 + 3 * number, 64_514 + 3 * number)
 
 HOME = "PT"
 AT = "2026-01-01"
+RULES_A_FILE = 100
 ALL = ("view", "login", "deposit", "trade.spot", "trade.futures", "trade.copy", "trade.reduce", "transfer", "withdraw")
 
 Effect = Literal["grant", "limit", "require"]
@@ -37,6 +41,29 @@ class Context:
     documents: frozenset[str] = frozenset()
     residence: str | None = None
     nationality: str | None = None
+
+    def facts(self, at: int) -> Facts:
+        """Return the same as Facts of a customer who signed in a minute ago and views."""
+        return Facts(
+            at,
+            Operation.VIEW,
+            country=self.country,
+            subdivision=None,
+            continent="EU",
+            asn=self.asn,
+            network=frozenset(),
+            credential=Credential.SESSION,
+            token=TokenState.VALID,
+            assurance=2,
+            auth_age=60,
+            account="C00000001",
+            status=self.status,
+            flags=self.flags,
+            verification=self.verification,
+            documents=self.documents,
+            residence=self.residence,
+            nationality=self.nationality,
+        )
 
 
 @dataclass(frozen=True)
@@ -212,8 +239,13 @@ def of_size(count: int) -> tuple[Rule, ...]:
 
 def policy_files(rules: Sequence[Rule] = RULES) -> dict[str, str]:
     """Return file name → text: the rules by kind, each limit and requirement with the test that it determines."""
-    kinds = dict.fromkeys(rule.file for rule in rules)
-    return {f"{kind}.yaml": _policy(kind, [rule for rule in rules if rule.file == kind]) for kind in kinds}
+    files: dict[str, str] = {}
+    for kind in dict.fromkeys(rule.file for rule in rules):
+        alike = [rule for rule in rules if rule.file == kind]
+        for number, start in enumerate(range(0, len(alike), RULES_A_FILE), 1):
+            name = f"{kind}-{number}"
+            files[f"{name}.yaml"] = _policy(name, alike[start : start + RULES_A_FILE])
+    return files
 
 
 def _policy(kind: str, rules: Sequence[Rule]) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import importlib
 import os
 import socket
+import sys
 from pathlib import Path
 
 import uvicorn
@@ -55,15 +56,21 @@ def main() -> None:
         backlog=256,
     )
     # The port accepts from now on; a connection waits in the backlog until the app has started.
-    print(listening.getsockname()[1], flush=True)
+    _announce(listening)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _announce(listening: socket.socket) -> None:
+    print(listening.getsockname()[1], flush=True)
+    # Nobody reads further: what an app prints from now on goes where its errors go.
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 async def _answer(listening: socket.socket) -> None:
     from benchmarks.apps.canned import Canned
 
     server = await asyncio.get_running_loop().create_server(Canned, sock=listening)
-    print(listening.getsockname()[1], flush=True)
+    _announce(listening)
     await server.serve_forever()
 
 

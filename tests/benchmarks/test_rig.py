@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,9 @@ from benchmarks.traffic import Kind
 from benchmarks.world import CLOSED, World, account_of, build
 from benchmarks.world import load as load_world
 from gateway import config
+from gateway.core.terms import Operation, Outcome
+from gateway.policies.bundle import load as load_bundle
+from gateway.policies.evaluate import evaluate
 
 
 def turn(rate: float, cpu_us: float | None = 40.0, *, busy: float = 1.0) -> Turn:
@@ -59,6 +63,15 @@ def test_added_cpu_is_the_difference_within_a_round() -> None:
     added = ratios.added_cpu(rounds, "gateway", "bare")
     assert added is not None
     assert (added.median, added.least, added.most) == pytest.approx((11, 10, 12))
+
+
+def test_times_less_added_cpu_compares_what_each_adds_to_bare() -> None:
+    one: Round = {"bare": turn(1000, 40), "gateway": turn(900, 50), "straightforward": turn(90, 440)}
+    free: Round = {"bare": turn(1000, 40), "gateway": turn(900, 40), "straightforward": turn(90, 440)}
+    times = ratios.added_cpu_ratio([one], "straightforward", "gateway", "bare")
+    assert times is not None
+    assert times.median == pytest.approx(40)
+    assert ratios.added_cpu_ratio([free], "straightforward", "gateway", "bare") is None
 
 
 @pytest.mark.parametrize("figure", [ratios.rate_ratio, ratios.added_cpu])
@@ -299,6 +312,37 @@ def test_customers_are_granted_what_they_do_and_no_limit_closes_it(world: World)
         for operation in ("view", "trade.spot"):
             touching = [rule for rule in rules.RULES if operation in rule.closes and rule.matches(seen)]
             assert [rule.effect for rule in touching] == ["grant"]
+
+
+@pytest.mark.parametrize("size", [50, 200, 1000])
+def test_a_rule_set_of_any_size_has_that_many_different_rules(size: int) -> None:
+    assert len({rule.id for rule in rules.of_size(size)}) == size
+
+
+def test_the_plain_loop_and_the_policy_files_decide_alike() -> None:
+    bundle = load_bundle(rules.policy_files(), sources_configured=None)
+    rng = random.Random(5)
+    outcomes: Counter[Outcome] = Counter()
+    for _ in range(2_000):
+        seen = rules.Context(
+            country=rng.choice([*rules.CLOSED, *rules.RESTRICTED]),
+            asn=rng.choice([1_000, *rules.NETWORKS[7], 64_511]),
+            status=rng.choice(["open", "open", "exit_only", "flagged", "restricted"]),
+            verification=rng.choice(["none", "basic", "full"]),
+            flags=frozenset(rng.sample(rules.FLAGS, rng.choice([0, 0, 2]))),
+            documents=frozenset(rng.sample(rules.RESTRICTED, 1)),
+            residence=rng.choice(rules.RESTRICTED),
+            nationality=rng.choice(rules.RESTRICTED),
+        )
+        operation = rng.choice(rules.ALL)
+        touching = [rule for rule in rules.RULES if operation in rule.closes and rule.matches(seen)]
+        by = {rule.id for rule in touching if rule.effect != "grant"}
+        granted = any(rule.effect == "grant" for rule in touching)
+        verdict = evaluate(seen.facts(0)._replace(operation=Operation(operation), assurance=0), bundle)
+        assert {one.rule for one in verdict.by} == by
+        assert (verdict.outcome is Outcome.ALLOW) == (granted and not by)
+        outcomes[verdict.outcome] += 1
+    assert min(outcomes[one] for one in Outcome) > 20
 
 
 def test_every_limit_of_the_policy_files_has_its_test() -> None:
