@@ -2,13 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Annotated, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from gateway.core.errors import ConfigError, GatewayError
+
+if TYPE_CHECKING:
+    from gateway.app.offline import WhatIf
+    from gateway.core.request import AccessRequest
 
 Config = Annotated[Path, typer.Option("--config", "-c", envvar="GATEWAY_CONFIG", help="The configuration file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -37,18 +41,13 @@ def decide(
 
     Example: echo '{"peer": "203.0.113.9", "method": "POST", "target": "/api/v1/withdrawals"}' | gateway decide
     """
-    from gateway.app import offline
+    from gateway.app.offline import WhatIf
 
-    with (
-        offline(config, country=country, account=account, bundle=tuple(bundle or ())) as ask,
-        _lines(requests) as lines,
-    ):
-        out = sys.stdout.buffer
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                out.write(ask(_request(line, number, at)))
-                out.write(b"\n")
-        out.flush()
+    out = sys.stdout.buffer
+    what_if = WhatIf(country, account, tuple(bundle or ()))
+    with _lines(requests) as lines:
+        _ask(config, lines, lambda decision: out.write(decision + b"\n"), what_if, at)
+    out.flush()
 
 
 def explain(
@@ -60,7 +59,7 @@ def explain(
 
     Example: gateway explain 0197b2c4-7a01-7c3e-9d55-1f0e8a9b6c21
     """
-    from gateway.app import Records
+    from gateway.app.records import Records
 
     records = Records.of(config)
     document = _stdin_document() if decision_id == "-" else records.find(decision_id)
@@ -82,7 +81,7 @@ def replay(
 
     Example: gateway replay --since 24h
     """
-    from gateway.app import Records
+    from gateway.app.records import Records
 
     if not decision_ids and since is None:
         raise typer.BadParameter("name decision ids, or say --since", param_hint="ID")
@@ -113,12 +112,13 @@ def doctor(
 
     Example: gateway doctor --peer 10.0.0.7 -H 'X-Forwarded-For: 8.8.8.8, 10.0.0.3' -X POST --target /api/v1/orders
     """
-    from gateway.app import offline
+    from gateway.app.offline import WhatIf
 
     headers = [_header(text) for text in header or ()]
     document = {"peer": peer, "method": method, "target": target, "headers": headers}
-    with offline(config, country=None, account=None, bundle=()) as ask:
-        decision = json.loads(ask(_request(json.dumps(document).encode(), 1, None)))
+    told: list[bytes] = []
+    _ask(config, [json.dumps(document).encode()], told.append, WhatIf(), None)
+    decision = json.loads(told[0])
     if as_json:
         print(json.dumps(decision, indent=2))
         return
@@ -150,14 +150,26 @@ def _diagnosis(decision: dict[str, Any], peer: str) -> Iterator[str]:
     yield f"verdict    {verdict['outcome']}, access {verdict['access']}" + (f", by {rules}" if rules else "")
 
 
-def _request(line: bytes, number: int, at: str | None) -> Any:  # noqa: ANN401 - AccessRequest, imported lazily by app
-    from gateway.app import request_from_json
+def _ask(
+    config: Path, lines: Iterable[bytes], write: Callable[[bytes], object], what_if: "WhatIf", at: str | None
+) -> None:
+    import uvloop
 
-    try:
-        return request_from_json(line, at)
-    except (ValueError, KeyError, TypeError) as fault:
-        msg = f"request {number}: {fault}"
-        raise ConfigError(msg) from fault
+    from gateway.adapters.clock import SystemClock
+    from gateway.app.offline import decide_offline, read_request
+    from gateway.config import load
+
+    clock = SystemClock()
+
+    def requests() -> Iterator["AccessRequest"]:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield read_request(line, clock, at)
+                except ValueError as fault:
+                    raise ConfigError(f"request {number}: {fault}") from fault
+
+    uvloop.run(decide_offline(load(config), requests(), write, what_if))
 
 
 def _lines(name: str) -> "IO[bytes]":

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from gateway.adapters.clock import SystemClock
-from gateway.app import Gateway
+from gateway.app import Gateway, GatewayMiddleware
 from gateway.cli.exchange import create_exchange
 from gateway.config import load
 from gateway.enforce.http_server import run
@@ -124,7 +124,7 @@ async def _serve(directory: Path, key: Ed25519PrivateKey, gateway: Gateway, upst
     minting = asyncio.ensure_future(_mint_for_ever(directory, key))
     try:
         await run(
-            gateway.around(ReverseProxy(upstream)),
+            GatewayMiddleware(ReverseProxy(upstream), gateway=gateway),
             host="127.0.0.1",
             port=port,
             max_head_bytes=32_768,

@@ -25,7 +25,7 @@ def serve(
     """
     import uvloop
 
-    from gateway.app import Gateway
+    from gateway.app import Gateway, GatewayMiddleware
     from gateway.config import load
     from gateway.core.errors import ConfigError
     from gateway.enforce.http_server import run
@@ -33,18 +33,15 @@ def serve(
 
     settings = load(config)
     if settings.upstream is None:
-        msg = f'{config}: nothing to serve: add\n[upstream]\nurl = "http://127.0.0.1:9000"'.replace("\n", " ")
-        raise ConfigError(msg)
-    gateway = Gateway(settings)
+        raise ConfigError(f'{config}: there is nothing to serve; add `[upstream]` with `url = "http://127.0.0.1:9000"`')
+    upstream = settings.upstream.url
     uvloop.run(
         run(
-            gateway.around(ReverseProxy(settings.upstream.url)),
+            GatewayMiddleware(ReverseProxy(upstream), gateway=Gateway(settings)),
             host=host or settings.server.host,
             port=settings.server.port if port is None else port,
             max_head_bytes=settings.server.max_header_bytes,
-            ready=lambda url: typer.echo(
-                f"gateway: serving {url} in front of {settings.upstream and settings.upstream.url}", err=True
-            ),
+            ready=lambda url: typer.echo(f"gateway: serving {url} in front of {upstream}", err=True),
         )
     )
 

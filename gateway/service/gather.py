@@ -5,7 +5,7 @@ from typing import NamedTuple
 from gateway.core.client_ip import ClientIP
 from gateway.core.credential import Conflicting, Presented
 from gateway.core.errors import StoreUnavailable
-from gateway.core.facts import AnyFact, Facts, OneOf, Unknown
+from gateway.core.facts import Fact, Facts, Unknown
 from gateway.core.terms import Credential, Operation, TokenState, WhyUnknown
 from gateway.ports import Account, Accounts, Geo, Identity, Tokens
 from gateway.service.memo import Memo
@@ -68,6 +68,7 @@ class Gather:
             identity = _CONFLICTING
         else:
             identity = await self._tokens.check(presented, at)
+        standing = await self._standing(identity.account, at, fresh=fresh)
         facts = Facts(
             at,
             operation,
@@ -76,35 +77,30 @@ class Gather:
             token=identity.token,
             assurance=identity.assurance,
             auth_age=_age(identity.auth_time, at),
-            **await self._account_facts(identity.account, at, fresh=fresh),
+            account=standing.account,
+            status=standing.status,
+            flags=standing.flags,
+            verification=standing.verification,
+            documents=standing.documents,
+            residence=standing.residence,
+            nationality=standing.nationality,
+            holds=standing.holds,
         )
         until = at + _ANSWER_HOLDS
         if identity.valid_until is not None:
             until = min(until, identity.valid_until)
         return Gathered(facts, identity.auth_time if isinstance(identity.auth_time, int) else None, until)
 
-    async def _account_facts(self, uid: AnyFact, at: int, *, fresh: bool) -> dict[str, AnyFact]:
+    async def _standing(self, uid: Fact[str | None], at: int, *, fresh: bool) -> "_Standing":
         if uid is None:
-            return {}
+            return _NOBODY
         if not isinstance(uid, str):
-            why = uid.why if isinstance(uid, Unknown | OneOf) else WhyUnknown.NOT_SUPPLIED
-            return {"account": Unknown(why), **_unknown_account(why)}
+            return _unknown(uid, uid.why)
         try:
             account = await self._read(uid, at, fresh=fresh)
         except StoreUnavailable:
-            return {"account": uid, **_unknown_account(WhyUnknown.STORE_UNAVAILABLE)}
-        if account is None:
-            return {"account": uid, **_unknown_account(WhyUnknown.NO_ACCOUNT)}
-        return {
-            "account": uid,
-            "status": account.status,
-            "flags": account.flags,
-            "verification": account.verification,
-            "documents": account.documents,
-            "residence": account.residence,
-            "nationality": account.nationality,
-            "holds": account.holds,
-        }
+            return _unknown(uid, WhyUnknown.STORE_UNAVAILABLE)
+        return _unknown(uid, WhyUnknown.NO_ACCOUNT) if account is None else _Standing(*account)
 
     async def _read(self, uid: str, at: int, *, fresh: bool) -> Account | None:
         # The generation is taken before the read: a change that lands in between makes this answer old, not new.
@@ -118,11 +114,27 @@ class Gather:
         return account
 
 
-def _age(auth_time: AnyFact, at: int) -> AnyFact:
+class _Standing(NamedTuple):
+    """The account facts, in the order of `Account`."""
+
+    account: Fact[str | None]
+    status: Fact[str]
+    flags: Fact[frozenset[str]]
+    verification: Fact[str]
+    documents: Fact[frozenset[str]]
+    residence: Fact[str | None]
+    nationality: Fact[str | None]
+    holds: Fact[frozenset[str]]
+
+
+_NOBODY = _Standing(*(Facts._field_defaults[name] for name in _Standing._fields))
+
+
+def _unknown(uid: Fact[str | None], why: WhyUnknown) -> _Standing:
+    unknown = Unknown(why)
+    return _Standing(uid, unknown, unknown, unknown, unknown, unknown, unknown, unknown)
+
+
+def _age(auth_time: Fact[int | None], at: int) -> Fact[int | None]:
     # A proof from the future is a proof of now: the two clocks differ, and the token's own checks bound by how much.
     return max(0, at - auth_time) // _SECOND if isinstance(auth_time, int) else auth_time
-
-
-def _unknown_account(why: WhyUnknown) -> dict[str, AnyFact]:
-    unknown = Unknown(why)
-    return dict.fromkeys(("status", "flags", "verification", "documents", "residence", "nationality", "holds"), unknown)

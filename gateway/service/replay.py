@@ -61,9 +61,11 @@ class Replayer:
             recorded = document["verdict"]
             if recorded is None:
                 return Replayed(decision_id, "same", " (refused unread: there is no verdict)")
+            if not isinstance(recorded, Mapping):
+                return Replayed(decision_id, "impossible", "its record is damaged: the verdict is not an object")
             facts = from_json(parse_instant(document["at"]), document["facts"], document["unknown"])
             again = verdict_document(evaluate(facts, self.bundle(document["bundle"])))
-        except (KeyError, TypeError, ValueError) as fault:
+        except (AttributeError, KeyError, TypeError, ValueError) as fault:
             return Replayed(decision_id, "impossible", f"its record is damaged: {fault}")
         except GatewayError as fault:
             return Replayed(decision_id, "impossible", str(fault))

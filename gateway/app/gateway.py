@@ -1,0 +1,124 @@
+"""Everything that one process needs to decide, built from settings, started once and kept up to date."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, Self
+
+import structlog
+
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.policy_files import BundleArchive, read_sources
+from gateway.adapters.sql import AccountStore
+from gateway.app.parts import bundle_of, geo_of, journal_of, keys_of, reader_of, sources_of, tokens_of
+from gateway.config import Settings, load
+from gateway.core.errors import GatewayError
+from gateway.policies.bundle import load as load_bundle
+from gateway.ports import Clock
+from gateway.service.gather import Gather
+from gateway.service.pipeline import Line
+
+log: Any = structlog.get_logger("gateway")
+
+
+class Gateway:
+    """The line with its real parts behind it. Build it (everything that can fail, fails), start it, close it."""
+
+    def __init__(self, settings: Settings, *, clock: Clock | None = None) -> None:
+        """Build. Raise ConfigError, EditionError or PolicyError where the settings cannot work."""
+        self.settings = settings
+        self.clock: Clock = clock or SystemClock()
+        self.geo = geo_of(settings)
+        self.store = AccountStore(settings.store.url)
+        self._keys = keys_of(settings, self.clock)
+        self.tokens = tokens_of(settings, self._keys, self.store.key_owner)
+        self.journal = journal_of(settings, self.clock.now())
+        self.archive = BundleArchive(settings.journal.directory / "bundles")
+        self.line = Line(
+            reader=reader_of(settings),
+            gather=Gather(geo=self.geo, tokens=self.tokens, accounts=self.store),
+            bundle=bundle_of(settings),
+            journal=self.journal,
+            clock=self.clock,
+        )
+        self._sources = self.line.bundle.sources
+        self._refreshing: asyncio.Task[None] | None = None
+        self._lock = asyncio.Lock()
+
+    @classmethod
+    def configured(cls, config: "Settings | Path | str") -> Self:
+        """Return the gateway of a configuration file, or of settings at hand."""
+        return cls(config if isinstance(config, Settings) else load(Path(config)))
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` is done and `close` is not."""
+        return self._refreshing is not None
+
+    async def start(self) -> None:
+        """Open store, keys and journal, once, however often it is called. Raise GatewayError where one cannot be."""
+        async with self._lock:
+            if self.started:
+                return
+            for warning in self.geo.warnings(self.clock.now()):
+                log.warning("geodb:aged", warning=warning)
+            self.archive.put(self.line.bundle)
+            try:
+                await self.store.start()
+                if self._keys is not None:
+                    await self._keys.start()
+                await self.journal.start()
+            except BaseException:
+                await self._let_go()
+                raise
+            self._refreshing = asyncio.get_running_loop().create_task(self._keep_up())
+            log.info(
+                "gateway:started",
+                bundle=self.line.bundle.digest[:12],
+                policies=[policy.name for policy in self.line.bundle.policies],
+                editions=self.geo.editions,
+            )
+
+    async def close(self) -> None:
+        """Put the journal on the disk and let go of everything."""
+        async with self._lock:
+            if self._refreshing is None:
+                return
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
+            self._refreshing = None
+            try:
+                await self.journal.close()
+            finally:
+                await self._let_go()
+            log.info("gateway:stopped", unrecorded=self.line.unrecorded)
+
+    async def _let_go(self) -> None:
+        if self._keys is not None:
+            await self._keys.close()
+        await self.store.close()
+
+    async def refresh(self) -> None:
+        """Take changed editions and policies, each whole or not at all; what cannot be used is said and left alone."""
+        for outcome in await asyncio.to_thread(self.geo.refresh):
+            log.log(*_said_of(outcome))
+        try:
+            sources = await asyncio.to_thread(read_sources, self.settings.policies.paths, self.settings.base)
+            if sources == self._sources:
+                return
+            self._sources = sources
+            bundle = await asyncio.to_thread(load_bundle, sources, sources_configured=sources_of(self.settings))
+            await asyncio.to_thread(self.archive.put, bundle)
+        except (GatewayError, OSError) as fault:
+            log.error("policies:refused", running=self.line.bundle.digest[:12], why=str(fault))
+            return
+        self.line.adopt(bundle)
+        log.info("policies:adopted", bundle=bundle.digest[:12])
+
+    async def _keep_up(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.geodb.check_every_s)
+            try:
+                await self.refresh()
+            except Exception:
+                # A refresh that fails in a way nobody thought of must not be the last one.
+                log.exception("gateway:refresh_failed")

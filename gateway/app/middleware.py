@@ -1,0 +1,77 @@
+"""The gateway inside an ASGI app."""
+
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.app.gateway import Gateway
+from gateway.config import Settings
+from gateway.core.errors import GatewayError
+from gateway.enforce.asgi import App, Message, Receive, Scope, Send
+from gateway.enforce.middleware import Enforcer
+
+log: Any = structlog.get_logger("gateway")
+
+
+class GatewayMiddleware:
+    """Wraps any ASGI app, as `GatewayMiddleware(app, config="gateway.toml")`.
+
+    Frameworks take it as `app.add_middleware(GatewayMiddleware, config="gateway.toml")`.
+
+    The gateway starts and stops with the app's lifespan. Where there is none (a mounted app, a server without
+    lifespan support) it starts with the first request.
+    """
+
+    def __init__(
+        self, app: App, config: Settings | Path | str | None = None, *, gateway: Gateway | None = None
+    ) -> None:
+        """Build. Raise GatewayError where the configuration cannot work.
+
+        Args:
+            app: the app that receives what is allowed.
+            config: a configuration file, or settings at hand.
+            gateway: one that is built already, in place of `config`.
+        """
+        if gateway is None:
+            if config is None:
+                raise TypeError("GatewayMiddleware needs a `config`: the path of a gateway.toml, or Settings")
+            gateway = Gateway.configured(config)
+        self.gateway = gateway
+        self._app = app
+        self._enforce = Enforcer(app, gateway.line, gateway.clock, support_url=gateway.settings.server.support_url)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        if not self.gateway.started:
+            await self.gateway.start()
+        await self._enforce(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the lifespan through, the gateway starting before the app and stopping after it."""
+
+        async def receive_started() -> Message:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    await self.gateway.start()
+                except GatewayError as fault:
+                    await send({"type": "lifespan.startup.failed", "message": f"gateway: {fault}"})
+                    raise
+            return message
+
+        async def send_stopped(message: Message) -> None:
+            if message["type"] in {"lifespan.shutdown.complete", "lifespan.shutdown.failed", "lifespan.startup.failed"}:
+                await self._stop()
+            await send(message)
+
+        await self._app(scope, receive_started, send_stopped)
+
+    async def _stop(self) -> None:
+        try:
+            await self.gateway.close()
+        except GatewayError as fault:
+            log.error("gateway:closed_badly", why=str(fault))  # noqa: TRY400 - the fault is the message

@@ -1,0 +1,122 @@
+"""From settings to parts: each function builds one, and fails here rather than at the first request."""
+
+import os
+
+from gateway.adapters.geoip import GeoIP
+from gateway.adapters.journal import FileJournal
+from gateway.adapters.keys import FixedKeys, RefreshedKeys, key_source
+from gateway.adapters.policy_files import read_sources
+from gateway.adapters.tokens import KeyOwner, TokenChecker
+from gateway.config import Settings
+from gateway.core.client_ip import ClientIPRule
+from gateway.core.credential import CredentialRule
+from gateway.core.headers import HeaderRule
+from gateway.core.operations import OperationTable
+from gateway.policies.bundle import Bundle, load
+from gateway.policies.schema import Sources
+from gateway.ports import Clock
+from gateway.service.reading import RequestReader
+
+
+def reader_of(settings: Settings) -> RequestReader:
+    """Return how requests are read under these settings. Raise ConfigError where they cannot work."""
+    client, identity = settings.client_ip, settings.identity
+    client_ip = ClientIPRule(
+        trusted_proxies=client.trusted_proxies,
+        header=client.header,
+        trusted_hops=client.trusted_hops,
+        untrusted_peer=client.untrusted_peer,
+        private_clients=client.private_clients,
+        trust_unix_socket=client.trust_unix_socket,
+        nat64_prefixes=client.nat64_prefixes,
+    )
+    api_key_header = None if identity is None else identity.api_key_header
+    return RequestReader(
+        headers=HeaderRule(
+            client_header=client_ip.header_name,
+            api_key_header=None if api_key_header is None else api_key_header.lower().encode("ascii"),
+            max_bytes=settings.server.max_header_bytes,
+        ),
+        client_ip=client_ip,
+        credentials=CredentialRule(cookie=None if identity is None else identity.cookie, api_key_header=api_key_header),
+        operations=OperationTable([(route.operation, route.methods, route.path) for route in settings.operations]),
+        allowed_hosts=settings.server.allowed_hosts,
+    )
+
+
+def geo_of(settings: Settings) -> GeoIP:
+    """Return the editions that these settings name, opened. Raise EditionError where one cannot be used."""
+    geo = settings.geodb
+    return GeoIP(
+        country=geo.country,
+        subdivision=geo.subdivision,
+        asn=geo.asn,
+        anonymizer=geo.anonymizer,
+        networks=geo.networks,
+        combine=geo.combine,
+        overrides=geo.overrides,
+        max_age_warn_s=geo.max_age_warn_s,
+        max_age_refuse_s=geo.max_age_refuse_s,
+    )
+
+
+def keys_of(settings: Settings, clock: Clock) -> RefreshedKeys | FixedKeys | None:
+    """Return where the keys come from, None where no `[identity]` is configured. Raise ConfigError."""
+    identity = settings.identity
+    if identity is None:
+        return None
+    return key_source(
+        algorithms=identity.algorithms,
+        clock=clock,
+        jwks=identity.jwks,
+        secret=None if identity.secret is None else identity.secret.get_secret_value().encode(),
+        secret_file=identity.secret_file,
+    )
+
+
+def tokens_of(settings: Settings, keys: RefreshedKeys | FixedKeys | None, key_owner: KeyOwner) -> TokenChecker:
+    """Return what checks credentials. Raise ConfigError where the settings cannot work."""
+    identity = settings.identity
+    if identity is None or keys is None:
+        return TokenChecker.without_keys(key_owner=None)
+    return TokenChecker(
+        keys=keys,
+        algorithms=identity.algorithms,
+        issuer=identity.issuer,
+        audience=identity.audience,
+        account_claim=identity.account_claim,
+        leeway_s=identity.leeway_s,
+        max_lifetime_s=identity.max_lifetime_s,
+        remember_s=identity.remember_s,
+        assurance=identity.assurance,
+        key_owner=key_owner if identity.api_key_header else None,
+    )
+
+
+def journal_of(settings: Settings, at: int) -> FileJournal:
+    """Return the journal of this process, under a name that no other process has or had."""
+    journal = settings.journal
+    return FileJournal(
+        journal.directory,
+        worker=f"w{at // 1000:x}-{os.getpid()}",
+        segment_bytes=journal.segment_bytes,
+        sync_every_ms=journal.sync_every_ms,
+    )
+
+
+def sources_of(settings: Settings) -> Sources:
+    """Return which facts have a source under these settings; a rule about any other does not load."""
+    geo = settings.geodb
+    overrides = geo.overrides.values()
+    return Sources.configured(
+        subdivision=bool(geo.subdivision) or any(one.subdivision is not None for one in overrides),
+        asn=bool(geo.asn) or any(one.asn is not None for one in overrides),
+        anonymizer=bool(geo.anonymizer),
+        networks=frozenset(geo.networks) | {name for one in overrides for name in one.network or ()},
+    )
+
+
+def bundle_of(settings: Settings, paths: tuple[str, ...] = ()) -> Bundle:
+    """Return the bundle of `paths`, or of the configured policies. Raise PolicyError listing all that is wrong."""
+    sources = read_sources(paths or settings.policies.paths, settings.base)
+    return load(sources, sources_configured=sources_of(settings))
