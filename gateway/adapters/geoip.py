@@ -1,3 +1,0 @@
-"""The GeoIP editions behind the `Geo` port."""
-
-import geodb  # noqa: F401
