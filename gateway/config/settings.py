@@ -91,7 +91,7 @@ def _algorithm(name: str) -> str:
 class Identity(Table):
     """How credentials are checked."""
 
-    algorithms: tuple[Annotated[str, AfterValidator(_algorithm)], ...] = Field(min_length=1)
+    algorithms: Annotated[tuple[Annotated[str, AfterValidator(_algorithm)], ...], AfterValidator(values.some)]
     issuer: _Text
     audience: _Text
     account_claim: _Text = "sub"
@@ -184,8 +184,10 @@ def _policy_path(path: str, info: ValidationInfo) -> str:
 class Policies(Table):
     """Which policies decide."""
 
-    paths: tuple[Annotated[_Text, AfterValidator(_policy_path)], ...] = Field(
-        default=("library:account-status", "library:credentials", "library:holds"), min_length=1
+    paths: Annotated[tuple[Annotated[_Text, AfterValidator(_policy_path)], ...], AfterValidator(values.some)] = (
+        "library:account-status",
+        "library:credentials",
+        "library:holds",
     )
 
 

@@ -3,7 +3,6 @@
 A number alone does not say what it counts, so a duration names its unit (`30s`, `20ms`, `35d`).
 """
 
-import ipaddress
 import re
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,6 +10,9 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
+
+from gateway.core.addresses import Networks
+from gateway.core.errors import ConfigError
 
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _SIZE = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -69,22 +71,20 @@ Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
 Size = Annotated[int, BeforeValidator(_size)]
 
 
+def some(value: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `value` where it names anything."""
+    if not value:
+        raise ValueError("is empty; name at least one")
+    return value
+
+
 def network(value: str) -> str:
     """Return `value` where it is one network or address in plain notation."""
-    address, slash, length = value.partition("/")
-    if value == "*" or (slash and length in {"0", "00"}):
-        raise ValueError(f"`{value}` covers every address there is; name the networks that are meant")
     try:
-        ipaddress.ip_network(value)
-    except ValueError:
-        pass
-    else:
-        return value
-    try:
-        wider = ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        raise ValueError(f"`{value}` is not a network; write an address or CIDR range, such as `10.0.0.0/8`") from None
-    raise ValueError(f"`{value}` has bits set outside its prefix: did you mean `{wider}` or `{address}`?")
+        Networks([value], what="network")
+    except ConfigError as fault:
+        raise ValueError(str(fault).removeprefix("network: ")) from None
+    return value
 
 
 def network_name(value: str) -> str:

@@ -1,0 +1,64 @@
+"""What every test may rely on: nothing of the caller's environment, and no network beyond this machine."""
+
+import os
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# How long one example takes says nothing on a machine that runs other tests beside it.
+settings.register_profile("project", deadline=None)
+settings.load_profile("project")
+
+for _name in [name for name in os.environ if name.startswith(("GATEWAY_", "FORWARDED_ALLOW_IPS"))]:
+    del os.environ[_name]
+
+
+class NetworkForbiddenError(BaseException):
+    """A test reached for another machine. Not an Exception, so that no code under test can take it for an outage."""
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in {"socket.connect", "socket.sendto"}:
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else None
+    elif event == "socket.getaddrinfo":
+        host = arguments[0]
+    else:
+        return
+    name = host.decode() if isinstance(host, bytes) else host
+    if not _is_here(name):
+        raise NetworkForbiddenError(f"{event} to {name!r}: tests stay on the loopback interface")
+
+
+def _is_here(host: str | None) -> bool:
+    if not host or host == "localhost":
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+sys.addaudithook(_stay_on_this_machine)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the folder of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of test data that others publish; it lies beside the checkout, not in it."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.fail(f"no test data at {folder}: put it beside the checkout, as CONTRIBUTING.md says")
+    return folder
