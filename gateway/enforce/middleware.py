@@ -41,10 +41,8 @@ class Enforcer:
                 websocket,
             )
         )
-        marks = (
-            (b"gateway-decision", passage.decision_id.text.encode("ascii")),
-            (b"gateway-access", passage.settled.level),
-        )
+        decision = (b"gateway-decision", passage.decision_id)
+        marks = (decision, passage.settled.level)
         if passage.reply.status != _ALLOWED:
             await self._refuse(passage, marks, scope, receive, send)
             return
@@ -54,14 +52,14 @@ class Enforcer:
                 message["headers"] = [*message.get("headers", ()), *marks]
             await send(message)
 
-        await self._app(_inner(scope, passage, marks[0]), receive, send_marked)
+        await self._app(_inner(scope, passage, decision), receive, send_marked)
 
     async def _refuse(
         self, passage: Passage, marks: Sequence[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send
     ) -> None:
         reply = passage.reply
         accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-        body, content_type = problem(reply, passage.decision_id.text, accept=accept, support_url=self._support_url)
+        body, content_type = problem(reply, passage.decision_id.decode("ascii"), accept=accept, support_url=self._support_url)
         headers = [
             *refusal_headers(reply),
             (b"content-type", content_type),

@@ -39,7 +39,6 @@ class Gather:
         self._accounts = accounts
         self._known: Memo[str, tuple[int, Account]] = Memo(limit)
 
-    @property
     def generation(self) -> int:
         """A number that changes whenever an edition, a key set, a revocation or an account does."""
         return self._geo.generation + self._tokens.generation + self._accounts.generation

@@ -4,6 +4,7 @@ One function per arrow. `decide` is the line itself; `recall` is the same line f
 earlier one in nothing that a verdict depends on: it answers from what was settled then, and records as fully.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -22,7 +23,7 @@ from gateway.policies.bundle import Bundle
 from gateway.policies.evaluate import evaluate
 from gateway.ports import Clock, Journal, Ruling
 from gateway.service.gather import Gather, Gathered
-from gateway.service.ids import DecisionId, DecisionIds
+from gateway.service.ids import DecisionIds
 from gateway.service.memo import Memo
 from gateway.service.reading import Reading, RequestReader
 
@@ -51,15 +52,17 @@ class Settled(Ruling):
         self.until = 0
         """Equal requests may be answered by this before this instant, microseconds since the epoch."""
         self.generation = -1
-        self.level = reply.access.encode()
-        self.told = _told(facts, self.level)
+        self.level = (b"gateway-access", reply.access.encode("ascii"))
+        """What every answer says of the access that is left: a header."""
+        self.told = (self.level, *_told(facts))
         """What the upstream learns of every request answered by this: header names and values."""
 
 
 class Passage(NamedTuple):
     """The answer to one request."""
 
-    decision_id: DecisionId
+    decision_id: bytes
+    """As headers write it: the text of a UUID."""
     settled: Settled
     reply: Reply
     reading: Reading | None
@@ -83,7 +86,7 @@ class Line:
         self.gather = gather
         self.bundle = bundle
         self.journal = journal
-        self._clock = clock
+        self._now = clock.now
         self._ids = DecisionIds()
         self._settled: Memo[object, Settled] = Memo(limit)
         self.unrecorded = 0
@@ -94,45 +97,43 @@ class Line:
         self.bundle = bundle
         self._settled.clear()
 
-    def recall(self, request: AccessRequest, reading: Reading) -> Passage | None:
-        """Return the answer that an equal request was given, recorded anew; None where nothing settled holds."""
-        settled = self._settled.get((request.peer, reading.lines, reading.credential, reading.route.operation))
-        if (
-            settled is None
-            or request.at >= settled.until
-            or settled.generation != self.gather.generation
-            or not self.gather.reliable(request.at)
-        ):
-            return None
-        return self._record(request, settled, settled.reply, reading, reading.record)[0]
-
     async def decide(self, request: AccessRequest) -> Passage:
         """Return the answer to the request, recorded."""
         reading = self.reader.read(request)
         if isinstance(reading, Ambiguous):
             return self._refuse_unread(request, reading)
-        operation = reading.route.operation
-        if operation not in MONEY_MOVING:
-            recalled = self.recall(request, reading)
-            if recalled is not None:
-                return recalled
+        settled = self._recall(request, reading)
+        if settled is not None:
+            return self._record(request, settled, reading)[0]
         settled = await self._settle(request, reading)
-        passage, position = self._record(request, settled, settled.reply, reading, reading.record)
-        if operation in MONEY_MOVING and settled.reply.status == 200:
+        passage, position = self._record(request, settled, reading)
+        if reading.route.operation in MONEY_MOVING and settled.reply.status == 200:
             return await self._durable(passage, position)
         return passage
+
+    def _recall(self, request: AccessRequest, reading: Reading) -> Settled | None:
+        """Return what an equal request was answered by, where nothing that it depends on can have changed since."""
+        settled = self._settled.get(reading.key)
+        if (
+            settled is None
+            or request.at >= settled.until
+            or settled.generation != self.gather.generation()
+            or not self.gather.reliable(request.at)
+        ):
+            return None
+        return settled
 
     async def _settle(self, request: AccessRequest, reading: Reading) -> Settled:
         """Return the verdict on the request, from facts gathered now."""
         bundle = self.bundle
-        generation = self.gather.generation
+        generation = self.gather.generation()
         operation = reading.route.operation
-        client_ip = self.reader.client_ip(request, reading.lines)
+        client_ip = self.reader.client_ip(request, reading.plan)
         gathered = await self.gather(
             request.at,
             operation,
             client_ip,
-            self.reader.presented(reading.credential),
+            self.reader.presented(request, reading.plan),
             fresh=operation in MONEY_MOVING,
         )
         verdict = evaluate(gathered.facts, bundle)
@@ -146,23 +147,28 @@ class Line:
         # An outage is over when it is over.
         remember = gathered.facts.token in (TokenState.VALID, TokenState.ABSENT) and not verdict.outage
         if remember and operation not in MONEY_MOVING and bundle is self.bundle:
-            self._settled.keep((request.peer, reading.lines, reading.credential, operation), settled)
+            self._settled.keep(reading.key, settled)
         return settled
 
     def _record(
-        self, request: AccessRequest, settled: Settled, reply: Reply, reading: Reading | None, record: bytes
+        self, request: AccessRequest, settled: Settled, reading: Reading | None, record: bytes | None = None
     ) -> tuple[Passage, int | None]:
-        decision_id = self._ids.draw(request.at)
-        age = None if settled.auth_time is None else max(0, request.at - settled.auth_time) // _SECOND
+        """Return the answer, and where the journal has it; None where it could not be written."""
+        at = request.at
+        raw_id, decision_id = self._ids.draw(at)
+        auth_time = settled.auth_time
+        age = None if auth_time is None else max(0, at - auth_time) // _SECOND
+        if record is None:
+            assert reading is not None
+            record = reading.record
+        reply = settled.reply
         try:
-            position = self.journal.append(
-                settled, decision_id.raw, request.at, age, max(0, self._clock.now() - request.at), record
-            )
+            position = self.journal.append(settled, raw_id, at, age, max(0, self._now() - at), record)
         except JournalUnavailable:
             self.unrecorded += 1
-            if reading is None or reading.route.operation not in MONEY_MOVING:
-                return Passage(decision_id, settled, reply, reading), None
-            return Passage(decision_id, settled, _unrecorded(settled), reading), None
+            if reading is not None and reading.route.operation in MONEY_MOVING:
+                reply = _unrecorded(settled)
+            return Passage(decision_id, settled, reply, reading), None
         return Passage(decision_id, settled, reply, reading), position
 
     async def _durable(self, passage: Passage, position: int | None) -> Passage:
@@ -182,17 +188,17 @@ class Line:
         document = ambiguous_document(client_ip, self.bundle.digest, str(ambiguous.why), ambiguous.detail, reply)
         settled = Settled(orjson.dumps(document), client_ip, reply)
         record = f"{request.method[:16]}\0{ascii(request.target[:256])[2:-1]}\0\0".encode("ascii", "replace")
-        return self._record(request, settled, reply, None, record)[0]
+        return self._record(request, settled, None, record)[0]
 
 
-def _told(facts: Facts | None, level: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    told = [(b"gateway-access", level)]
-    if facts is not None and isinstance(facts.account, str):
+def _told(facts: Facts | None) -> Iterator[tuple[bytes, bytes]]:
+    if facts is None:
+        return
+    if isinstance(facts.account, str):
         # Escaped: an account id with a line break in it must not become a header of its own.
-        told.append((b"gateway-account", quote(facts.account, safe="@:+!$*,=").encode("ascii")))
-    if facts is not None and isinstance(facts.country, str):
-        told.append((b"gateway-country", facts.country.encode("ascii")))
-    return tuple(told)
+        yield b"gateway-account", quote(facts.account, safe="@:+!$*,=").encode("ascii")
+    if isinstance(facts.country, str):
+        yield b"gateway-country", facts.country.encode("ascii")
 
 
 def _unrecorded(settled: Settled) -> Reply:

@@ -25,15 +25,17 @@ class Route(NamedTuple):
     """Method and canonical path as the journal keeps them."""
 
 
+Key = tuple[object, ...]
+
+
 class Reading(NamedTuple):
     """A request that could be read in one way only."""
 
     plan: HeaderPlan
     route: Route
-    lines: tuple[bytes, ...]
-    """The values of the one header that may name the client, in wire order."""
-    credential: tuple[bytes | None, ...]
-    """The raw header values that hold the credential: what a remembered answer is keyed by."""
+    key: Key
+    """What of the request a verdict may depend on, time apart: peer, operation, the lines that may name the client, and
+    the raw values of whatever may hold a credential."""
     record: bytes
     """Method, canonical path, host and user agent, joined by NUL."""
 
@@ -56,27 +58,27 @@ class RequestReader:
         self._credentials = credentials
         self._operations = operations
         self._hosts = frozenset(host.lower().encode() for host in allowed_hosts)
-        self._plans: Memo[tuple[tuple[bytes, ...], bool], HeaderPlan | Ambiguous] = Memo(1024)
+        self._plans: Memo[tuple[bytes, ...], HeaderPlan] = Memo(1024)
+        self._handshakes: Memo[tuple[bytes, ...], HeaderPlan] = Memo(256)
         self._routes: Memo[tuple[str, bytes], Route] = Memo(limit)
         self._addresses: Memo[tuple[str | None, tuple[bytes, ...]], ClientIP] = Memo(limit)
 
     def read(self, request: AccessRequest) -> Reading | Ambiguous:
         """Return what the request attempts and claims, or why it cannot be read unambiguously."""
-        headers = request.headers
-        shape = (tuple([name for name, _ in headers]), request.websocket)
-        plan = self._plans.get(shape)
+        # All that is asked of every request; what depends on less than the whole of it is remembered.
+        names, values = zip(*request.headers, strict=True) if request.headers else ((), ())
+        plans = self._handshakes if request.websocket else self._plans
+        plan = plans.get(names)
         if plan is None:
-            plan = self._headers.plan(*shape)
-            # What is refused, or longer than clients send, takes no place in memory: its sender could fill it.
-            if isinstance(plan, HeaderPlan) and sum(map(len, shape[0])) <= _REMEMBERED_NAMES:
-                self._plans.keep(shape, plan)
-        if isinstance(plan, Ambiguous):
-            return plan
-        refused = self._headers.check(plan, headers)
+            found = self._plan(names, websocket=request.websocket)
+            if isinstance(found, Ambiguous):
+                return found
+            plan = found
+        refused = self._headers.check(plan, request.headers)
         if refused is not None:
             return refused
-        host = headers[plan.host][1]
-        if self._hosts and _name_of(host) not in self._hosts:
+        host = values[plan.host]
+        if self._hosts and host not in self._hosts and _name_of(host) not in self._hosts:
             return Ambiguous(Ambiguity.HOST, f"{host[:80]!r} is not one of the hosts that this gateway serves")
         if request.query:
             refused = check_query(request.query)
@@ -84,21 +86,25 @@ class RequestReader:
                 return refused
         route = self._routes.get((request.method, request.target))
         if route is None:
-            found = self._route(request, host)
-            if isinstance(found, Ambiguous):
-                return found
-            route = found
-        agent = b"" if plan.user_agent is None else headers[plan.user_agent][1]
-        return Reading(
-            plan,
-            route,
-            tuple([headers[index][1] for index in plan.client]),
-            self._credential(plan, request),
-            b"%b\0%b\0%b" % (route.record, host, agent),
+            classified = self._route(request, host)
+            if isinstance(classified, Ambiguous):
+                return classified
+            route = classified
+        client = plan.client
+        key = (
+            request.peer,
+            route.operation,
+            values[client[0]] if len(client) == 1 else tuple([values[index] for index in client]),
+            None if plan.authorization is None else values[plan.authorization],
+            None if plan.api_key is None else values[plan.api_key],
+            tuple([values[index] for index in plan.cookie]) if plan.cookie and self._credentials.uses_cookie else (),
         )
+        agent = b"" if plan.user_agent is None else values[plan.user_agent]
+        return Reading(plan, route, key, b"\0".join((route.record, host, agent)))
 
-    def client_ip(self, request: AccessRequest, lines: tuple[bytes, ...]) -> ClientIP:
+    def client_ip(self, request: AccessRequest, plan: HeaderPlan) -> ClientIP:
         """Return the address held responsible, or the reason why there is none."""
+        lines = tuple([request.headers[index][1] for index in plan.client])
         key = (request.peer, lines)
         known = self._addresses.get(key)
         if known is None:
@@ -110,18 +116,21 @@ class RequestReader:
         name = self._client_ip.header_name
         return self._client_ip.resolve(request.peer, tuple(value for key, value in request.headers if key == name))
 
-    def presented(self, credential: tuple[bytes | None, ...]) -> Presented | Conflicting | None:
-        """Return the credential in `Reading.credential`, None where there is none."""
-        authorization, api_key, *cookies = credential
-        return self._credentials.read(authorization, [line for line in cookies if line is not None], api_key)
-
-    def _credential(self, plan: HeaderPlan, request: AccessRequest) -> tuple[bytes | None, ...]:
+    def presented(self, request: AccessRequest, plan: HeaderPlan) -> Presented | Conflicting | None:
+        """Return the credential that came with the request, None where there is none."""
         headers = request.headers
-        authorization = None if plan.authorization is None else headers[plan.authorization][1]
-        api_key = None if plan.api_key is None else headers[plan.api_key][1]
-        if self._credentials.uses_cookie and plan.cookie:
-            return (authorization, api_key, *(headers[index][1] for index in plan.cookie))
-        return (authorization, api_key)
+        return self._credentials.read(
+            None if plan.authorization is None else headers[plan.authorization][1],
+            [headers[index][1] for index in plan.cookie],
+            None if plan.api_key is None else headers[plan.api_key][1],
+        )
+
+    def _plan(self, names: tuple[bytes, ...], *, websocket: bool) -> HeaderPlan | Ambiguous:
+        plan = self._headers.plan(names, websocket)
+        # What is refused, or longer than clients send, takes no place in memory: its sender could fill it.
+        if isinstance(plan, HeaderPlan) and sum(map(len, names)) <= _REMEMBERED_NAMES:
+            (self._handshakes if websocket else self._plans).keep(names, plan)
+        return plan
 
     def _route(self, request: AccessRequest, host: bytes) -> Route | Ambiguous:
         refused = check_method(request.method)

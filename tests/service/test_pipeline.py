@@ -1,5 +1,6 @@
 import asyncio
 import json
+import uuid
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_an_allowed_request_is_recorded_with_everything_that_made_it_so(world, a
     passage = decide(world, asked())
     assert passage.reply.status == 200
     (ruling, raw_id, at, auth_age, took_us, request) = world.journal.records[0]
-    assert (raw_id, at, auth_age, took_us) == (passage.decision_id.raw, NOON, 1, 7)
+    assert (raw_id, at, auth_age, took_us) == (uuid.UUID(passage.decision_id.decode()).bytes, NOON, 1, 7)
     assert request == b"GET\0/api/v1/balances\0exchange.example\0tests/1"
     body = json.loads(ruling.document)
     assert body["facts"]["country"] == "DE"
@@ -184,4 +185,4 @@ def test_an_edition_swapped_while_facts_were_gathered_does_not_stay_settled(worl
 
 def test_operations_that_move_money_are_never_settled(world, asked) -> None:
     decide(world, asked("POST", "/api/v1/withdrawals"))
-    assert all(key[3] is not Operation.WITHDRAW for key in world.line._settled)
+    assert all(key[1] is not Operation.WITHDRAW for key in world.line._settled)

@@ -6,25 +6,53 @@ from gateway.core.terms import Ambiguity, Operation
 
 
 def test_a_plain_request_is_read_as_what_it_attempts(reader, asked) -> None:
-    reading = reader.read(asked("POST", "/api/v1/withdrawals?coin=BTC"))
+    request = asked("POST", "/api/v1/withdrawals?coin=BTC")
+    reading = reader.read(request)
     assert reading.route.operation is Operation.WITHDRAW
-    assert reading.lines == (b"8.8.8.8",)
+    assert reader.client_ip(request, reading.plan).address == "8.8.8.8"
     assert reading.record == b"POST\0/api/v1/withdrawals\0exchange.example\0tests/1"
-    assert reader.presented(reading.credential) == Presented("session", b"alice-token")
+    assert reader.presented(request, reading.plan) == Presented("session", b"alice-token")
 
 
 def test_reading_twice_gives_the_same_answer(reader, asked) -> None:
     assert reader.read(asked()) == reader.read(asked())
-    assert reader.client_ip(asked(), (b"8.8.8.8",)) is reader.client_ip(asked(), (b"8.8.8.8",))
+    plan = reader.read(asked()).plan
+    assert reader.client_ip(asked(), plan) is reader.client_ip(asked(), plan)
 
 
 def test_a_credential_in_the_named_cookie_is_seen(reader, asked) -> None:
-    reading = reader.read(asked(token=None, more=((b"cookie", b"a=b; sid=abc.def.ghi"),)))
-    assert reader.presented(reading.credential) == Presented("session", b"abc.def.ghi")
+    request = asked(token=None, more=((b"cookie", b"a=b; sid=abc.def.ghi"),))
+    assert reader.presented(request, reader.read(request).plan) == Presented("session", b"abc.def.ghi")
 
 
 def test_nothing_presented_is_nothing(reader, asked) -> None:
-    assert reader.presented(reader.read(asked(token=None)).credential) is None
+    request = asked(token=None)
+    assert reader.presented(request, reader.read(request).plan) is None
+
+
+SOMEBODY = {"token": None, "more": ((b"cookie", b"sid=one"),)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"address": "9.9.9.9"},
+        {"token": "other"},
+        {"token": None},
+        SOMEBODY,
+        {"more": ((b"cookie", b"sid=two"),)},
+        {"method": "POST", "target": "/api/v1/withdrawals"},
+        {"more": ((b"x-forwarded-for", b"8.8.4.4"),)},
+    ],
+)
+def test_whatever_a_verdict_may_depend_on_is_in_the_key(reader, asked, change) -> None:
+    keys = [reader.read(asked(**one)).key for one in ({}, change)]
+    assert keys[0] != keys[1]
+    assert reader.read(asked(**SOMEBODY)).key != reader.read(asked(token="sid=one")).key
+
+
+def test_what_no_verdict_depends_on_is_not_in_the_key(reader, asked) -> None:
+    assert reader.read(asked()).key == reader.read(asked(target="/api/v1/market", more=((b"x-trace", b"1"),))).key
 
 
 @pytest.mark.parametrize(
@@ -63,6 +91,6 @@ def test_what_senders_vary_at_will_takes_no_place_in_memory(reader, asked) -> No
         reader.read(asked(more=((f"gateway_x{number}".encode(), b""),)))
         reader.read(asked(more=tuple((f"{'n' * 90}{number}-{index}".encode(), b"") for index in range(40))))
         reader.read(asked(target=f"/%2e%2e/{number}"))
-    assert all(sum(map(len, names)) <= 2048 for names, _ in reader._plans)
+    assert all(sum(map(len, names)) <= 2048 for names in reader._plans)
     assert len(reader._plans) <= 2
     assert list(reader._routes) == [("GET", b"/api/v1/balances")]

@@ -18,7 +18,7 @@ def recorded(world, asked):
         ruling, _, at, auth_age, took_us, _ = world.journal.records[-1]
         return decision_document(
             json.loads(ruling.document),
-            decision_id=passage.decision_id.text,
+            decision_id=passage.decision_id.decode(),
             at=instant_text(at),
             request=RequestLine("GET", "/", "h", "ua"),
             took_us=took_us,
