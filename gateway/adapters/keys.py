@@ -7,6 +7,7 @@ happen off the path of requests: a request waits for them, briefly, only where i
 import asyncio
 import contextlib
 import ipaddress
+import stat
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from ssl import SSLContext
@@ -170,6 +171,8 @@ class RefreshedKeys:
             fault = await self._fetch()
             if isinstance(fault, ConfigError):
                 raise fault
+        # Made here and not before: both belong to the loop that they are waited for in.
+        self._prompted = asyncio.Event()
         self._attempt = loop.create_future()
         self._task = loop.create_task(self._keep_up(), name="gateway keys")
 
@@ -188,8 +191,10 @@ class RefreshedKeys:
                     await self._prompted.wait()
             self._busy = True
             self._prompted.clear()
-            await self._fetch()
-            self._busy = False
+            try:
+                await self._fetch()
+            finally:
+                self._busy = False
             self._end_attempt(again=True)
 
     def _pause(self) -> float:
@@ -292,8 +297,8 @@ def key_source(
 
 def _read_file(path: Path, where: str) -> bytes:
     try:
-        if not path.is_file():
-            raise ConfigError(f"{where}: there is no such file")
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigError(f"{where}: not a file")
         with path.open("rb") as file:
             document = file.read(MAX_DOCUMENT_BYTES + 1)
     except OSError as error:

@@ -180,7 +180,7 @@ def test_the_longest_token_is_still_read() -> None:
         lambda text: text[:-3] + b"?" + text[-2:],
     ],
 )
-def test_a_token_has_one_spelling(change) -> None:  # noqa: ANN001 - a function of bytes
+def test_a_token_has_one_spelling(change) -> None:
     assert fault_of(change(token())) is Fault.ENCODING
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import hashlib
+import hmac
 import json
 from collections.abc import Callable
 from typing import Any
@@ -48,7 +49,12 @@ PUBLISHED = {
         jwk(OKPAlgorithm.to_jwk(ED.public_key()), "ed", "EdDSA"),
     ]
 }
-SIGNERS: dict[str, tuple[str, Any]] = {"rs": ("RS256", RSA), "ps": ("PS256", RSA), "es": ("ES256", EC), "ed": ("EdDSA", ED)}
+SIGNERS: dict[str, tuple[str, Any]] = {
+    "rs": ("RS256", RSA),
+    "ps": ("PS256", RSA),
+    "es": ("ES256", EC),
+    "ed": ("EdDSA", ED),
+}
 KEYSET = read_key_set(json.dumps(PUBLISHED).encode(), ALGORITHMS, "here")
 CLAIMS = {"iss": "https://auth.example", "aud": "exchange-api", "sub": "alice", "iat": NOW, "exp": NOW + 600}
 
@@ -171,8 +177,6 @@ PEM = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyI
 
 def hs256_with(secret: bytes) -> bytes:
     signing_input = segment({"alg": "HS256", "kid": "rs"}) + b"." + segment(BODY)
-    import hmac
-
     return signing_input + b"." + segment(hmac.digest(secret, signing_input, hashlib.sha256))
 
 
@@ -462,7 +466,7 @@ class Store:
         self.fails = fails
         self.asked = 0
 
-    async def key_owner(self, digest: bytes) -> str | None:  # noqa: RUF029 - the port's shape
+    async def key_owner(self, digest: bytes) -> str | None:
         self.asked += 1
         if self.fails is not None:
             raise self.fails
