@@ -17,6 +17,7 @@ import jwt
 import maxminddb
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from benchmarks import store
 from benchmarks.rules import CLOSED, RESIDENCES, RESTRICTED, policy_files
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +70,11 @@ class World:
     def jwks(self) -> Path:
         """The public key that signs the tokens."""
         return self.folder / "jwks.json"
+
+    @property
+    def store(self) -> Path:
+        """The gateway's store."""
+        return self.folder / "gateway.db"
 
     @property
     def accounts(self) -> Path:
@@ -133,6 +139,7 @@ def build(
     world = World(folder, country_db, asn_db, tuple(served), tuple(refused))
     _write_policies(folder / "policies")
     _write_accounts(world.accounts, [*served, *refused])
+    store.fill(world.store, ((one.uid, *account_of(one.uid)) for one in [*served, *refused]), now * 1_000_000)
     world.config.write_text(_config(segment))
     (folder / "world.json").write_text(
         json.dumps(
