@@ -64,10 +64,13 @@ def possible(fact: FactSchema, value: AnyFact) -> Possible:
         return _ANYTHING
     if not isinstance(value, OneOf):
         return Possible(frozenset({value})) if _is_value(value) else _ANYTHING
-    senseless = value.prefixes and (fact.is_set or fact.is_number)
-    if senseless or not (value.values or value.prefixes) or not all(_is_value(one) for one in value.values):
+    values, prefixes = value.values, value.prefixes
+    if (prefixes and (fact.is_set or fact.is_number)) or not all(_is_value(one) for one in values):
         return _ANYTHING
-    return Possible(value.values, value.prefixes)
+    if fact.domain is not None:  # all texts that begin so can be counted
+        values |= {one for one in fact.domain if _begins(frozenset({one}), prefixes)}
+        prefixes = frozenset()
+    return Possible(values, prefixes) if values or prefixes else _ANYTHING
 
 
 def is_known(value: AnyFact) -> bool:

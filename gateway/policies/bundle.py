@@ -20,6 +20,16 @@ def load(sources: Mapping[str, str], *, sources_configured: Sources | None) -> B
 
     `sources_configured` says which facts are supplied; None leaves that out, for a bundle that once was in force.
     """
+    bundle = assemble(sources, sources_configured=sources_configured)
+    results = {policy.name: testing.run(policy, bundle.lists) for policy in bundle.policies}
+    found = [finding for policy in bundle.policies for finding in testing.findings(policy, results[policy.name])]
+    if found:
+        raise Rejected(found)
+    return bundle
+
+
+def assemble(sources: Mapping[str, str], *, sources_configured: Sources | None) -> Bundle:
+    """Return the bundle without having run its tests. Raise Rejected (a PolicyError) with every finding."""
     if not sources:
         raise Rejected([Finding(Place("policies", 1, 1), "there are no policy files: nothing would ever be granted")])
     if len(sources) > MAX_FILES:
@@ -31,12 +41,7 @@ def load(sources: Mapping[str, str], *, sources_configured: Sources | None) -> B
         found.append(Finding(first, "there are lists but no policy: nothing would ever be granted"))
     if found:
         raise Rejected(found)
-    bundle = Bundle(policies, lists, sources, digest_of(sources))
-    for policy in bundle.policies:
-        found += testing.findings(policy, testing.run(policy, lists))
-    if found:
-        raise Rejected(found)
-    return bundle
+    return Bundle(policies, lists, sources, digest_of(sources))
 
 
 def digest_of(sources: Mapping[str, str]) -> str:
@@ -74,4 +79,4 @@ def _parse(sources: Mapping[str, str]) -> tuple[list[Policy], dict[str, NamedLis
     return policies, lists
 
 
-__all__ = ["Bundle", "digest_of", "load"]
+__all__ = ["Bundle", "assemble", "digest_of", "load"]

@@ -156,10 +156,17 @@ def values_mentioned(operand: Operand, facts: Facts, bundle: Bundle) -> list[Any
         case ListName(name):
             return list(bundle.lists[name].entries)
         case FactName(name):
-            fact = getattr(facts, name)
-            named = fact.values if isinstance(fact, OneOf) else () if isinstance(fact, Unknown) else (fact,)
-            begun = [prefix + ANYTHING for prefix in fact.prefixes] if isinstance(fact, OneOf) else []
-            return [*begun, *(one for value in named for one in (value if isinstance(value, frozenset) else (value,)))]
+            return values_named(name, getattr(facts, name))
+
+
+def values_named(name: str, fact: AnyFact) -> list[Any]:
+    """Return the single values that a fact names, and for each prefix a text that begins with it."""
+    values: Iterable[Any] = [fact] if is_certain(fact) else []
+    begun: list[str] = []
+    if isinstance(fact, OneOf) and makes_sense(name, fact):
+        values = fact.values
+        begun = [prefix + ANYTHING for prefix in fact.prefixes]
+    return [*begun, *(one for value in values for one in (value if isinstance(value, frozenset) else (value,)))]
 
 
 def values_to_try(operand: Operand, facts: Facts, bundle: Bundle, mentioned: list[Any]) -> Iterable[Any]:
@@ -185,8 +192,7 @@ def values_of_fact(name: str, fact: AnyFact, mentioned: list[Any]) -> Iterable[A
     schema = FACTS[name]
     named = [value for value in mentioned if value is not None]
     if isinstance(fact, OneOf) and makes_sense(name, fact):
-        begun = [text for text in named if isinstance(text, str) and text.startswith(tuple(fact.prefixes))]
-        return [*fact.values, *begun, *(prefix + text for prefix in fact.prefixes for text in (name, ANYTHING))]
+        return values_of_doubt(name, fact, named)
     if schema.is_set:
         return [frozenset(), frozenset([*named, ANYTHING])]
     none = [None] if schema.nullable else []
@@ -197,11 +203,27 @@ def values_of_fact(name: str, fact: AnyFact, mentioned: list[Any]) -> Iterable[A
     return [*named, name, ANYTHING, *none]  # no code is called as a fact is: both are values that nobody mentioned
 
 
+def values_of_doubt(name: str, fact: OneOf, named: list[Any]) -> list[Any]:
+    """Return the values to try of a fact that is one of several, or begins in one of several ways."""
+    domain = FACTS[name].domain
+    if domain is not None:
+        return [*fact.values, *beginning(fact.prefixes, domain)]
+    unmentioned = [prefix + text for prefix in fact.prefixes for text in (name, ANYTHING)]
+    return [*fact.values, *beginning(fact.prefixes, named), *unmentioned]
+
+
+def beginning(prefixes: Iterable[str], values: Iterable[Any]) -> list[str]:
+    """Return the texts among the values that begin with one of the prefixes."""
+    return [value for value in values if isinstance(value, str) and value.startswith(tuple(prefixes))]
+
+
 def makes_sense(name: str, fact: OneOf) -> bool:
     """Return whether the doubt names something that the fact may be. Else it may be anything."""
     if fact.prefixes and (FACTS[name].is_set or FACTS[name].is_number):
         return False
-    return bool(fact.values or fact.prefixes) and all(is_a_value(value) for value in fact.values)
+    domain = FACTS[name].domain
+    some = fact.values or (fact.prefixes if domain is None else beginning(fact.prefixes, domain))
+    return bool(some) and all(is_a_value(value) for value in fact.values)
 
 
 def is_certain(fact: AnyFact) -> bool:

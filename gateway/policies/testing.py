@@ -65,19 +65,26 @@ def run(tested: Bundle | Policy, lists: Mapping[str, NamedList] | None = None) -
 def findings(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
     """Return what keeps a policy from being loaded: tests that fail, and rules that no test determines."""
     results = list(results)
-    found = [
+    failed = [
         Finding(result.place, f"test {quoted(result.name)} fails: {'; '.join(result.differences)}")
         for result in results
         if not result.passed
     ]
+    return [*failed, *untested(policy, results)]
+
+
+def untested(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
+    """Return the limits and requirements that determine no test: nobody has shown that they do what they should."""
     determined = {one.rule for result in results for one in result.verdict.by}
-    for rule in policy.rules:
-        if rule.effect is not Effect.GRANT and rule.id not in determined:
-            message = (
-                f"no test is determined by rule `{rule.id}`: add one that this {rule.effect} refuses or challenges"
-            )
-            found.append(Finding(rule.place, message))
-    return found
+    return [
+        Finding(
+            rule.place,
+            f"no test is determined by rule `{rule.id}`: add one that this {rule.effect} "
+            + ("refuses" if rule.effect is Effect.LIMIT else "challenges"),
+        )
+        for rule in policy.rules
+        if rule.effect is not Effect.GRANT and rule.id not in determined
+    ]
 
 
 def alone(policy: Policy, lists: Mapping[str, NamedList]) -> Bundle:

@@ -1,0 +1,227 @@
+"""`gateway policy`: whether policies are in order, what their tests say, and what they may say at all."""
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from gateway.policies.bundle import Bundle
+    from gateway.policies.findings import Finding
+    from gateway.policies.rules import Policy
+    from gateway.policies.schema import Sources
+
+app = typer.Typer(help="Policies: check them, test them, list them, and show what they may say.", no_args_is_help=True)
+
+_DEFAULT = Path("gateway.toml")
+_ONE = {"policies": "policy", "rules": "rule", "lists": "list", "tests": "test"}
+Config = Annotated[Path, typer.Option("--config", "-c", envvar="GATEWAY_CONFIG", help="The configuration file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[PATHS]...", help="Files, folders, `library:NAME` or `library:*`; else the configured ones."
+    ),
+]
+
+
+@app.command()
+def check(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = False) -> None:
+    """Check policies as they are checked before they are loaded, their tests included. Exit 1 where one is refused.
+
+    Example: gateway policy check policies/ library:us-exit
+    """
+    from gateway.policies.bundle import load
+    from gateway.policies.findings import Rejected
+
+    texts, supplied = _read(paths, config)
+    try:
+        bundle = load(texts, sources_configured=supplied)
+    except Rejected as rejected:
+        _refuse(rejected.findings, as_json=as_json)
+    counted = _count(bundle)
+    if as_json:
+        document = {"ok": True, "digest": bundle.digest, "sources_checked": supplied is not None, **counted}
+        print(json.dumps({**document, "findings": []}, indent=2))
+    else:
+        said = ", ".join(f"{number} {_ONE[what] if number == 1 else what}" for what, number in counted.items())
+        print(f"{said}: in order, {bundle.digest[:12]}")
+
+
+@app.command("test")
+def run_tests(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = False) -> None:
+    """Run the tests that policies carry, and print each. Exit 1 where one fails or a rule has none.
+
+    Example: gateway policy test library:us-exit
+    """
+    from gateway.policies import testing
+    from gateway.policies.bundle import assemble
+    from gateway.policies.findings import Rejected
+
+    texts, supplied = _read(paths, config)
+    try:
+        bundle = assemble(texts, sources_configured=supplied)
+    except Rejected as rejected:
+        _refuse(rejected.findings, as_json=as_json)
+    results = [result for policy in bundle.policies for result in testing.run(policy, bundle.lists)]
+    untested = [
+        finding
+        for policy in bundle.policies
+        for finding in testing.untested(policy, [one for one in results if one.policy == policy.name])
+    ]
+    failed = sum(not result.passed for result in results)
+    if as_json:
+        rows = [
+            {"policy": one.policy, "test": one.name, "at": str(one.place), "passed": one.passed, "why": one.differences}
+            for one in results
+        ]
+        print(json.dumps({"ok": not (failed or untested), "tests": rows, "findings": _rows(untested)}, indent=2))
+    else:
+        for one in results:
+            print(f"{'ok    ' if one.passed else 'FAILED'}  {one.policy}: {one.name}")
+            for difference in one.differences:
+                print(f"        {one.place}: {difference}")
+        for finding in untested:
+            print(finding, file=sys.stderr)
+        print(f"{len(results)} tests, {failed} failed")
+    if failed or untested:
+        raise typer.Exit(1)
+
+
+@app.command()
+def schema(
+    as_json: AsJson = False,
+    json_schema: Annotated[bool, typer.Option("--json-schema", help="Print the JSON Schema of policy files.")] = False,
+    lists: Annotated[bool, typer.Option("--lists", help="With --json-schema: that of list files.")] = False,
+) -> None:
+    """Print the facts that conditions may name: their values, and what must be configured to have them.
+
+    Example: gateway policy schema --json-schema > policy.v1.json
+    """
+    from gateway.policies.json_schema import list_schema, policy_schema
+    from gateway.policies.schema import FACTS
+
+    if lists and not json_schema:
+        raise typer.BadParameter("`--lists` chooses the schema that `--json-schema` prints: give both")
+    if json_schema:
+        print(json.dumps(list_schema() if lists else policy_schema(), indent=2))
+        return
+    rows = [
+        {
+            "fact": fact.name,
+            "is": f"{'set of ' if fact.is_set else ''}{fact.kind}{' or none' if fact.nullable else ''}",
+            "values": None
+            if fact.domain is None
+            else [one if isinstance(one, int) else str(one) for one in fact.domain],
+            "doc": fact.doc,
+            "configure": fact.configure,
+        }
+        for fact in FACTS.values()
+    ]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        print(f"{row['fact']:<20} {row['is']:<24} {row['doc']}")
+        if row["values"] is not None:
+            print(f"{'':<20} one of {', '.join(map(str, row['values']))}")
+        if row["configure"] is not None:
+            print(f"{'':<20} needs: {row['configure']}")
+
+
+@app.command("list")
+def list_(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = False) -> None:
+    """List policies and the named lists they use, with what each rule does and since when.
+
+    Example: gateway policy list 'library:*'
+    """
+    from gateway.policies.bundle import assemble
+    from gateway.policies.findings import Rejected
+
+    texts, supplied = _read(paths, config)
+    try:
+        bundle = assemble(texts, sources_configured=supplied)
+    except Rejected as rejected:
+        _refuse(rejected.findings, as_json=as_json)
+    policies = [_described(policy) for policy in bundle.policies]
+    lists = [
+        {"list": one.name, "kind": str(one.kind), "title": one.title, "date": one.date, "entries": len(one.entries)}
+        for one in bundle.lists.values()
+    ]
+    if as_json:
+        print(json.dumps({"digest": bundle.digest, "policies": policies, "lists": lists}, indent=2))
+        return
+    for policy in policies:
+        print(f"{policy['policy']}: {policy['title']} ({policy['owner']}; {policy['file']})")
+        for rule in policy["rules"]:
+            dates = "".join(f", {word} {rule[word]}" for word in ("from", "until") if rule[word] is not None)
+            print(f"  {rule['rule']:<28} {rule['effect']:<8} {rule['when']}{dates}")
+    for one in lists:
+        print(f"{one['list']}: {one['title']} ({one['entries']} codes of {one['kind']}, as of {one['date']})")
+
+
+def _described(policy: "Policy") -> dict[str, Any]:
+    from gateway.core.decision import instant_text
+
+    rules = [
+        {
+            "rule": rule.id,
+            "effect": str(rule.effect),
+            "operations": sorted(rule.operations),
+            "when": rule.when_text,
+            "reason": None if rule.reason is None else str(rule.reason),
+            "basis": rule.basis,
+            "from": None if rule.start is None else instant_text(rule.start),
+            "until": None if rule.end is None else instant_text(rule.end),
+        }
+        for rule in policy.rules
+    ]
+    return {
+        "policy": policy.name,
+        "title": policy.title,
+        "owner": policy.owner,
+        "file": policy.place.file,
+        "rules": rules,
+        "tests": len(policy.tests),
+    }
+
+
+def _read(paths: list[str] | None, config: Path) -> "tuple[dict[str, str], Sources | None]":
+    """Return the texts, and what the configuration supplies; None of the latter where paths stand alone."""
+    from gateway.adapters.policy_files import read_sources
+    from gateway.app.parts import sources_of
+    from gateway.config import load
+
+    if paths and not config.exists():
+        print(f"{config} is not there, so whether each fact has a source is not checked", file=sys.stderr)
+        return read_sources(paths, Path()), None
+    settings = load(config)
+    if paths:
+        return read_sources(paths, Path()), sources_of(settings)
+    return read_sources(settings.policies.paths, settings.base), sources_of(settings)
+
+
+def _refuse(findings: "Iterable[Finding]", *, as_json: bool) -> NoReturn:
+    """Print what is wrong, and exit 1."""
+    if as_json:
+        print(json.dumps({"ok": False, "findings": _rows(findings)}, indent=2))
+    else:
+        for finding in findings:
+            print(finding, file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _rows(findings: "Iterable[Finding]") -> list[dict[str, object]]:
+    return [{**finding.place._asdict(), "message": finding.message} for finding in findings]
+
+
+def _count(bundle: "Bundle") -> dict[str, int]:
+    return {
+        "policies": len(bundle.policies),
+        "rules": len(bundle.rules),
+        "lists": len(bundle.lists),
+        "tests": sum(len(policy.tests) for policy in bundle.policies),
+    }

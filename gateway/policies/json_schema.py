@@ -1,0 +1,165 @@
+"""JSON Schemas of policy and list files, for editors. What they cannot say, `gateway policy check` does."""
+
+from typing import Any, Final
+
+from gateway.core.terms import Access, Effect, Operation, Outcome, Proof, Reason, Status, WhyUnknown
+from gateway.policies.duties import KINDS
+from gateway.policies.fields import NAME
+from gateway.policies.lists import LIST_FIELDS, LIST_KINDS
+from gateway.policies.schema import FACTS, FactSchema
+from gateway.policies.syntax import LONGEST_MESSAGE, OWN_REASONS, POLICY_FIELDS, REFUSAL_STATUSES, RULE_FIELDS
+
+Schema = dict[str, Any]
+
+_DRAFT: Final = "http://json-schema.org/draft-07/schema#"
+_INSTANT: Final[Schema] = {
+    "type": "string",
+    "pattern": r"^\d{4}-\d{2}-\d{2}([T ].+(Z|[+-]\d{2}:?\d{2}))?$",
+    "description": "A date (midnight, UTC) or a time with its offset from UTC.",
+}
+_DURATION: Final[Schema] = {
+    "type": "string",
+    "pattern": "^[0-9]{1,6}[smhd]$",
+    "description": "Such as 45s, 5m, 72h or 30d.",
+}
+_NAME: Final[Schema] = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+
+
+def policy_schema() -> Schema:
+    """Return the schema of a policy file."""
+    fields: Schema = {
+        "policy": {**_NAME, "description": "The policy's name, unique in the bundle."},
+        "title": _text("What the policy is, in a few words."),
+        "owner": _text("Who answers for it."),
+        "description": _text("What a reader should know."),
+        "rules": {"type": "array", "items": _rule()},
+        "tests": {"type": "array", "items": _test()},
+    }
+    return {
+        "$schema": _DRAFT,
+        "$id": "urn:gateway:schema:policy:v1",
+        "title": "Gateway policy",
+        **_table(fields, POLICY_FIELDS, ("policy", "title", "owner", "rules")),
+        "definitions": {"operations": _operations(), "listed": _listed()},
+    }
+
+
+def list_schema() -> Schema:
+    """Return the schema of a list file."""
+    code: Schema = {"type": ["string", "integer"], "description": "A code of the list's kind."}
+    entry = {"oneOf": [code, _table({"code": code, "note": _text("Why it is here.")}, ("code", "note"), ("code",))]}
+    fields: Schema = {
+        "list": {**_NAME, "description": "The list's name; conditions write `_` for each `-`."},
+        "kind": {"enum": list(LIST_KINDS)},
+        "title": _text("What the list is."),
+        "source": _text("Where the entries come from."),
+        "date": {**_INSTANT, "description": "As of when."},
+        "entries": {"type": "array", "minItems": 1, "items": entry},
+    }
+    return {
+        "$schema": _DRAFT,
+        "$id": "urn:gateway:schema:list:v1",
+        "title": "Gateway list",
+        **_table(fields, LIST_FIELDS, LIST_FIELDS),
+    }
+
+
+def _rule() -> Schema:
+    operations = {"$ref": "#/definitions/operations"}
+    proof: Schema = {"for": operations, "proof": {"enum": _codes(Proof)}, "max_age": _DURATION}
+    duties = {"type": "array", "items": _duty()}
+    reasons = [reason for reason in _codes(Reason) if reason not in OWN_REASONS]
+    fields: Schema = {
+        "id": {**_NAME, "description": "The rule's name, unique in the policy."},
+        "grant": {**operations, "description": "Operations that this rule opens."},
+        "limit": {**operations, "description": "Operations that this rule leaves open at most."},
+        "require": _table(proof, tuple(proof), ("for", "proof")),
+        "when": {"type": ["string", "boolean"], "description": f"A condition over: {', '.join(FACTS)}."},
+        "reason": {"enum": reasons, "description": "Why, as a stable code."},
+        "basis": _text("The legal or internal source."),
+        "in_force": _table({"from": _INSTANT, "until": _INSTANT}, ("from", "until"), ()),
+        "on_match": duties,
+        "on_refusal": duties,
+        "status": {"enum": list(REFUSAL_STATUSES)},
+        "message": {"type": "string", "maxLength": LONGEST_MESSAGE, "description": "What the visitor may read."},
+        "justification": _text("Why it is safe that `known(...)` lets ignorance decide."),
+    }
+    table = _table(fields, RULE_FIELDS, ("id", "when"))
+    table["oneOf"] = [
+        {"required": [effect.value, *(() if effect is Effect.GRANT else ("reason", "basis"))]} for effect in Effect
+    ]
+    return table
+
+
+def _test() -> Schema:
+    expect: Schema = {
+        "outcome": {"enum": _codes(Outcome)},
+        "by": {"type": "array", "items": {"type": "string"}, "description": "Exactly the rules that determine."},
+        "reason": {"enum": _codes(Reason)},
+        "access": {"enum": _codes(Access)},
+        "obligations": {"type": "array", "items": _duty()},
+    }
+    facts = {name: _fact(fact) for name, fact in FACTS.items() if name != "operation"}
+    fields: Schema = {
+        "name": _text("A sentence that is true if the test passes."),
+        "facts": _table(facts, tuple(facts), ()),
+        "operation": {"enum": _codes(Operation)},
+        "at": _INSTANT,
+        "expect": _table(expect, tuple(expect), ("outcome",)),
+    }
+    return _table(fields, tuple(fields), ("name", "operation", "expect"))
+
+
+def _fact(fact: FactSchema) -> Schema:
+    one: Schema = {"type": "number" if fact.is_number else "string"}
+    if fact.domain is not None:
+        one = {"enum": [value if isinstance(value, int) else str(value) for value in fact.domain]}
+    elif not fact.is_number:
+        one = {"type": ["string", "number"]}  # a code that looks like a number is still a code
+    value: Schema = {"type": "array", "items": one} if fact.is_set else one
+    why = {"enum": _codes(WhyUnknown)}
+    several: Schema = {"one_of": {"type": "array", "items": value}, "prefixes": {"type": "array"}, "why": why}
+    forms: list[Schema] = [
+        value,
+        _table({"unknown": why}, ("unknown",), ("unknown",)),
+        _table(several, tuple(several), ()),
+    ]
+    forms[2]["anyOf"] = [{"required": ["one_of"]}, {"required": ["prefixes"]}]
+    if fact.nullable:
+        forms.append({"type": "null"})
+    return {"description": fact.doc, "oneOf": forms}
+
+
+def _duty() -> Schema:
+    listed = {"$ref": "#/definitions/listed"}
+    hold: Schema = {"operations": listed, "evidence": {"type": "array", "items": _NAME}, "expires": _DURATION}
+    forms: dict[str, Schema] = dict.fromkeys(KINDS, _NAME)
+    forms["status"] = {"enum": [status for status in _codes(Status) if status != Status.NONE]}
+    forms["hold"] = _table(hold, tuple(hold), ("operations",))
+    return {**_table(forms, KINDS, ()), "minProperties": 1, "maxProperties": 1}
+
+
+def _operations() -> Schema:
+    """Return the schema of a set of operations: a level, a list, or all but a list."""
+    listed = {"$ref": "#/definitions/listed"}
+    return {"oneOf": [{"enum": _codes(Access)}, listed, _table({"all_but": listed}, ("all_but",), ("all_but",))]}
+
+
+def _listed() -> Schema:
+    """Return the schema of a list of operations."""
+    return {"type": "array", "minItems": 1, "items": {"enum": [*_codes(Operation), "trade"]}}
+
+
+def _table(fields: dict[str, Schema], order: tuple[str, ...], needed: tuple[str, ...]) -> Schema:
+    """Return the schema of a mapping with these fields and no others."""
+    properties = {name: fields[name] for name in order}
+    table: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**table, "required": list(needed)} if needed else table
+
+
+def _text(description: str) -> Schema:
+    return {"type": "string", "minLength": 1, "description": description}
+
+
+def _codes(codes: Any) -> list[str]:  # noqa: ANN401 - an enumeration of texts
+    return [str(one) for one in codes]
