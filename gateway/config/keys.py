@@ -56,20 +56,20 @@ def correction(location: Sequence[str | int]) -> str:
 def _keys_of(table: type[Table], above: tuple[str, ...]) -> Iterator[Key]:
     for name, field in table.model_fields.items():
         path = (*above, field.alias or name)
-        origin, inner = _unwrapped(field.annotation)
+        origin, inner = unwrapped(field.annotation)
         repeated = origin in (tuple, Mapping)
         yield Key(path, repeated or inner is not None)
         if inner is not None:
             yield from _keys_of(inner, (*path, EACH) if repeated else path)
 
 
-def _unwrapped(annotation: Any) -> tuple[Any, type[Table] | None]:  # noqa: ANN401 - annotations have no common type
+def unwrapped(annotation: Any) -> tuple[Any, type[Table] | None]:  # noqa: ANN401 - annotations have no common type
     """Return the container and the table of an annotation such as `tuple[Route, ...]` or `Identity | None`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _unwrapped(arguments[0])
+        return unwrapped(arguments[0])
     if origin in (Union, UnionType):
-        return _unwrapped(next(argument for argument in arguments if argument is not NoneType))
+        return unwrapped(next(argument for argument in arguments if argument is not NoneType))
     candidates = (annotation, *arguments)
     table = next((one for one in candidates if isinstance(one, type) and issubclass(one, Table)), None)
     return origin, table
