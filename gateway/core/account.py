@@ -105,6 +105,11 @@ _UID = re.compile(r"[\x21-\x7e]{1,255}\Z")
 _FLAG = re.compile(r"[a-z0-9][a-z0-9-]{0,63}\Z")
 
 
+def is_uid(text: str) -> bool:
+    """Return whether an account may be named so."""
+    return _UID.match(text) is not None
+
+
 def new_account(uid: str) -> Account:
     """Return an account of which nothing is known but that it exists."""
     none: frozenset[str] = frozenset()
@@ -183,7 +188,7 @@ def set_nationality(account: Account, country: str | None) -> Account | Refused:
 
 def checked(account: Account) -> Account | Refused:
     """Return the account if every field holds what it may, whatever made it; otherwise what is wrong."""
-    if not _UID.match(account.uid):
+    if not is_uid(account.uid):
         return Refused("uid", f"`{ascii(account.uid[:80])[1:-1]}` is no account: 1 to 255 visible ASCII characters")
     if account.status not in tuple(TRANSITIONS):
         return _refused_choice("status", account.status, tuple(map(str, TRANSITIONS)))

@@ -1,0 +1,139 @@
+"""Noticing that the store's file changed, whoever changed it."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from gateway.adapters.migration import revision_of
+from gateway.adapters.schema import REVISION
+from gateway.adapters.sqlite_file import Identity, identity_of, uri_of
+from gateway.core.errors import StoreUnavailable
+from gateway.ports import MICROSECONDS, Clock
+
+log: Any = structlog.get_logger("gateway")
+
+RELIED_ON_US: Final = MICROSECONDS
+"""How long after the last successful look `generation` may be relied on."""
+_AHEAD_US: Final = 60 * MICROSECONDS
+"""How much older than the last look a request may be that is still on its way. More is a clock that was set back."""
+_BUSY_S: Final = 0.2
+
+
+class _Seen(NamedTuple):
+    """What one look at the file found; two that differ mean a change."""
+
+    identity: Identity
+    connection: int
+    """Which of the feed's connections saw it."""
+    version: int
+    """SQLite's data_version: differs whenever another connection committed, in this process or any other."""
+    ends: int | None
+    """When the next hold ends by itself."""
+
+
+class ChangeFeed:
+    """Looks at the file every so often, on a connection of its own. Belongs to the event loop's thread."""
+
+    def __init__(self, path: Path, clock: Clock, every_s: float, replaced: Callable[[], Awaitable[None]]) -> None:
+        self.generation = 0
+        """A number that changes whenever anything in the store changed, as far as is known."""
+        self._path = path
+        self._clock = clock
+        self._every_s = every_s
+        self._replaced = replaced
+        self._heard_at: int | None = None
+        self._seen: _Seen | None = None
+        self._fault: str | None = None
+        self._database: sqlite3.Connection | None = None
+        self._opened: Identity | None = None
+        self._connections = 0
+        # One thread, so that the connection is only ever used by one.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-feed")
+        self._watching: asyncio.Task[None] | None = None
+
+    def fresh(self, at: int) -> bool:
+        """Return whether the store was heard from recently enough at `at` to rely on `generation`."""
+        heard_at = self._heard_at
+        return heard_at is not None and -_AHEAD_US <= at - heard_at <= RELIED_ON_US
+
+    def bump(self) -> None:
+        """Count a change that this process made itself, without waiting to see it."""
+        self.generation += 1
+
+    async def start(self) -> None:
+        """Look once, and go on looking. Raise StoreUnavailable where the file cannot be read."""
+        if self._watching is None:
+            await self.look()
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def close(self) -> None:
+        """Stop looking."""
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await watching
+        self._heard_at = None
+        self._thread.submit(self._disconnect)
+        self._thread.shutdown(wait=False)
+
+    async def look(self) -> None:
+        """Look once. Raise StoreUnavailable where the file cannot be read."""
+        # What is seen is at least as new as the moment before the look.
+        at = self._clock.now()
+        seen = await asyncio.get_running_loop().run_in_executor(self._thread, self._observe, at)
+        before, self._seen = self._seen, seen
+        if before is not None and before.identity != seen.identity:
+            await self._replaced()
+        if before != seen:
+            self.generation += 1
+        self._heard_at = at
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            try:
+                await self.look()
+            except StoreUnavailable as fault:
+                if self._fault is None:
+                    log.error("store:lost", fault=str(fault))  # noqa: TRY400 - the fault says it all
+                self._fault = str(fault)
+            else:
+                if self._fault is not None:
+                    log.warning("store:found", path=str(self._path))
+                self._fault = None
+
+    def _observe(self, now: int) -> _Seen:
+        """Return what the file holds now. Runs in the feed's thread."""
+        identity = identity_of(self._path)
+        try:
+            if self._opened != identity or self._database is None:
+                self._disconnect()
+                self._database = self._connect()
+                self._opened = identity
+                self._connections += 1
+            (version,) = self._database.execute("PRAGMA data_version").fetchone()
+            (ends,) = self._database.execute("SELECT min(until) FROM account_holds WHERE until > ?", (now,)).fetchone()
+        except sqlite3.Error as fault:
+            self._disconnect()
+            raise StoreUnavailable(f"store {self._path}: {fault}") from fault
+        return _Seen(identity, self._connections, version, ends)
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(f"{uri_of(self._path)}?mode=rw", uri=True, timeout=_BUSY_S, isolation_level=None)
+        found = revision_of(database)
+        if found != REVISION:
+            database.close()
+            raise StoreUnavailable(f"store {self._path}: it is at revision {found}, and this gateway needs {REVISION}")
+        return database
+
+    def _disconnect(self) -> None:
+        database, self._database = self._database, None
+        if database is not None:
+            database.close()

@@ -1,0 +1,285 @@
+"""The embedded store: accounts in SQLite, through SQLAlchemy Core."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from gateway.adapters.account_book import AccountBook, ApiKey, AuditEntry, Hold, absent, absent_key
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.feed import ChangeFeed
+from gateway.adapters.migration import migrate
+from gateway.adapters.schema import ACCOUNTS, API_KEYS, AUDIT, FLAGS, HOLDS
+from gateway.adapters.sqlite_file import Identity, begin_immediate, engine_of, identity_of, path_of
+from gateway.core.account import Account, Refused, Step, checked, difference, is_uid
+from gateway.core.errors import StoreUnavailable
+from gateway.ports import Clock
+
+READ_WITHIN_S: Final = 0.25
+WRITE_WITHIN_S: Final = 2.0
+START_WITHIN_S: Final = 30.0
+LOOK_EVERY_S: Final = 0.1
+_READERS: Final = 4
+
+_NOW: Final = sa.bindparam("now", type_=sa.BigInteger)
+_HELD: Final = (HOLDS.c.until.is_(None)) | (HOLDS.c.until > _NOW)
+
+
+def _joined(column: sa.Column[str], where: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
+    return sa.select(sa.func.aggregate_strings(column, " ")).where(where).scalar_subquery()
+
+
+_WHOLE: Final = sa.select(
+    ACCOUNTS.c.uid,
+    ACCOUNTS.c.status,
+    _joined(FLAGS.c.flag, FLAGS.c.account == ACCOUNTS.c.uid),
+    ACCOUNTS.c.verification,
+    ACCOUNTS.c.documents,
+    ACCOUNTS.c.residence,
+    ACCOUNTS.c.nationality,
+    _joined(HOLDS.c.operation, (HOLDS.c.account == ACCOUNTS.c.uid) & _HELD),
+)
+"""An account with its flags and holds in one statement, so that it is never half of one and half of another."""
+_ONE: Final = _WHOLE.where(ACCOUNTS.c.uid == sa.bindparam("uid"))
+_SOME: Final = _WHOLE.where(ACCOUNTS.c.uid > sa.bindparam("after")).order_by(ACCOUNTS.c.uid).limit(sa.bindparam("most"))
+_OWNER: Final = sa.select(API_KEYS.c.account).where(
+    API_KEYS.c.digest == sa.bindparam("digest"), API_KEYS.c.revoked_at.is_(None)
+)
+
+
+class AccountStore(AccountBook):
+    """The `Accounts` port on one SQLite file. `start` migrates it and begins to notice what others change."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Clock | None = None,
+        read_within_s: float = READ_WITHIN_S,
+        write_within_s: float = WRITE_WITHIN_S,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self.path = path_of(url)
+        self.clock: Clock = clock or SystemClock()
+        self._read_within_s = read_within_s
+        self._write_within_s = write_within_s
+        self._identity: Identity | None = None
+        self._feed = ChangeFeed(self.path, self.clock, look_every_s, self._reconnect)
+        self._readers = engine_of(self.path, _READERS, read_within_s, "PRAGMA query_only=ON")
+        # One writer at a time is all that SQLite has; the others wait here rather than poll its lock.
+        self._writer = engine_of(self.path, 1, write_within_s, "PRAGMA synchronous=FULL")
+        sa.event.listen(self._writer.sync_engine, "begin", begin_immediate)
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever any account changed, as far as this process has heard."""
+        return self._feed.generation
+
+    def fresh(self, at: int) -> bool:
+        """Return whether this process has heard from the store recently enough to rely on `generation`."""
+        return self._feed.fresh(at)
+
+    async def migrate(self) -> None:
+        """Bring the file to the schema of this code, making it where there is none. Raise StoreUnavailable."""
+        await asyncio.to_thread(migrate, self.path)
+
+    async def start(self) -> None:
+        """Migrate, and begin to notice changes. Raise StoreUnavailable where the file cannot be used."""
+        async with self._within(START_WITHIN_S, "start"):
+            await self.migrate()
+            await self._feed.start()
+
+    async def close(self) -> None:
+        """Let go of the file."""
+        await self._feed.close()
+        await self._reconnect()
+
+    async def read(self, uid: str) -> Account | None:
+        """Return the account as it is now, or None. Raise StoreUnavailable within a bounded time."""
+        if not is_uid(uid):
+            return None
+        async with self._reading("read an account") as connection:
+            return await self._account(connection, uid)
+
+    async def accounts(self, after: str = "", limit: int = 100) -> list[Account]:
+        """Return at most `limit` accounts whose uid comes after `after`, in the order of their uids."""
+        async with self._reading("list accounts", self._write_within_s) as connection:
+            rows = await connection.execute(_SOME, {"after": after, "most": limit, "now": self.clock.now()})
+            return [self._whole(row) for row in rows]
+
+    async def key_owner(self, digest: bytes) -> str | None:
+        """Return the uid that owns the API key with this SHA-256 digest, or None. Raise StoreUnavailable."""
+        async with self._reading("look up a key") as connection:
+            return (await connection.execute(_OWNER, {"digest": digest})).scalar_one_or_none()
+
+    async def keys(self, uid: str) -> list[ApiKey]:
+        """Return the account's API keys, revoked ones too, oldest first."""
+        if not is_uid(uid):
+            return []
+        query = _KEYS.where(API_KEYS.c.account == uid).order_by(API_KEYS.c.created_at, API_KEYS.c.key_id)
+        async with self._reading("list keys", self._write_within_s) as connection:
+            return [ApiKey(*row) for row in await connection.execute(query)]
+
+    async def history(self, uid: str, limit: int = 100) -> list[AuditEntry]:
+        """Return the latest changes of the account, newest first."""
+        if not is_uid(uid):
+            return []
+        query = _HISTORY.where(AUDIT.c.account == uid).order_by(AUDIT.c.number.desc()).limit(limit)
+        async with self._reading("read the history", self._write_within_s) as connection:
+            return [AuditEntry(*row) for row in await connection.execute(query)]
+
+    async def write_change(self, uid: str, step: Step, entry: AuditEntry) -> Account | Refused:
+        """Return what `step` made of the account, stored with the entry in one transaction."""
+        async with self._writing("change an account") as connection:
+            before = await self._account(connection, uid) if is_uid(uid) else None
+            after = step(before)
+            if isinstance(after, Refused) or after == before:
+                return after
+            await _store(connection, before, after, entry)
+            old, new = difference(before, after)
+            await _note(connection, entry._replace(before=old, after={**new, **entry.after}))
+        self._feed.bump()
+        return after
+
+    async def write_hold(self, uid: str, hold: Hold, entry: AuditEntry) -> Account | Refused:
+        """Return the account with the hold on it. A hold of the same operation and cause stays as it is."""
+        async with self._writing("place a hold") as connection:
+            account = await self._account(connection, uid) if is_uid(uid) else None
+            if account is None:
+                return absent(uid)
+            known = sa.select(HOLDS.c.account).where(
+                HOLDS.c.account == uid, HOLDS.c.operation == hold.operation, HOLDS.c.cause == hold.cause
+            )
+            if (await connection.execute(known)).first() is not None:
+                return account
+            await connection.execute(sa.insert(HOLDS), {"account": uid, **hold._asdict()})
+            await _note(connection, entry._replace(after={"operation": hold.operation, **entry.after}))
+            account = await self._account(connection, uid)
+            assert account is not None
+        self._feed.bump()
+        return account
+
+    async def write_key(self, digest: bytes, key: ApiKey, entry: AuditEntry) -> Refused | None:
+        """Keep the key; None where that is done."""
+        async with self._writing("add a key") as connection:
+            if not is_uid(key.account) or await self._account(connection, key.account) is None:
+                return absent(key.account)
+            await connection.execute(sa.insert(API_KEYS), {"digest": digest, **key._asdict()})
+            await _note(connection, entry)
+        self._feed.bump()
+        return None
+
+    async def write_revocation(self, key_id: str, entry: AuditEntry) -> ApiKey | Refused:
+        """Return the key, revoked at the entry's instant; as it was where it was revoked before."""
+        if not key_id.isascii():
+            return absent_key(key_id)
+        async with self._writing("revoke a key") as connection:
+            row = (await connection.execute(_KEYS.where(API_KEYS.c.key_id == key_id))).one_or_none()
+            if row is None:
+                return absent_key(key_id)
+            key = ApiKey(*row)
+            if key.revoked_at is not None:
+                return key
+            mine = API_KEYS.c.key_id == key_id
+            await connection.execute(sa.update(API_KEYS).where(mine).values(revoked_at=entry.at))
+            await _note(connection, entry._replace(account=key.account))
+        self._feed.bump()
+        return key._replace(revoked_at=entry.at)
+
+    async def _reconnect(self) -> None:
+        """Close every connection; the next use opens the file that lies there then."""
+        await self._readers.dispose()
+        await self._writer.dispose()
+        self._identity = None
+
+    @asynccontextmanager
+    async def _within(self, seconds: float, what: str) -> AsyncIterator[None]:
+        """Bound the wait, and say StoreUnavailable for whatever goes wrong."""
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            raise StoreUnavailable(f"store {self.path}: could not {what} within {seconds} s") from None
+        except (SQLAlchemyError, sqlite3.Error, OSError) as fault:
+            why = getattr(fault, "orig", None) or fault
+            raise StoreUnavailable(f"store {self.path}: could not {what}: {why}") from fault
+
+    @asynccontextmanager
+    async def _unmoved(self) -> AsyncIterator[None]:
+        """Vouch that the connections used meanwhile were those of the file that lies at the path.
+
+        SQLite goes on answering from a file that was removed or replaced, and its answers are then nobody's.
+        """
+        if self._identity is None:
+            self._identity = identity_of(self.path)
+        expected = self._identity
+        yield
+        if identity_of(self.path) != expected:
+            raise StoreUnavailable(f"store {self.path}: another file was put in its place")
+
+    @asynccontextmanager
+    async def _reading(self, what: str, within_s: float | None = None) -> AsyncIterator[AsyncConnection]:
+        within_s = within_s or self._read_within_s
+        async with self._within(within_s, what), self._unmoved(), self._readers.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _writing(self, what: str) -> AsyncIterator[AsyncConnection]:
+        """One transaction. Where it raises, the change may have been made only if the disk failed at the very end."""
+        async with self._within(self._write_within_s, what), self._unmoved(), self._writer.begin() as connection:
+            yield connection
+
+    async def _account(self, connection: AsyncConnection, uid: str) -> Account | None:
+        row = (await connection.execute(_ONE, {"uid": uid, "now": self.clock.now()})).one_or_none()
+        return None if row is None else self._whole(row)
+
+    def _whole(self, row: sa.Row[Any]) -> Account:
+        uid, status, flags, verification, documents, residence, nationality, holds = tuple(row)
+        account = Account(uid, status, _set(flags), verification, _set(documents), residence, nationality, _set(holds))
+        # A damaged page may still be a page. What no change could have written is no answer.
+        result = checked(account)
+        if isinstance(result, Refused):
+            raise StoreUnavailable(f"store {self.path}: account `{uid}` is damaged: {result.message}")
+        return result
+
+
+_KEYS: Final = sa.select(
+    API_KEYS.c.key_id, API_KEYS.c.account, API_KEYS.c.label, API_KEYS.c.created_at, API_KEYS.c.revoked_at
+)
+_HISTORY: Final = sa.select(
+    AUDIT.c.at, AUDIT.c.who, AUDIT.c.action, AUDIT.c.account, AUDIT.c.before, AUDIT.c.after, AUDIT.c.why
+)
+
+
+async def _store(connection: AsyncConnection, before: Account | None, after: Account, entry: AuditEntry) -> None:
+    values = {
+        "status": after.status,
+        "verification": after.verification,
+        "documents": " ".join(sorted(after.documents)),
+        "residence": after.residence,
+        "nationality": after.nationality,
+        "changed_at": entry.at,
+    }
+    if before is None:
+        await connection.execute(sa.insert(ACCOUNTS), {"uid": after.uid, "created_at": entry.at, **values})
+    else:
+        await connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.uid == after.uid).values(values))
+    had = before.flags if before is not None else frozenset()
+    if gone := had - after.flags:
+        await connection.execute(sa.delete(FLAGS).where(FLAGS.c.account == after.uid, FLAGS.c.flag.in_(gone)))
+    for flag in sorted(after.flags - had):
+        row = {"account": after.uid, "flag": flag, "set_by": entry.who, "set_at": entry.at, "why": entry.why}
+        await connection.execute(sa.insert(FLAGS), row)
+
+
+async def _note(connection: AsyncConnection, entry: AuditEntry) -> None:
+    await connection.execute(sa.insert(AUDIT), entry._asdict())
+
+
+def _set(text: str | None) -> frozenset[str]:
+    return frozenset((text or "").split())
