@@ -204,8 +204,8 @@ class RefreshedKeys:
 
     def _end_attempt(self, *, again: bool) -> None:
         ended, self._attempt = self._attempt, asyncio.get_running_loop().create_future() if again else None
-        if ended is not None:
-            ended.set_result(None)
+        assert ended is not None
+        ended.set_result(None)
 
     async def _fetch(self) -> Exception | None:
         """Return None where a set was read, else what came in between."""
