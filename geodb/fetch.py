@@ -10,8 +10,9 @@ import urllib.request
 import zlib
 from collections.abc import Callable
 from http.client import HTTPException
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Final, NoReturn
+from typing import IO, BinaryIO, Final, NoReturn
 from urllib.parse import urlsplit
 
 from typing_extensions import override
@@ -64,14 +65,14 @@ def is_address(source: str) -> bool:
     return "://" in source
 
 
-def _opened(source: str, silence_s: float, context: ssl.SSLContext | None) -> IO[bytes]:
+def _opened(source: str, silence_s: float, context: ssl.SSLContext | None) -> BufferedIOBase:
     if not is_address(source):
         return Path(source).open("rb")
     if urlsplit(source).scheme != "https":
         _not_https(source)
     tls = urllib.request.HTTPSHandler(context=context or ssl.create_default_context())
     opener = urllib.request.build_opener(tls, _OnlyHttps)
-    opened: IO[bytes] = opener.open(source, timeout=silence_s)
+    opened: BufferedIOBase = opener.open(source, timeout=silence_s)
     return opened
 
 
@@ -98,10 +99,12 @@ def _expected(got: str, sha256: str | None, source: str) -> None:
         raise BadEdition(f"{source}: its SHA-256 is {got}, not the expected {sha256.lower()}")
 
 
-def _copied(stream: IO[bytes], out: IO[bytes], source: str, *, limit: int, deadline: float, told: Progress) -> str:
+def _copied(stream: BufferedIOBase, out: BinaryIO, source: str, *, limit: int, deadline: float, told: Progress) -> str:
     digest = hashlib.sha256()
     size = 0
-    while chunk := stream.read(_CHUNK):
+    announced = getattr(stream, "length", None)
+    # As much as has come, and not as much as was asked for: else a server that trickles is noticed only at the end.
+    while chunk := stream.read1(_CHUNK):
         size += len(chunk)
         if size > limit:
             raise BadEdition(f"{source}: larger than {limit} bytes")
@@ -110,6 +113,8 @@ def _copied(stream: IO[bytes], out: IO[bytes], source: str, *, limit: int, deadl
         digest.update(chunk)
         out.write(chunk)
         told("fetching", size)
+    if announced is not None and size != announced:
+        raise BadEdition(f"{source}: {size} bytes came of the {announced} that were announced")
     return digest.hexdigest()
 
 
@@ -129,5 +134,8 @@ def _unpack(packed: Path, source: str, limit: int) -> None:
 
 
 def _said(error: BaseException) -> str:
+    if isinstance(error, urllib.error.HTTPError):
+        error.close()
+        return f"the server answers {error.code} {error.reason}"
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     return " ".join(str(reason).split())[:200] or type(error).__name__

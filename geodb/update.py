@@ -118,6 +118,7 @@ def update(
     *,
     largest_change: float = LARGEST_CHANGE,
     sentinels: Sequence[Sentinel] = SENTINELS,
+    sample: int = SAMPLE,
 ) -> Report:
     """Return the report on the file `candidate`, which is now `destination` too if it has no problems.
 
@@ -135,6 +136,7 @@ def update(
             Reader.open(destination) if destination.exists() else None,
             largest_change=largest_change,
             sentinels=sentinels,
+            sample=sample,
         )
         if not report.problems:
             partial.replace(destination)

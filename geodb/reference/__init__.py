@@ -14,6 +14,7 @@ _LETTERS: Final = str.maketrans(
     {"\N{LATIN SMALL LETTER DOTLESS I}": "i", "ł": "l", "ø": "o", "đ": "d", "ß": "ss", "æ": "ae", "ə": "e", "þ": "th"}
 )
 """Letters that Unicode does not take apart into a plain one and an accent."""
+_LONGEST: Final = 80
 _APOSTROPHES: Final = str.maketrans(dict.fromkeys("'`\u2019\u02b9\u02bc\u02bb"))
 _SEPARATORS: Final = str.maketrans(dict.fromkeys("-\u2013\u2014.,/&()", " "))
 
@@ -31,10 +32,11 @@ def subdivision_named(country: str, name: str) -> str | None:
 
 
 def normal(name: str) -> str:
-    """Return `name` without case, accents and punctuation, at most 80 characters of it."""
-    plain = unicodedata.normalize("NFKD", name[:80].casefold().translate(_LETTERS))
+    """Return `name` without case, accents and punctuation; of a longer one, 80 characters."""
+    # Taken apart twice: some letters have a small form only after the first time.
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name[:_LONGEST]).casefold()).translate(_LETTERS)
     kept = "".join(character for character in plain if not unicodedata.combining(character))
-    return " ".join(kept.translate(_APOSTROPHES).translate(_SEPARATORS).split())
+    return " ".join(kept.translate(_APOSTROPHES).translate(_SEPARATORS).split())[:_LONGEST].rstrip()
 
 
 @cache
