@@ -148,6 +148,16 @@ def test_links_between_pages_lead_somewhere(page: Path) -> None:
             assert not anchor or anchor in _anchors(other), f"{target}: no such heading"
 
 
+FOLDERS = "gateway|geodb|tests|docs|deploy|benchmarks|requirements|schemas|scripts"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    named = set(re.findall(rf"`((?:{FOLDERS})/[\w./*-]*)`", page.read_text()))
+
+    assert {path for path in named if not any(ROOT.glob(path.rstrip("/")))} == set()
+
+
 def _anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
