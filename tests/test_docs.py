@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 
 from gateway.adapters.policy_files import read_sources
+from gateway.app import parts
 from gateway.config import load
 from gateway.config.keys import EACH, Key, all_keys, unwrapped
 from gateway.config.settings import Settings, Table
@@ -107,8 +108,19 @@ def _field(table: type[Table], path: tuple[str, ...]) -> FieldInfo:
     return next(field for key, field in table.model_fields.items() if (field.alias or key) == last)
 
 
-def test_the_example_configuration_loads() -> None:
-    assert load(ROOT / "deploy/gateway.example.toml", {}).identity is not None
+@pytest.mark.parametrize(
+    ("path", "environ"),
+    [
+        (ROOT / "deploy/gateway.example.toml", {}),
+        (None, {"GATEWAY_CLIENT_IP__TRUSTED_PROXIES": "[]"}),
+    ],
+    ids=["the example", "the least that starts"],
+)
+def test_a_configuration_that_is_shown_loads_with_its_policies(path: Path | None, environ: dict[str, str]) -> None:
+    settings = load(path, environ)
+
+    assert parts.reader_of(settings)
+    assert parts.bundle_of(settings).policies
 
 
 @pytest.mark.parametrize("block", blocks(), ids=str)
