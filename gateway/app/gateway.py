@@ -100,7 +100,8 @@ class Gateway:
     async def refresh(self) -> None:
         """Take changed editions and policies, each whole or not at all; what cannot be used is said and left alone."""
         for outcome in await asyncio.to_thread(self.geo.refresh):
-            log.log(*_said_of(outcome))
+            say = log.info if outcome.taken else log.error
+            say("edition:taken" if outcome.taken else "edition:refused", path=str(outcome.path), what=outcome.message)
         try:
             sources = await asyncio.to_thread(read_sources, self.settings.policies.paths, self.settings.base)
             if sources == self._sources:
@@ -109,7 +110,8 @@ class Gateway:
             bundle = await asyncio.to_thread(load_bundle, sources, sources_configured=sources_of(self.settings))
             await asyncio.to_thread(self.archive.put, bundle)
         except (GatewayError, OSError) as fault:
-            log.error("policies:refused", running=self.line.bundle.digest[:12], why=str(fault))
+            # The findings are the message; where in our code they were raised helps nobody.
+            log.error("policies:refused", running=self.line.bundle.digest[:12], why=str(fault))  # noqa: TRY400
             return
         self.line.adopt(bundle)
         log.info("policies:adopted", bundle=bundle.digest[:12])

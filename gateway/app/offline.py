@@ -119,6 +119,8 @@ def _instant(at: object, clock: Clock) -> int:
             return at
         case str():
             return parse_instant(at)
+        case _:
+            pass
     raise ValueError(f"`at` is {at!r}; write an RFC 3339 instant, or microseconds since the epoch")
 
 

@@ -7,8 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
+from typing import NamedTuple
 import jwt
 import typer
 import uvicorn
@@ -27,7 +26,7 @@ _ISSUER = "https://auth.demo.invalid"
 _AUDIENCE = "demo-exchange"
 _MINT_EVERY_S = 60
 
-LISBON, OHIO, TEHRAN, SEVASTOPOL = "2.80.10.20", "24.95.30.40", "5.160.10.20", "203.0.113.7"
+LISBON, OHIO, TEHRAN, SEVASTOPOL = "2.80.10.20", "65.24.10.20", "2.176.0.1", "203.0.113.7"
 
 _CONFIG = """\
 # Written by `gateway demo` at each start.
@@ -59,6 +58,7 @@ url = "sqlite:///gateway.db"
 
 [journal]
 directory = "journal"
+segment_bytes = "4MiB"
 
 [server]
 host = "127.0.0.1"
@@ -97,11 +97,59 @@ operation = "support"
 path = "/api/v1/support/{{rest:path}}"
 """
 
-_CUSTOMERS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("alice", {"status": "open", "verification": "full", "documents": ["PT"], "residence": "PT"}),
-    ("bob", {"status": "open", "verification": "full", "documents": ["US"], "residence": "US"}),
-    ("carol", {"status": "flagged", "verification": "full", "documents": ["FR"], "residence": "FR"}),
-    ("dan", {"status": "archived", "verification": "basic", "documents": ["DE"], "residence": "DE"}),
+_CUSTOMERS = {
+    "alice": ("open", "PT"),
+    "bob": ("open", "US"),
+    "carol": ("flagged", "FR"),
+    "dan": ("archived", "DE"),
+}
+"""Who they are: status, and the country of their documents."""
+
+
+class _Request(NamedTuple):
+    says: str
+    path: str
+    address: str
+    who: str | None = None
+    more: str = ""
+
+
+_ORDER = """ -d '{"pair": "BTC-USD", "side": "buy", "amount": "0.01"}'"""
+_PAYOUT = """ -d '{"asset": "BTC", "amount": "0.01", "address": "bc1q-demo"}'"""
+_HANDSHAKE = (
+    " -N -m 2 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13'"
+    " -H 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=='"
+)
+_REQUESTS = (
+    _Request("Anybody may look at the market: 200", "market", LISBON),
+    _Request("Alice in Lisbon withdraws, having just proved who she is: 201", "withdrawals", LISBON, "alice", _PAYOUT),
+    _Request("Alice signed in an hour ago: 401, fresh proof is asked", "withdrawals", LISBON, "alice-earlier", _PAYOUT),
+    _Request("Nobody is signed in: 401", "orders", LISBON, None, _ORDER),
+    _Request("Bob in Ohio trades: 403, his jurisdiction is closed", "orders", OHIO, "bob", _ORDER),
+    _Request("Bob trades from Lisbon: 403 all the same, his documents are American", "orders", LISBON, "bob", _ORDER),
+    _Request("Bob may reach support: 200", "support/messages", OHIO, "bob"),
+    _Request("Carol is flagged: she may look, 200 ...", "balances", LISBON, "carol"),
+    _Request("... and not withdraw: 403", "withdrawals", LISBON, "carol", _PAYOUT),
+    _Request("Dan's account is archived: 403", "balances", LISBON, "dan"),
+    _Request("Alice trades from Tehran: 451", "orders", TEHRAN, "alice", _ORDER),
+    _Request(
+        "Alice trades from Sevastopol: 451, the region and not the country", "orders", SEVASTOPOL, "alice", _ORDER
+    ),
+    _Request(
+        "Tehran claims to be Lisbon: 451, anybody can write the left of the header",
+        "orders",
+        f"{LISBON}, {TEHRAN}",
+        "alice",
+        _ORDER,
+    ),
+    _Request(
+        "A withdrawal by another spelling of its path: 400",
+        "market/%2e%2e/withdrawals",
+        LISBON,
+        "alice",
+        f" --path-as-is{_PAYOUT}",
+    ),
+    _Request("The ticker, a WebSocket, from Tehran: 451 at the handshake", "ticker", TEHRAN, None, _HANDSHAKE),
 )
 
 
@@ -119,8 +167,16 @@ def run_demo(directory: Path, port: int) -> None:
 
 async def _serve(directory: Path, key: Ed25519PrivateKey, gateway: Gateway, upstream: str, port: int) -> None:
     await gateway.start()
-    for uid, profile in _CUSTOMERS:
-        await gateway.store.put(uid, **profile, who="demo", why="a sample customer")
+    for uid, (status, country) in _CUSTOMERS.items():
+        await gateway.store.put(
+            uid,
+            status=status,
+            verification="full",
+            documents=[country],
+            residence=country,
+            who="demo",
+            why="a sample customer",
+        )
     minting = asyncio.ensure_future(_mint_for_ever(directory, key))
     try:
         await run(
@@ -154,7 +210,7 @@ async def _mint_for_ever(directory: Path, key: Ed25519PrivateKey) -> None:
     clock = SystemClock()
     while True:
         now = clock.now() // 1_000_000
-        for uid, _ in _CUSTOMERS:
+        for uid in _CUSTOMERS:
             _mint(directory / f"{uid}.jwt", key, uid, now, auth_time=now)
         _mint(directory / "alice-earlier.jwt", key, "alice", now, auth_time=now - 3600)
         await asyncio.sleep(_MINT_EVERY_S)
@@ -195,71 +251,9 @@ def _exchange() -> Iterator[str]:
 def _to_try(url: str, directory: Path) -> Iterator[str]:
     """Yield what the demo prints: where it is, and a request for each outcome."""
     yield f"The gateway listens on {url} in front of a pretend exchange. Try, in another terminal:"
-
-    def curl(says: str, path: str, *, address: str, who: str | None = None, more: str = "") -> str:
+    for says, path, address, who, more in _REQUESTS:
         token = f' -H "Authorization: Bearer $(cat {directory}/{who}.jwt)"' if who else ""
-        return f"\n# {says}\ncurl -si{more} -H 'X-Forwarded-For: {address}'{token} {url}{path}"
-
-    post = " -X POST"
-    yield curl("Anybody may look at the market: 200", "/api/v1/market", address=LISBON)
-    yield curl(
-        "Alice in Lisbon withdraws, having just proved who she is: 200",
-        "/api/v1/withdrawals",
-        address=LISBON,
-        who="alice",
-        more=post,
-    )
-    yield curl(
-        "Alice signed in an hour ago: 401, a fresh proof is asked",
-        "/api/v1/withdrawals",
-        address=LISBON,
-        who="alice-earlier",
-        more=post,
-    )
-    yield curl("Nobody is signed in: 401", "/api/v1/orders", address=LISBON, more=post)
-    yield curl(
-        "Bob in Ohio trades: 403, his jurisdiction is closed", "/api/v1/orders", address=OHIO, who="bob", more=post
-    )
-    yield curl(
-        "Bob trades from Lisbon: 403 all the same, his documents are American",
-        "/api/v1/orders",
-        address=LISBON,
-        who="bob",
-        more=post,
-    )
-    yield curl("Bob may reach support: 200", "/api/v1/support/messages", address=OHIO, who="bob")
-    yield curl("Carol is flagged: she may look, 200 ...", "/api/v1/balances", address=LISBON, who="carol")
-    yield curl("... and not withdraw: 403", "/api/v1/withdrawals", address=LISBON, who="carol", more=post)
-    yield curl("Dan's account is archived: 403", "/api/v1/balances", address=LISBON, who="dan")
-    yield curl("Alice trades from Tehran: 451", "/api/v1/orders", address=TEHRAN, who="alice", more=post)
-    yield curl(
-        "Alice trades from Sevastopol: 451, the region and not the country",
-        "/api/v1/orders",
-        address=SEVASTOPOL,
-        who="alice",
-        more=post,
-    )
-    yield curl(
-        "Tehran claims to be Lisbon: the left of the header is anybody's to write, 451",
-        "/api/v1/orders",
-        address=f"{LISBON}, {TEHRAN}",
-        who="alice",
-        more=post,
-    )
-    yield curl(
-        "A withdrawal by another spelling of its path: 400",
-        "/api/v1/market/%2e%2e/withdrawals",
-        address=LISBON,
-        who="alice",
-        more=f"{post} --path-as-is",
-    )
-    yield curl(
-        "The ticker, a WebSocket, from Tehran: 451 at the handshake",
-        "/api/v1/ticker",
-        address=TEHRAN,
-        more=" -N -m 2 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13'"
-        " -H 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=='",
-    )
+        yield f"\n# {says}\ncurl -si -H 'X-Forwarded-For: {address}'{token}{more} {url}/api/v1/{path}"
     config = directory / "gateway.toml"
     yield f"""
 Each answer carries its decision's id in the header Gateway-Decision:

@@ -13,6 +13,7 @@ from typing import Any
 import uvicorn
 from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.core.errors import ConfigError
 from gateway.enforce.asgi import App
@@ -93,6 +94,17 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
+class StrictWebSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket. A handshake that the app answered with a refusal counts as answered."""
+
+    @override
+    async def send(self, message: Any) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            # Else uvicorn logs an error for each refusal, and whoever is refused can fill the log with them.
+            self.handshake_complete = True
+
+
 class _AnnouncedServer(uvicorn.Server):
     """A server that says where it listens, once it does."""
 
@@ -119,7 +131,7 @@ async def run(app: App, *, host: str, port: int, max_head_bytes: int, ready: Cal
             host=host,
             port=port,
             http=type("Protocol", (StrictHttpProtocol,), {"max_head_bytes": max_head_bytes}),
-            ws="websockets-sansio",
+            ws=StrictWebSocketProtocol,
             lifespan="on",
             proxy_headers=False,
             server_header=False,

@@ -59,7 +59,9 @@ class Enforcer:
     ) -> None:
         reply = passage.reply
         accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-        body, content_type = problem(reply, passage.decision_id.decode("ascii"), accept=accept, support_url=self._support_url)
+        body, content_type = problem(
+            reply, passage.decision_id.decode("ascii"), accept=accept, support_url=self._support_url
+        )
         headers = [
             *refusal_headers(reply),
             (b"content-type", content_type),

@@ -125,6 +125,25 @@ def test_framing_that_two_readers_read_differently_is_refused_and_closed(framing
     assert heard.startswith(b"HTTP/1.1 400 ")
 
 
+def test_a_refused_handshake_is_answered_without_filling_the_log(caplog) -> None:
+    async def refusing(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await _echo(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 451, "headers": []})
+        await send({"type": "websocket.http.response.body", "body": b"no"})
+
+    handshake = (
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+    )
+    heard = converse(handshake, app=refusing)
+    assert heard.startswith(b"HTTP/1.1 451 ")
+    assert heard.endswith(b"no<closed>")
+    assert caplog.records == []
+
+
 def test_a_port_that_is_taken_is_one_clear_line() -> None:
     async def twice():
         listening = asyncio.get_running_loop().create_future()
