@@ -4,8 +4,10 @@ import ast
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from statistics import median
 
@@ -25,6 +27,9 @@ TESTED_ELSEWHERE = {
     "gateway/core/errors.py": "tests/core",  # names without behaviour, raised and caught all over
     "gateway/core/request.py": "tests/core",  # one tuple
 }
+
+TOOLS_FOR_MAINTAINERS = {"geodb/reference/generate.py"}
+"""Run from a checkout, with the packages for development."""
 
 NOT_OURS = {".git", ".venv", "var", "dist", "node_modules", "__pycache__"}
 
@@ -187,3 +192,27 @@ def test_scripts_parse_and_may_be_run(script: str, shells: tuple[str, ...]) -> N
     for shell in filter(shutil.which, shells):
         done = subprocess.run([shell, "-n", str(path)], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, ""), shell
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[\[<>=;]", line)[0].lower().replace("_", "-") for line in project["dependencies"]}
+    owners = packages_distributions()
+    missing = set()
+    for name, text in sources():
+        if not name.startswith(PACKAGES) or name in TOOLS_FOR_MAINTAINERS:
+            continue
+        for node in ast.walk(ast.parse(text)):
+            imported = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            for top in {one.partition(".")[0] for one in imported} - sys.stdlib_module_names - set(PACKAGES):
+                owner = {one.lower().replace("_", "-") for one in owners.get(top, [top])}
+                if not owner & declared:
+                    missing.add(f"{name} imports {top}")
+
+    assert missing == set()
