@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 from gateway.core.client_ip import How, Role, Unresolved
 from gateway.core.decision import Document, instant_text, parse_instant, verdict_document
 from gateway.core.errors import ReplayError
-from gateway.core.facts import ACCOUNT_FACTS, CONNECTION_FACTS, Facts, from_json
+from gateway.core.facts import ACCOUNT_FACTS, CONNECTION_FACTS, CREDENTIAL_FACTS, Facts, Unknown, from_json
 from gateway.core.reply import WORDS, reply_to, reply_to_ambiguous
-from gateway.core.terms import Ambiguity, Credential, Outcome, Reason, TokenState
+from gateway.core.terms import Ambiguity, Credential, Outcome, Reason, TokenState, WhyUnknown
 from gateway.core.verdict import RuleRef, Verdict
 from gateway.policies.compile import Bundle
 from gateway.policies.evaluate import evaluate
@@ -176,9 +176,12 @@ def _customer(document: Document) -> Iterator[str]:
     account = known.get("account")
     if account is not None:
         yield f"Account {shown(account)}."
-    for name in ("credential", "token", "assurance", "auth_age", *ACCOUNT_FACTS):
+    doubts: dict[str, list[str]] = {}
+    for name in (*CREDENTIAL_FACTS, *ACCOUNT_FACTS):
         if name in unknown:
-            yield f"What is uncertain: {FACTS[name].doc} ({name}) is {doubt(unknown[name])}."
+            doubts.setdefault(doubt(unknown[name]), []).append(name)
+    for what, names in doubts.items():
+        yield f"Uncertain: {listed(names)}, {what}."
     if account is not None or "account" in unknown:
         rest = [f"{name} {value_of(known[name])}" for name in ACCOUNT_FACTS[1:] if name in known]
         if rest:
@@ -198,10 +201,10 @@ def _credential(known: Mapping[str, Any]) -> Iterator[str]:
     if credential == Credential.NONE:
         yield "Nobody was signed in: no credential came."
         return
-    if credential is not None and token is not None:
-        yield f"The request came with {CREDENTIALS[Credential(credential)]}, which {TOKENS[TokenState(token)]}."
-        if token in {TokenState.EXPIRED, TokenState.INVALID}:
-            yield "So nobody counted as signed in."
+    came = "a credential" if credential is None else CREDENTIALS[Credential(credential)]
+    yield f"The request came with {came}" + ("." if token is None else f", which {TOKENS[TokenState(token)]}.")
+    if token in {TokenState.EXPIRED, TokenState.INVALID}:
+        yield "So nobody counted as signed in."
     if known.get("assurance"):
         age = known.get("auth_age")
         when = "" if age is None else f", {int(age)} seconds before"
@@ -242,9 +245,12 @@ def _policy(name: str, bundle: Bundle | None) -> str:
 
 
 def _uncertain(verdict: Mapping[str, Any], bundle: Bundle | None) -> Iterator[str]:
+    rules: dict[str, list[str]] = {}
     for ref in verdict["uncertain"]:
         policy, _, rule = ref.partition("/")
-        yield f"{shown(rule)} of {_policy(policy, bundle)}."
+        rules.setdefault(policy, []).append(shown(rule))
+    for policy, names in rules.items():
+        yield f"{listed(names)} of {_policy(policy, bundle)}."
 
 
 def _obligations(verdict: Mapping[str, Any]) -> Iterator[str]:
@@ -280,6 +286,10 @@ def _change(recorded: Mapping[str, Any], facts: Facts, bundle: Bundle | None, ve
     if verdict is None:
         yield "That cannot be worked out: the bundle no longer gives the recorded verdict. Replay says what differs."
         return
+    if facts.country == Unknown(WhyUnknown.ADDRESS_UNRESOLVED):
+        yield "An address that can be held responsible: the operator's proxies decide that; `gateway doctor` shows how."
+    if facts.status == Unknown(WhyUnknown.NO_ACCOUNT):
+        yield "An account: the store does not know this customer."
     changes = changes_that_allow(facts, bundle)
     yield from _sets(changes, facts)
     evidence = _on_evidence(verdict, bundle)
