@@ -2,17 +2,15 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import structlog
 
 from gateway.adapters.migration import revision_of
 from gateway.adapters.schema import REVISION
-from gateway.adapters.sqlite_file import Identity, identity_of, uri_of
+from gateway.adapters.sqlite_file import SqliteFile, uri_of
 from gateway.core.errors import StoreUnavailable
 from gateway.ports import MICROSECONDS, Clock
 
@@ -23,12 +21,12 @@ RELIED_ON_US: Final = MICROSECONDS
 _AHEAD_US: Final = 60 * MICROSECONDS
 """How much older than the last look a request may be that is still on its way. More is a clock that was set back."""
 _BUSY_S: Final = 0.2
+_CLOSE_WITHIN_S: Final = 2.0
 
 
 class _Seen(NamedTuple):
     """What one look at the file found; two that differ mean a change."""
 
-    identity: Identity
     connection: int
     """Which of the feed's connections saw it."""
     version: int
@@ -40,21 +38,18 @@ class _Seen(NamedTuple):
 class ChangeFeed:
     """Looks at the file every so often, on a connection of its own. Belongs to the event loop's thread."""
 
-    def __init__(self, path: Path, clock: Clock, every_s: float, replaced: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, file: SqliteFile, clock: Clock, every_s: float) -> None:
         self.generation = 0
         """A number that changes whenever anything in the store changed, as far as is known."""
-        self._path = path
+        self._file = file
         self._clock = clock
         self._every_s = every_s
-        self._replaced = replaced
         self._heard_at: int | None = None
         self._seen: _Seen | None = None
         self._fault: str | None = None
         self._database: sqlite3.Connection | None = None
-        self._opened: Identity | None = None
         self._connections = 0
-        # One thread, so that the connection is only ever used by one.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-feed")
+        self._thread: ThreadPoolExecutor | None = None
         self._watching: asyncio.Task[None] | None = None
 
     def fresh(self, at: int) -> bool:
@@ -80,17 +75,22 @@ class ChangeFeed:
             with suppress(asyncio.CancelledError):
                 await watching
         self._heard_at = None
-        self._thread.submit(self._disconnect)
-        self._thread.shutdown(wait=False)
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_WITHIN_S):
+                    await asyncio.get_running_loop().run_in_executor(thread, self._disconnect)
+            thread.shutdown(wait=False)
 
     async def look(self) -> None:
         """Look once. Raise StoreUnavailable where the file cannot be read."""
         # What is seen is at least as new as the moment before the look.
         at = self._clock.now()
+        if self._thread is None:
+            # One thread, so that the connection is only ever used by one.
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-feed")
         seen = await asyncio.get_running_loop().run_in_executor(self._thread, self._observe, at)
         before, self._seen = self._seen, seen
-        if before is not None and before.identity != seen.identity:
-            await self._replaced()
         if before != seen:
             self.generation += 1
         self._heard_at = at
@@ -106,31 +106,35 @@ class ChangeFeed:
                 self._fault = str(fault)
             else:
                 if self._fault is not None:
-                    log.warning("store:found", path=str(self._path))
+                    log.warning("store:found", path=str(self._file.path))
                 self._fault = None
 
     def _observe(self, now: int) -> _Seen:
         """Return what the file holds now. Runs in the feed's thread."""
-        identity = identity_of(self._path)
         try:
-            if self._opened != identity or self._database is None:
-                self._disconnect()
+            if self._database is None:
                 self._database = self._connect()
-                self._opened = identity
                 self._connections += 1
             (version,) = self._database.execute("PRAGMA data_version").fetchone()
             (ends,) = self._database.execute("SELECT min(until) FROM account_holds WHERE until > ?", (now,)).fetchone()
         except sqlite3.Error as fault:
             self._disconnect()
-            raise StoreUnavailable(f"store {self._path}: {fault}") from fault
-        return _Seen(identity, self._connections, version, ends)
+            raise StoreUnavailable(f"store {self._file.path}: {fault}") from fault
+        # After the look: what was seen, was seen in the file that lies there now.
+        self._file.check()
+        return _Seen(self._connections, version, ends)
 
     def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(f"{uri_of(self._path)}?mode=rw", uri=True, timeout=_BUSY_S, isolation_level=None)
+        self._file.check()
+        database = sqlite3.connect(
+            f"{uri_of(self._file.path)}?mode=rw", uri=True, timeout=_BUSY_S, isolation_level=None
+        )
         found = revision_of(database)
         if found != REVISION:
             database.close()
-            raise StoreUnavailable(f"store {self._path}: it is at revision {found}, and this gateway needs {REVISION}")
+            raise StoreUnavailable(
+                f"store {self._file.path}: it is at revision {found}, and this gateway needs {REVISION}"
+            )
         return database
 
     def _disconnect(self) -> None:

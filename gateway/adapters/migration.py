@@ -54,21 +54,29 @@ def _upgrade(database: sqlite3.Connection, path: Path) -> None:
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     engine = sa.create_engine("sqlite://", creator=lambda: database, poolclass=sa.StaticPool)
-    with engine.connect() as connection:
-        # All or nothing, and one process at a time: SQLite's schema changes are part of the transaction.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-        found = revision_of(database)
-        if found is not None and found not in known:
-            raise StoreUnavailable(
-                f"store {path}: it is at revision {found}, written by a newer gateway; this one knows revisions up to "
-                f"{REVISION}. Run that gateway, or name another file in [store] url"
-            )
-        strangers = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        if found is None and strangers:
-            raise StoreUnavailable(
-                f"store {path}: it holds tables of something else ({', '.join(sorted(strangers)[:3])}); "
-                "name a file of its own in [store] url"
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
+    try:
+        with engine.connect() as connection:
+            # All or nothing, and one process at a time: SQLite's schema changes are part of the transaction.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _check(database, path, known)
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    except sa.exc.SQLAlchemyError as fault:
+        raise StoreUnavailable(f"store {path}: the migration failed and changed nothing: {fault}") from fault
+
+
+def _check(database: sqlite3.Connection, path: Path, known: set[str]) -> None:
+    """Raise StoreUnavailable where the file is not ours to upgrade."""
+    found = revision_of(database)
+    if found is not None and found not in known:
+        raise StoreUnavailable(
+            f"store {path}: it is at revision {found}, written by a newer gateway; this one knows revisions up to "
+            f"{REVISION}. Run that gateway, or name another file in [store] url"
+        )
+    strangers = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    if found is None and strangers:
+        raise StoreUnavailable(
+            f"store {path}: it holds tables of something else ({', '.join(sorted(strangers)[:3])}); "
+            "name a file of its own in [store] url"
+        )

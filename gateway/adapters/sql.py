@@ -15,7 +15,7 @@ from gateway.adapters.clock import SystemClock
 from gateway.adapters.feed import ChangeFeed
 from gateway.adapters.migration import migrate
 from gateway.adapters.schema import ACCOUNTS, API_KEYS, AUDIT, FLAGS, HOLDS
-from gateway.adapters.sqlite_file import Identity, begin_immediate, engine_of, identity_of, path_of
+from gateway.adapters.sqlite_file import SqliteFile, begin_immediate, engine_of, path_of
 from gateway.core.account import Account, Refused, Step, checked, difference, is_uid
 from gateway.core.errors import StoreUnavailable
 from gateway.ports import Clock
@@ -68,8 +68,8 @@ class AccountStore(AccountBook):
         self.clock: Clock = clock or SystemClock()
         self._read_within_s = read_within_s
         self._write_within_s = write_within_s
-        self._identity: Identity | None = None
-        self._feed = ChangeFeed(self.path, self.clock, look_every_s, self._reconnect)
+        self._file = SqliteFile(self.path)
+        self._feed = ChangeFeed(self._file, self.clock, look_every_s)
         self._readers = engine_of(self.path, _READERS, read_within_s, "PRAGMA query_only=ON")
         # One writer at a time is all that SQLite has; the others wait here rather than poll its lock.
         self._writer = engine_of(self.path, 1, write_within_s, "PRAGMA synchronous=FULL")
@@ -97,7 +97,9 @@ class AccountStore(AccountBook):
     async def close(self) -> None:
         """Let go of the file."""
         await self._feed.close()
-        await self._reconnect()
+        await self._readers.dispose()
+        await self._writer.dispose()
+        self._file.forget()
 
     async def read(self, uid: str) -> Account | None:
         """Return the account as it is now, or None. Raise StoreUnavailable within a bounded time."""
@@ -191,12 +193,6 @@ class AccountStore(AccountBook):
         self._feed.bump()
         return key._replace(revoked_at=entry.at)
 
-    async def _reconnect(self) -> None:
-        """Close every connection; the next use opens the file that lies there then."""
-        await self._readers.dispose()
-        await self._writer.dispose()
-        self._identity = None
-
     @asynccontextmanager
     async def _within(self, seconds: float, what: str) -> AsyncIterator[None]:
         """Bound the wait, and say StoreUnavailable for whatever goes wrong."""
@@ -210,28 +206,22 @@ class AccountStore(AccountBook):
             raise StoreUnavailable(f"store {self.path}: could not {what}: {why}") from fault
 
     @asynccontextmanager
-    async def _unmoved(self) -> AsyncIterator[None]:
-        """Vouch that the connections used meanwhile were those of the file that lies at the path.
-
-        SQLite goes on answering from a file that was removed or replaced, and its answers are then nobody's.
-        """
-        if self._identity is None:
-            self._identity = identity_of(self.path)
-        expected = self._identity
+    async def _checked(self) -> AsyncIterator[None]:
+        """Vouch that what is done here is done in the file that lies at the path, before and after."""
+        self._file.check()
         yield
-        if identity_of(self.path) != expected:
-            raise StoreUnavailable(f"store {self.path}: another file was put in its place")
+        self._file.check()
 
     @asynccontextmanager
     async def _reading(self, what: str, within_s: float | None = None) -> AsyncIterator[AsyncConnection]:
         within_s = within_s or self._read_within_s
-        async with self._within(within_s, what), self._unmoved(), self._readers.connect() as connection:
+        async with self._within(within_s, what), self._checked(), self._readers.connect() as connection:
             yield connection
 
     @asynccontextmanager
     async def _writing(self, what: str) -> AsyncIterator[AsyncConnection]:
         """One transaction. Where it raises, the change may have been made only if the disk failed at the very end."""
-        async with self._within(self._write_within_s, what), self._unmoved(), self._writer.begin() as connection:
+        async with self._within(self._write_within_s, what), self._checked(), self._writer.begin() as connection:
             yield connection
 
     async def _account(self, connection: AsyncConnection, uid: str) -> Account | None:

@@ -8,8 +8,36 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.core.errors import ConfigError, StoreUnavailable
 
-Identity = tuple[int, int]
-"""Which file it is, whatever its name: device and inode."""
+
+class SqliteFile:
+    """One file, known by its inode from its first use on.
+
+    SQLite goes on answering from a file that was removed or replaced, and opens a new one together with the old one's
+    write-ahead log: both answers are nobody's. So a file that is not the one that was opened first is not used at all.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._identity: tuple[int, int] | None = None
+
+    def check(self) -> None:
+        """Raise StoreUnavailable where the path leads to no file, or to another one than at first."""
+        try:
+            status = self.path.stat()
+        except OSError as fault:
+            raise StoreUnavailable(f"store {self.path}: {fault.strerror}") from fault
+        identity = (status.st_dev, status.st_ino)
+        if self._identity is None:
+            self._identity = identity
+        elif identity != self._identity:
+            raise StoreUnavailable(
+                f"store {self.path}: another file was put in its place; stop every gateway, remove "
+                f"{self.path.name}-wal and {self.path.name}-shm, and start again"
+            )
+
+    def forget(self) -> None:
+        """Take whatever file is there next: nothing has it open any more."""
+        self._identity = None
 
 
 def path_of(url: str) -> Path:
@@ -49,15 +77,6 @@ def begin_immediate(connection: sa.Connection) -> None:
     """Begin a transaction that writes."""
     # The lock first, the reading after: what a change is decided on is still so when it is written.
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def identity_of(path: Path) -> Identity:
-    """Return which file lies at `path`. Raise StoreUnavailable where there is none."""
-    try:
-        status = path.stat()
-    except OSError as fault:
-        raise StoreUnavailable(f"store {path}: {fault.strerror}") from fault
-    return status.st_dev, status.st_ino
 
 
 def uri_of(path: Path) -> str:

@@ -1,0 +1,179 @@
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.adapters.feed import ChangeFeed
+from gateway.adapters.migration import migrate
+from gateway.adapters.sqlite_file import SqliteFile
+from gateway.core.errors import StoreUnavailable
+
+AT = 1_763_700_000_000_000
+SECOND = 1_000_000
+
+
+class SetClock:
+    def __init__(self) -> None:
+        self.at = AT
+
+    def now(self) -> int:
+        return self.at
+
+
+class World:
+    """A feed on a store file, its clock, and what it was told."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = SetClock()
+        self.feed = ChangeFeed(SqliteFile(path), self.clock, 0.001)
+
+    def commit(
+        self, sql: str = "INSERT INTO accounts VALUES (hex(randomblob(8)), 'open', 'none', '', '', '', 1, 1)"
+    ) -> None:
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as database:
+            database.execute(sql)
+
+    def hold(self, until: int) -> None:
+        self.commit("INSERT OR IGNORE INTO accounts VALUES ('alice', 'open', 'none', '', '', '', 1, 1)")
+        self.commit(f"INSERT INTO account_holds VALUES ('alice', 'withdraw', 'c{until}', {until})")
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    path = tmp_path / "gateway.db"
+    migrate(path)
+    world = World(path)
+    yield world
+    await world.feed.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - the feed looks on a timer and tells nobody
+            await asyncio.sleep(0.001)
+
+
+async def test_a_commit_by_anybody_else_changes_the_generation_and_nothing_else_does(world: World) -> None:
+    await world.feed.look()
+    for _ in range(3):
+        generation = world.feed.generation
+        await world.feed.look()
+        assert world.feed.generation == generation
+        world.commit()
+        await world.feed.look()
+        assert world.feed.generation != generation
+
+
+async def test_a_hold_that_ends_changes_the_generation(world: World) -> None:
+    world.hold(AT + 10)
+    world.hold(AT + 20)
+    await world.feed.look()
+    for at, changed in ((AT + 9, False), (AT + 10, True), (AT + 19, False), (AT + 20, True), (AT + 99, False)):
+        generation = world.feed.generation
+        world.clock.at = at
+        await world.feed.look()
+        assert (world.feed.generation != generation) is changed
+
+
+async def test_a_change_of_ones_own_is_counted_at_once(world: World) -> None:
+    generation = world.feed.generation
+    world.feed.bump()
+    assert world.feed.generation != generation
+
+
+@pytest.mark.parametrize(
+    ("later", "fresh"),
+    [(0, True), (SECOND, True), (SECOND + 1, False), (-60 * SECOND, True), (-60 * SECOND - 1, False), (2**62, False)],
+)
+async def test_the_generation_may_be_relied_on_for_a_second_after_a_look(world: World, later: int, fresh: bool) -> None:
+    assert not world.feed.fresh(AT)
+    await world.feed.look()
+    assert world.feed.fresh(AT + later) is fresh
+
+
+async def test_a_look_counts_from_before_it_began(world: World) -> None:
+    """What is committed while the look is under way may be missing from it."""
+    await world.feed.look()
+    observe = world.feed._observe
+
+    def slow(now: int) -> object:
+        world.clock.at += 5 * SECOND
+        return observe(now)
+
+    world.feed._observe = slow  # type: ignore[method-assign,assignment]
+    world.clock.at += 10
+    await world.feed.look()
+    assert world.feed.fresh(AT + 10 + SECOND)
+    assert not world.feed.fresh(AT + 11 + SECOND)
+
+
+async def test_a_new_connection_is_a_change_though_its_numbers_are_the_same(world: World) -> None:
+    """SQLite's data_version means nothing across connections: a commit in between must not go unseen."""
+    await world.feed.look()
+    generation = world.feed.generation
+    assert world.feed._thread is not None
+    world.feed._thread.submit(world.feed._disconnect).result()
+    await world.feed.look()
+    assert world.feed.generation != generation
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.unlink(), "No such file or directory"),
+        (lambda path: shutil.copy(path, path.with_suffix(".new")).rename(path), "another file was put in its place"),
+        (lambda path: path.write_bytes(b"x" * 9000), "malformed|not a database"),
+        (lambda path: path.write_bytes(b""), "no such table|malformed|disk I/O"),
+    ],
+    ids=["removed", "replaced", "garbage", "empty"],
+)
+async def test_a_file_that_cannot_be_read_is_not_heard_from(
+    world: World, spoil: Callable[[Path], object], why: str
+) -> None:
+    await world.feed.look()
+    spoil(world.path)
+    world.clock.at += SECOND + 1
+    with pytest.raises(StoreUnavailable, match=why):
+        await world.feed.look()
+    assert not world.feed.fresh(world.clock.at)
+
+
+async def test_the_feed_goes_on_looking_and_says_once_what_it_lost_and_found(world: World, tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        await world.feed.start()
+        await world.feed.start()
+        generation = world.feed.generation
+        world.commit()
+        await until(lambda: world.feed.generation != generation)
+        away = world.path.rename(tmp_path / "away.db")
+        await until(lambda: bool(logs))
+        generation = world.feed.generation
+        away.rename(world.path)
+        await until(lambda: len(logs) > 1)
+        world.commit()
+        await until(lambda: world.feed.generation != generation)
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("store:lost", "error"),
+        ("store:found", "warning"),
+    ]
+    await world.feed.close()
+    assert not world.feed.fresh(AT)
+
+
+async def test_a_file_at_another_revision_is_not_looked_at(world: World) -> None:
+    world.commit("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(StoreUnavailable, match="at revision 9999, and this gateway needs 0001"):
+        await world.feed.start()
+
+
+async def test_a_feed_that_cannot_look_does_not_start(tmp_path: Path) -> None:
+    world = World(tmp_path / "absent.db")
+    with pytest.raises(StoreUnavailable, match="No such file"):
+        await world.feed.start()
+    await world.feed.close()
