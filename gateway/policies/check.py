@@ -136,7 +136,8 @@ class _RuleCheck:
         for operand in operands:
             match operand:
                 case ListName(name) if self._lists[name].kind is not fact.kind:
-                    return f"`{name}` lists {self._lists[name].kind} codes, and `{fact.name}` is a {fact.kind}"
+                    kind = self._lists[name].kind
+                    return f"`{name}` lists codes of kind {kind}, and `{fact.name}` is of kind {fact.kind}"
                 case Literal(value):
                     wrong = self._value(fact, value)
                 case Literals(values):

@@ -7,7 +7,7 @@ from gateway.core.terms import Access, Operation, Outcome, Reason, WhyUnknown
 from gateway.core.verdict import Obligation
 from gateway.policies.document import Leaf, Node, Row, Table
 from gateway.policies.duties import read_duties
-from gateway.policies.fields import Fields
+from gateway.policies.fields import Fields, code
 from gateway.policies.findings import Finding, did_you_mean, quoted
 from gateway.policies.rules import Duty, Expected, PolicyTest
 from gateway.policies.schema import FACTS, FactSchema
@@ -58,7 +58,9 @@ def _fact(fact: FactSchema, node: Node, findings: list[Finding]) -> AnyFact:
         for key in ("one_of", "prefixes", "why"):
             if key in fields:
                 fields.complain(node.keys[key], f"`{key}` says nothing beside `unknown`: leave one of them out")
-        return Unknown(fields.code("unknown", WhyUnknown, needed=True) or WhyUnknown.NOT_SUPPLIED)
+        cause = fields.node("unknown")
+        found = None if cause is None else code(cause, WhyUnknown, "cause", findings)
+        return Unknown(found or WhyUnknown.NOT_SUPPLIED)
     if "one_of" not in fields and "prefixes" not in fields:
         fields.complain(node.place, "an uncertain fact is `{unknown: WHY}` or `{one_of: [...]}`")
     why = fields.code("why", WhyUnknown) or WhyUnknown.SOURCES_DISAGREE

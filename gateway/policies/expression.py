@@ -114,6 +114,8 @@ _OPERATORS: Final[dict[type[ast.cmpop], Operator]] = {
     ast.NotIn: Operator.NOT_IN,
 }
 
+_CLOSING: Final = {")": "(", "]": "[", "}": "{"}
+
 _INSTEAD: Final[dict[type[ast.AST], str]] = {
     ast.Attribute: "facts have no parts: write `trade.spot` in quotes where an operation is meant",
     ast.BinOp: "conditions do not calculate",
@@ -181,7 +183,7 @@ class _Reader:
     def check_tokens(self) -> None:
         """Refuse what the parser would accept in silence: comments that swallow the rest, and missing commas."""
         previous = None
-        depth = 0
+        unclosed: list[tuple[str, int]] = []
         try:
             for token in tokenize.generate_tokens(io.StringIO(f"(\n{self._text}\n)").readline):
                 offset = self._offset(*token.start)
@@ -191,11 +193,21 @@ class _Reader:
                     raise self._fault(offset, "a comma is missing between two texts")
                 if token.type != tokenize.NL:
                     previous = token.type
-                depth += {"(": 1, ")": -1}.get(token.string, 0)
-                if depth == 0 and token.string == ")" and token.start[0] <= len(self._lines) + 1:
-                    raise self._fault(offset, "a parenthesis is closed here that was not opened")
+                self._balance(token.string, offset, unclosed)
         except (tokenize.TokenError, SyntaxError):
             return  # the parser says it better
+
+    def _balance(self, token: str, offset: int, unclosed: list[tuple[str, int]]) -> None:
+        """Refuse a bracket that closes nothing, or that leaves one open. The first is the parenthesis around it all."""
+        if token in _CLOSING.values():
+            unclosed.append((token, offset))
+        elif token in _CLOSING:
+            opened, where = unclosed.pop()
+            at_end = offset >= len(self._text)
+            if not at_end and (not unclosed or opened != _CLOSING[token]):
+                raise self._fault(offset, f"`{token}` is closed here that was not opened")
+            if at_end and unclosed:
+                raise self._fault(where, f"`{opened}` is never closed")
 
     def tree(self) -> ast.expr:
         """Return what Python's own parser makes of the text."""

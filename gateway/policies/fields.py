@@ -166,7 +166,7 @@ def _covered(text: str) -> Operations:
 
 
 def _instant(text: str) -> int:
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         day = date.fromisoformat(text)
         moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
     else:

@@ -40,7 +40,14 @@ def policy_schema() -> Schema:
         "$id": "urn:gateway:schema:policy:v1",
         "title": "Gateway policy",
         **_table(fields, POLICY_FIELDS, ("policy", "title", "owner", "rules")),
-        "definitions": {"operations": _operations(), "listed": _listed()},
+        "definitions": {
+            "duties": {"type": "array", "items": _duty()},
+            "instant": _INSTANT,
+            "listed": _listed(),
+            "operations": _operations(),
+            "reason": {"enum": _codes(Reason)},
+            "why": {"enum": _codes(WhyUnknown)},
+        },
     }
 
 
@@ -65,9 +72,9 @@ def list_schema() -> Schema:
 
 
 def _rule() -> Schema:
-    operations = {"$ref": "#/definitions/operations"}
+    operations = _defined("operations")
     proof: Schema = {"for": operations, "proof": {"enum": _codes(Proof)}, "max_age": _DURATION}
-    duties = {"type": "array", "items": _duty()}
+    instant = _defined("instant")
     reasons = [reason for reason in _codes(Reason) if reason not in OWN_REASONS]
     fields: Schema = {
         "id": {**_NAME, "description": "The rule's name, unique in the policy."},
@@ -77,9 +84,9 @@ def _rule() -> Schema:
         "when": {"type": ["string", "boolean"], "description": f"A condition over: {', '.join(FACTS)}."},
         "reason": {"enum": reasons, "description": "Why, as a stable code."},
         "basis": _text("The legal or internal source."),
-        "in_force": _table({"from": _INSTANT, "until": _INSTANT}, ("from", "until"), ()),
-        "on_match": duties,
-        "on_refusal": duties,
+        "in_force": _table({"from": instant, "until": instant}, ("from", "until"), ()),
+        "on_match": _defined("duties"),
+        "on_refusal": _defined("duties"),
         "status": {"enum": list(REFUSAL_STATUSES)},
         "message": {"type": "string", "maxLength": LONGEST_MESSAGE, "description": "What the visitor may read."},
         "justification": _text("Why it is safe that `known(...)` lets ignorance decide."),
@@ -95,16 +102,16 @@ def _test() -> Schema:
     expect: Schema = {
         "outcome": {"enum": _codes(Outcome)},
         "by": {"type": "array", "items": {"type": "string"}, "description": "Exactly the rules that determine."},
-        "reason": {"enum": _codes(Reason)},
+        "reason": _defined("reason"),
         "access": {"enum": _codes(Access)},
-        "obligations": {"type": "array", "items": _duty()},
+        "obligations": _defined("duties"),
     }
     facts = {name: _fact(fact) for name, fact in FACTS.items() if name != "operation"}
     fields: Schema = {
         "name": _text("A sentence that is true if the test passes."),
         "facts": _table(facts, tuple(facts), ()),
         "operation": {"enum": _codes(Operation)},
-        "at": _INSTANT,
+        "at": _defined("instant"),
         "expect": _table(expect, tuple(expect), ("outcome",)),
     }
     return _table(fields, tuple(fields), ("name", "operation", "expect"))
@@ -117,7 +124,7 @@ def _fact(fact: FactSchema) -> Schema:
     elif not fact.is_number:
         one = {"type": ["string", "number"]}  # a code that looks like a number is still a code
     value: Schema = {"type": "array", "items": one} if fact.is_set else one
-    why = {"enum": _codes(WhyUnknown)}
+    why = _defined("why")
     several: Schema = {"one_of": {"type": "array", "items": value}, "prefixes": {"type": "array"}, "why": why}
     forms: list[Schema] = [
         value,
@@ -131,7 +138,7 @@ def _fact(fact: FactSchema) -> Schema:
 
 
 def _duty() -> Schema:
-    listed = {"$ref": "#/definitions/listed"}
+    listed = _defined("listed")
     hold: Schema = {"operations": listed, "evidence": {"type": "array", "items": _NAME}, "expires": _DURATION}
     forms: dict[str, Schema] = dict.fromkeys(KINDS, _NAME)
     forms["status"] = {"enum": [status for status in _codes(Status) if status != Status.NONE]}
@@ -141,7 +148,7 @@ def _duty() -> Schema:
 
 def _operations() -> Schema:
     """Return the schema of a set of operations: a level, a list, or all but a list."""
-    listed = {"$ref": "#/definitions/listed"}
+    listed = _defined("listed")
     return {"oneOf": [{"enum": _codes(Access)}, listed, _table({"all_but": listed}, ("all_but",), ("all_but",))]}
 
 
@@ -155,6 +162,10 @@ def _table(fields: dict[str, Schema], order: tuple[str, ...], needed: tuple[str,
     properties = {name: fields[name] for name in order}
     table: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**table, "required": list(needed)} if needed else table
+
+
+def _defined(name: str) -> Schema:
+    return {"$ref": f"#/definitions/{name}"}
 
 
 def _text(description: str) -> Schema:

@@ -24,7 +24,7 @@ def read_list(table: Table, findings: list[Finding]) -> NamedList | None:
     date = fields.text("date", needed=True)
     kind = _list_kind(fields)
     if name is not None and (
-        keyword.iskeyword(key := name.replace("-", "_")) or key in FACTS or not key.isidentifier()
+        keyword.iskeyword(key := name.replace("-", "_")) or key in FACTS or key == "known" or not key.isidentifier()
     ):
         place = table.entries["list"].place
         fields.complain(

@@ -71,8 +71,13 @@ def _policy(table: Table, findings: list[Finding]) -> Policy | None:
         if rule.id in seen:
             findings.append(Finding(rule.place, f"a second rule {quoted(rule.id)}: ids are unique within a policy"))
         seen.add(rule.id)
-    nodes = list(fields.items("tests"))
-    tests = [test for node in nodes if (test := read_test(node, name or "", frozenset(seen), findings)) is not None]
+    # A test may name a rule that could not be read: one finding for that rule is enough.
+    named = {one.text for node in fields.items("rules") if (one := _id_of(node)) is not None}
+    tests = [
+        test
+        for node in fields.items("tests")
+        if (test := read_test(node, name or "", frozenset(named), findings)) is not None
+    ]
     if name is None or title is None or owner is None:
         return None
     return Policy(name, title, owner, description, tuple(rules), tuple(tests), table.keys["policy"])
@@ -84,8 +89,8 @@ def _rule(node: Node, policy: str, findings: list[Finding]) -> Rule | None:
         findings.append(Finding(node.place, "a rule is a mapping with `id`, an effect and `when`"))
         return None
     already = len(findings)
-    named = node.entries.get("id")
-    what = f"rule `{named.text}`" if isinstance(named, Leaf) and named.text else "the rule"
+    named = _id_of(node)
+    what = f"rule `{named.text}`" if named is not None and named.text else "the rule"
     fields = Fields(node, what, RULE_FIELDS, findings)
     rule_id = fields.name("id")
     effects = [Effect(key) for key in _EFFECTS if key in fields]
@@ -111,6 +116,11 @@ def _rule(node: Node, policy: str, findings: list[Finding]) -> Rule | None:
         policy, rule_id, effect, opened, when, when_text, proof, max_age, reason, basis, start, end,
         on_match, on_refusal, status, message, justification, node.place,
     )  # fmt: skip
+
+
+def _id_of(node: Node) -> Leaf | None:
+    found = node.entries.get("id") if isinstance(node, Table) else None
+    return found if isinstance(found, Leaf) else None
 
 
 def _effect(fields: Fields, effect: Effect) -> tuple[Operations, Proof | None, int | None]:

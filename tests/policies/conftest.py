@@ -10,9 +10,10 @@ import pytest
 from gateway.core.facts import Facts, OneOf, Unknown
 from gateway.core.terms import EVERYTHING, LEVELS, Effect, Operation, Proof, Reason, WhyUnknown
 from gateway.core.verdict import Obligation
+from gateway.policies.bundle import assemble
 from gateway.policies.compile import Bundle
 from gateway.policies.expression import parse
-from gateway.policies.findings import Place
+from gateway.policies.findings import Place, Rejected
 from gateway.policies.rules import NamedList, Policy, Rule
 from gateway.policies.schema import FACTS, FactSchema, Kind
 
@@ -200,3 +201,30 @@ def generate() -> SimpleNamespace:
         policies=policies,
         rule=rule,
     )
+
+
+HEADER = "policy: p\ntitle: A policy\nowner: tests\n"
+
+
+def policy_with(condition: str, *, effect: str = "limit: none", more: str = "") -> str:
+    """Return the text of a policy with one rule, its condition at line 7, column 11."""
+    return (
+        f"{HEADER}rules:\n  - id: only\n    {effect}\n    when: {condition}\n"
+        f"    reason: hold\n    basis: the house rules\n{more}"
+    )
+
+
+def findings_in(*texts: str, sources: Any = None) -> list[str]:
+    """Return what keeps these texts from being assembled, one finding a line."""
+    named = {f"f{number}.yaml": text for number, text in enumerate(texts)}
+    try:
+        assemble(named, sources_configured=sources)
+    except Rejected as rejected:
+        return str(rejected).splitlines()
+    return []
+
+
+@pytest.fixture(scope="session")
+def write() -> SimpleNamespace:
+    """Texts of policies, and what is found wrong with them."""
+    return SimpleNamespace(header=HEADER, policy_with=policy_with, findings_in=findings_in)
