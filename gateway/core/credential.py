@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
 
 from gateway.core.errors import ConfigError
 
@@ -11,8 +10,6 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")
 """RFC 6750 §2.1 with the token68 of RFC 9110 §11.2; the scheme in any case (RFC 9110 §11.1)."""
 _BLANKS: Final = b" \t"
-_ODD: Final = b" \t\"'\0\r\n\v\f"
-_PAIRS: Final = re.compile(rb"[;,]")
 
 
 class Presented(NamedTuple):
@@ -33,7 +30,7 @@ class Conflicting(NamedTuple):
 class CredentialRule:
     """Reads the credential: a bearer token, the named cookie, or an API key. It fails when built, never when asked."""
 
-    __slots__ = ("_cookie", "_folded")
+    __slots__ = ("_cookie", "_sighting")
 
     def __init__(self, *, cookie: str | None, api_key_header: str | None) -> None:
         """Raise ConfigError for a cookie or header that no client could send."""
@@ -51,7 +48,7 @@ class CredentialRule:
                     "header of its own, such as `X-API-Key`"
                 )
         self._cookie = None if cookie is None else cookie.encode("ascii")
-        self._folded = b"" if self._cookie is None else _fold(self._cookie)
+        self._sighting = re.compile(rb"(?!)" if self._cookie is None else _any_spelling(self._cookie))
 
     @property
     def uses_cookie(self) -> bool:
@@ -90,21 +87,19 @@ class CredentialRule:
     def _session(self, cookies: Sequence[bytes]) -> bytes | Conflicting | None:
         """Return the value of the cookie.
 
-        Readers differ in what separates cookies (`,` to old Java), in quotes, blanks, case and escapes around names.
-        Whoever might see the cookie in a second place, or in another spelling, must not see another one than we do.
+        Readers differ in what separates cookies (a comma, a blank), in the quotes, blanks, case and escapes of names.
+        Whoever might see ours in a second place, or in another spelling, must not see another one than we do.
         """
         if self._cookie is None:
             return None
         values: list[bytes] = []
         sightings = 0
         for line in cookies:
-            if self._folded not in _fold(line):
-                continue
-            for pair in line.split(b";"):
-                name, equals, value = pair.strip(_BLANKS).partition(b"=")
-                if equals and name == self._cookie:
-                    values.append(value)
-            sightings += sum(_fold(piece.partition(b"=")[0]) == self._folded for piece in _PAIRS.split(line))
+            found = len(self._sighting.findall(line))
+            if found:
+                sightings += found
+                pairs = (pair.strip(_BLANKS).partition(b"=") for pair in line.split(b";"))
+                values += [value.lstrip(_BLANKS) for name, _, value in pairs if name == self._cookie]
         if not sightings:
             return None
         if sightings > 1:
@@ -114,5 +109,10 @@ class CredentialRule:
         return values[0]
 
 
-def _fold(name: bytes) -> bytes:
-    return unquote_to_bytes(name).strip(_ODD).lower()
+def _any_spelling(name: bytes) -> bytes:
+    """Return a pattern of the cookie as some reader might see it: in any case, escaped, quoted, behind a blank."""
+    letters = [
+        b"(?:%b|%%%02x|%%%02x)" % (re.escape(letter), *letter.lower(), *letter.upper())
+        for letter in (name[index : index + 1] for index in range(len(name)))
+    ]
+    return rb"(?i)(?:^|[\x00-\x20;,\"'])" + b"".join(letters) + rb"[\x00-\x20\"']*="

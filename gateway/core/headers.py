@@ -41,7 +41,7 @@ _HOP_BY_HOP: Final = frozenset({
 _ORDINARY: Final = frozenset({b"keep-alive", b"close", b"upgrade", b"keep-alive, upgrade", b"upgrade, keep-alive", b""})
 
 _TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-# Gateways to CGI, WSGI and PHP turn other signs than `_` into one as well (CVE-2026-54763: dots).
+# Gateways to CGI, WSGI and PHP turn other signs than `_` into one as well (CVE-2026-54763, CVE-2026-88011).
 _FOLD: Final = bytes(
     byte if 48 <= byte <= 57 or 97 <= byte <= 122 else byte + 32 if 65 <= byte <= 90 else 45 for byte in range(256)
 )
