@@ -1,5 +1,6 @@
 """What the visitor is told: the right status, the reason's own words, and nothing of how it came about."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,3 +197,8 @@ def test_the_visitor_learns_nothing_of_rules_lists_facts_or_databases() -> None:
     for reply in _every_reply():
         words = f"{reply.title} {reply.detail}".lower().replace(".", " ").split()
         assert not set(words) & set(internals), reply
+
+
+def test_the_guide_gives_every_reason_with_its_title() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "replies.md").read_text(encoding="utf-8")
+    assert [reason for reason, (title, _) in WORDS.items() if f"| `{reason}` | {title} |" not in guide] == []

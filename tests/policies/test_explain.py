@@ -262,10 +262,10 @@ rules:
   - {id: way, grant: full, when: 'verification in ["institutional", "basic"] or "staff" in flags'}
 """
     bundle = load({"ways.yaml": policy}, sources_configured=None)
-    assert explain(_document(bundle=bundle, **ALICE), bundle).change == (
-        "It would have been allowed if `flags` (the marks on the account) had included `staff`.",
-        "It would have been allowed if `verification` (how far the customer's identity is verified) had been `basic` or "
-        "`institutional`.",
+    first, second = explain(_document(bundle=bundle, **ALICE), bundle).change
+    assert first == "It would have been allowed if `flags` (the marks on the account) had included `staff`."
+    assert second.endswith(
+        "`verification` (how far the customer's identity is verified) had been `basic` or `institutional`."
     )
 
 
