@@ -35,6 +35,9 @@ SIGNED_IN: Final[Mapping[str, AnyFact]] = {
 """What a test that speaks of an account need not say either."""
 
 
+_DOES: Final = {Effect.LIMIT: "limit refuses", Effect.REQUIRE: "requirement challenges"}
+
+
 @dataclass(frozen=True, slots=True)
 class TestResult:
     """What became of one test."""
@@ -79,8 +82,7 @@ def untested(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
     return [
         Finding(
             rule.place,
-            f"no test is determined by rule `{rule.id}`: add one that this {rule.effect} "
-            + ("refuses" if rule.effect is Effect.LIMIT else "challenges"),
+            f"no test is determined by rule `{rule.id}`: add one that this {_DOES[rule.effect]}",
         )
         for rule in policy.rules
         if rule.effect is not Effect.GRANT and rule.id not in determined
