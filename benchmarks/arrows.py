@@ -25,13 +25,15 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from benchmarks import inprocess, rules, traffic
+from benchmarks.apps.floor import TwoHeaders
 from benchmarks.apps.straightforward import GeoFence
 from benchmarks.apps.straightforward import create as create_fence
 from benchmarks.pairs import Pair, Timing, table, time_pair
 from benchmarks.world import Customer, World, account_of, build, on_disk, sign
-from gateway.app import Gateway
+from gateway.app import Gateway, GatewayMiddleware
 from gateway.config import load
 from gateway.core.client_ip import ClientIPRule
 from gateway.core.problem import problem
@@ -124,7 +126,8 @@ def gather(bench: Bench) -> Iterator[Pair]:
     """Yield the pairs of credential and address → Facts, warm and cold."""
     ask = bench.line.gather
     private = Ed25519PrivateKey.from_private_bytes(bench.world.key.read_bytes())
-    addresses = [bench.line.reader.client_ip(request, (one.address.encode(),)) for request, one in _both(bench)]
+    reader = bench.line.reader
+    addresses = [reader.client_ip(request, reader.read(request).plan) for request in bench.requests]
     tokens = [bench.presented(one) for one in bench.some]
     renewed: list[Customer] = []
 
@@ -199,7 +202,7 @@ def journal(bench: Bench) -> Iterator[Pair]:
         for _ in range(BATCH):
             os.write(plain, same)
 
-    yield Pair("journal append", ours, theirs, "os.write of as many bytes, O_APPEND", BATCH)
+    yield Pair("journal append", ours, theirs, "os.write of as many bytes, made beforehand", BATCH)
 
 
 def line(bench: Bench) -> Iterator[Pair]:
@@ -215,14 +218,43 @@ def line(bench: Bench) -> Iterator[Pair]:
         for scope in bench.scopes:
             bench.fence.decide(Request(scope))
 
-    against = "the straightforward implementation's decision, without BaseHTTPMiddleware"
+    against = "the straightforward decision, without BaseHTTPMiddleware"
     yield Pair("the whole line, warm", ours, theirs, against, BATCH)
+
+
+def middleware(bench: Bench) -> Iterator[Pair]:
+    """Yield the pair of all that stands around an app, for requests like earlier ones."""
+    enforce = GatewayMiddleware(_nothing, gateway=bench.gateway)
+    marks = TwoHeaders(_nothing)
+
+    async def ours() -> None:
+        for scope in bench.scopes:
+            await enforce(scope, _receive, _send)
+
+    async def theirs() -> None:
+        for scope in bench.scopes:
+            await marks(scope, _receive, _send)
+
+    yield Pair("the middleware, warm", ours, theirs, "middleware that decides nothing and adds two headers", BATCH)
 
 
 ARROWS: tuple[Callable[[Bench], Iterator[Pair]], ...] = (
     *(reading, client_address, geo, gather),
-    *(evaluation, reply, journal, line),
+    *(evaluation, reply, journal, line, middleware),
 )
+
+
+async def _nothing(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _receive() -> Message:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def _send(_message: Message) -> None:
+    pass
 
 
 def _each(work: Callable[[Any], object], items: Sequence[Any]) -> Callable[[], None]:
@@ -231,10 +263,6 @@ def _each(work: Callable[[Any], object], items: Sequence[Any]) -> Callable[[], N
             work(item)
 
     return batch
-
-
-def _both(bench: Bench) -> Iterator[tuple[AccessRequest, Customer]]:
-    return zip(bench.requests, bench.some, strict=True)
 
 
 def _context(one: Customer, number: int) -> rules.Context:

@@ -81,8 +81,8 @@ async def _once(pair: Pair, work: Work, repeats: int) -> float:
 
 def table(timings: Sequence[Timing]) -> str:
     """Return the timings for a terminal, ratios first."""
-    lines = [f"{'':34}{'times as fast':>24}{'ours µs':>10}{'theirs µs':>11}  against"]
+    lines = [f"{'':24}{'times as fast':>22}{'ours µs':>10}{'theirs µs':>11}  against"]
     for one in timings:
-        ratio = f"{one.ratio.median:.2f} ({one.ratio.least:.2f} to {one.ratio.most:.2f})"
-        lines.append(f"{one.arrow:34}{ratio:>24}{one.ours_us:>10.2f}{one.theirs_us:>11.2f}  {one.against}")
+        ratio = f"{one.ratio.median:.2f} ({one.ratio.least:.2f}..{one.ratio.most:.2f})"
+        lines.append(f"{one.arrow:24}{ratio:>22}{one.ours_us:>10.2f}{one.theirs_us:>11.2f}  {one.against}")
     return "\n".join(lines)

@@ -72,6 +72,21 @@ def rate_ratio(rounds: Sequence[Round], app: str, to: str) -> Spread | None:
     return paired(rounds, lambda one: one[app].rate / one[to].rate if app in one and to in one else None)
 
 
+def cpu_ratio(rounds: Sequence[Round], app: str, to: str) -> Spread | None:
+    """Return the share of the CPU time of `to` that `app` needs.
+
+    With a core to itself, that is the inverse ratio of their rates; with a core that others use too, it still holds.
+    """
+
+    def share(one: Round) -> float | None:
+        if app not in one or to not in one:
+            return None
+        mine, theirs = one[app].cpu_us, one[to].cpu_us
+        return mine / theirs if mine is not None and theirs else None
+
+    return paired(rounds, share)
+
+
 def added_cpu(rounds: Sequence[Round], app: str, to: str) -> Spread | None:
     """Return how many CPU microseconds per request `app` needs more than `to`."""
 

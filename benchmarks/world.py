@@ -87,9 +87,13 @@ class World:
         return self.folder / "signing.key"
 
 
-def addresses(country_db: Path, rng: random.Random) -> Iterator[tuple[str, str]]:
-    """Yield (address, country) without end: random global addresses that the database knows, one of eight IPv6."""
-    with maxminddb.open_database(str(country_db)) as database:
+def addresses(country_db: Path, asn_db: Path, rng: random.Random) -> Iterator[tuple[str, str]]:
+    """Yield (address, country) without end: random global addresses that both databases know, one of eight IPv6.
+
+    Only known ones: what is not known of an address narrows what the gateway allows, and the timed requests are all
+    to be allowed.
+    """
+    with maxminddb.open_database(str(country_db)) as countries, maxminddb.open_database(str(asn_db)) as asns:
         while True:
             if rng.random() < 0.125:
                 raw = struct.pack(
@@ -99,8 +103,8 @@ def addresses(country_db: Path, rng: random.Random) -> Iterator[tuple[str, str]]
             else:
                 first = rng.choice([n for n in range(1, 224) if n not in {10, 100, 127, 169, 172, 192, 198, 203}])
                 address = f"{first}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
-            code = _code(database.get(address))
-            if code is not None:
+            code = _code(countries.get(address))
+            if code is not None and asns.get(address) is not None:
                 yield address, code
 
 
@@ -129,7 +133,7 @@ def build(
     now = int(time.time())  # noqa: TID251 - a token needs the real time
     served: list[Customer] = []
     refused: list[Customer] = []
-    for address, country in addresses(country_db, rng):
+    for address, country in addresses(country_db, asn_db, rng):
         group, limit = (refused, max(20, customers // 50)) if country in CLOSED else (served, customers)
         if len(group) < limit:
             uid = f"{'R' if group is refused else 'C'}{len(group):08d}"

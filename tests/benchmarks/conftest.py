@@ -36,3 +36,9 @@ def world(tmp_path_factory: pytest.TempPathFactory, databases: tuple[Path, Path]
     """A world of 200 customers."""
     country, asn = databases
     return build(tmp_path_factory.mktemp("world"), customers=200, country_db=country, asn_db=asn)
+
+
+@pytest.fixture
+def real_world(tmp_path: Path) -> World:
+    """A world on the shipped editions, as a run has it."""
+    return build(tmp_path, customers=60, segment="1MiB")
