@@ -259,7 +259,7 @@ def _facts(draw: st.DrawFn) -> Facts:
 _ORDER = (Outcome.DENY, Outcome.CHALLENGE, Outcome.ALLOW)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(_facts(), st.sampled_from(sorted(_CHOICES)), st.data())
 def test_ignorance_never_widens(facts: Facts, name: str, data: st.DataObject) -> None:
     """Of the whole library, though it asks `known`. By intent, a region that is in doubt may still be looked from."""
@@ -277,7 +277,7 @@ def test_ignorance_never_widens(facts: Facts, name: str, data: st.DataObject) ->
     assert _ORDER.index(after.outcome) <= _ORDER.index(before.outcome)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_facts())
 def test_anyone_reaches_support_but_the_archived_and_the_unread(facts: Facts) -> None:
     verdict = evaluate(facts._replace(operation=Operation.SUPPORT), EVERYTHING)
@@ -287,7 +287,7 @@ def test_anyone_reaches_support_but_the_archived_and_the_unread(facts: Facts) ->
     assert all(rule.rule in {"archived", "status-unread"} for rule in verdict.by)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_facts())
 def test_every_refusal_names_a_rule_or_says_that_nothing_was_granted(facts: Facts) -> None:
     verdict = evaluate(facts, EVERYTHING)
@@ -295,7 +295,7 @@ def test_every_refusal_names_a_rule_or_says_that_nothing_was_granted(facts: Fact
     assert reply_to(verdict).status in {200, 401, 403, 451, 503}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(_facts())
 def test_evaluate_equals_reference(facts: Facts) -> None:
     assert evaluate(facts, EVERYTHING) == reference(facts, EVERYTHING)
