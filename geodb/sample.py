@@ -16,6 +16,11 @@ _GIVEN_OUT: Final = (
     (0x2C00 << 112, 1 << 116),
 )
 """The blocks from which the five regional registries give out IPv6 (IANA, IPv6 Global Unicast Address Assignments)."""
+_OFFSETS: Final = tuple(
+    (sum(size for _, size in _GIVEN_OUT[:number]), start)
+    for number, (start, _) in reversed(list(enumerate(_GIVEN_OUT)))
+)
+"""How much is given out before each block, the last block first."""
 _V6_SIZE: Final = sum(size for _, size in _GIVEN_OUT)
 
 
@@ -34,8 +39,5 @@ def spread_v6(count: int) -> Iterator[str]:
 
 
 def _given_out(offset: int) -> int:
-    for start, size in _GIVEN_OUT:
-        if offset < size:
-            return start + offset
-        offset -= size
-    raise ValueError("beyond the blocks that are given out")
+    before, start = next(block for block in _OFFSETS if offset >= block[0])
+    return start + offset - before

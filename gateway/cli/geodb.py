@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -52,7 +53,7 @@ def info(config: Config = _DEFAULT, as_json: AsJson = False) -> None:
                 "bytes": edition.size,
                 "file": None if edition.path is None else str(edition.path),
                 "sha256": edition.sha256,
-                "licence": shipped and shipped.licence,
+                "licence": shipped.licence if shipped else "MIT OR Apache-2.0" if edition.path is None else None,
                 "attribution": shipped and shipped.attribution,
             }
         )
@@ -138,9 +139,9 @@ def update(
     limit = LARGEST_CHANGE if allow_change is None else allow_change / 100
     outcome: dict[str, Any] = {"candidate": None, "running": None, "source_sha256": None, "changes": {}}
     try:
-        with faults(), tempfile.TemporaryDirectory(prefix="gateway-geodb-") as folder:
+        with faults(), _progress() as told, tempfile.TemporaryDirectory(prefix="gateway-geodb-") as folder:
             got = Path(folder) / "candidate.mmdb"
-            outcome["source_sha256"] = fetch(source, got, sha256=sha256, progress=_progress())
+            outcome["source_sha256"] = fetch(source, got, sha256=sha256, progress=told)
             report = put(got, destination, largest_change=limit)
     except EditionError as error:
         problems = [str(error)]
@@ -197,9 +198,9 @@ def build(
     except ValueError as error:
         raise typer.BadParameter(f"{error}; KIND is country, city or asn, and a date such as 2026-06-01") from error
     about = Dataset(name, title, f"{chosen}.mmdb", source_url, licence, attribution, changes, day, "")
-    with faults():
+    with faults(), _progress() as told:
         into.mkdir(parents=True, exist_ok=True)
-        built = repack(chosen, sources, into / about.file, name=name, built_at=about.built_at, progress=_progress())
+        built = repack(chosen, sources, into / about.file, name=name, built_at=about.built_at, progress=told)
         record(into, about._replace(sha256=built.edition.sha256))
     if as_json:
         numbers = {"read": built.read, "left_out": built.left_out, "contested": built.contested, "ranges": built.spans}
@@ -287,12 +288,17 @@ def _fact_words(fact: Any) -> str:  # noqa: ANN401 - a JSON value
     return f"one of {', '.join(options)} ({fact['why']})" if options else f"unknown ({fact['why']})"
 
 
-def _progress() -> Callable[[str, int], None] | None:
-    """Return what shows progress, on a terminal alone: a log file has no use for it."""
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], None] | None]:
+    """Yield what shows progress, on a terminal alone: a log file has no use for it."""
     if not sys.stderr.isatty():
-        return None
+        yield None
+        return
 
     def show(what: str, count: int) -> None:
         print(f"\r\x1b[K{what}: {count:,}", end="", file=sys.stderr, flush=True)
 
-    return show
+    try:
+        yield show
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -136,3 +136,11 @@ def test_progress_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         progress=lambda *step: told.append(step),
     )
     assert told == [("reading a.csv", 2), ("reading a.csv", 4), ("writing out.mmdb", 5)]
+
+
+def test_an_asn_database_of_another_maker_is_repacked_too(make: Make, tmp_path: Path) -> None:
+    native = {"autonomous_system_number": 64500, "autonomous_system_organization": "Example"}
+    source = make({"16.0.0.0/8": native, "17.0.0.0/8": {"autonomous_system_organization": "No number"}}, "GeoIP2-ISP")
+    built = build(Kind.ASN, [source], tmp_path / "asn.mmdb", name="x", built_at=DAY)
+    assert (built.read, built.left_out) == (2, 1)
+    assert Reader.open(tmp_path / "asn.mmdb").read("16.0.0.1") == GeoRecord(asn=64500, organization="Example")

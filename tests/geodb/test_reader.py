@@ -251,3 +251,13 @@ def test_registration_data_that_fails_is_a_failed_look_up(monkeypatch: pytest.Mo
 
 def test_a_file_that_is_gone_has_no_stamp(tmp_path: Path) -> None:
     assert stamp_of(tmp_path / "none") is None
+
+
+def test_a_walk_of_an_ipv4_database_ends_with_ipv4(make: Make) -> None:
+    reader = Reader.open(make({"16.0.0.0/8": DE}, ip_version=4))
+    assert [found.record for found in reader.walk()] == [DE]
+
+
+def test_a_record_that_is_no_map_is_a_failed_look_up(make: Make) -> None:
+    reader = Reader.open(make({"16.0.0.0/8": DE, "17.0.0.1/32": "DE"}))
+    assert reader.read("17.0.0.1") == Missing(Why.LOOKUP_FAILED, "the record is a str, not a map")

@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from typing import Final, NamedTuple, Protocol
 
+from gateway.core.countries import is_country
+from gateway.core.errors import EditionError
+
 
 class Override(Protocol):
     """What is said of one network. None leaves a fact to the databases."""
@@ -34,12 +37,18 @@ class Overrides:
     """Every override, by network. Where several hold an address, the narrowest that names a fact has the say on it."""
 
     def __init__(self, said: Mapping[str, Override]) -> None:
+        """Build from networks and what is said of each. Raise EditionError where that cannot be."""
         levels: dict[tuple[int, int], dict[int, Named]] = {}
         for cidr, one in said.items():
-            network = ip_network(cidr)
+            try:
+                network = ip_network(cidr)
+            except ValueError as error:
+                raise EditionError(f"geodb.overrides: `{cidr}` is not a network: {error}") from error
             shift = network.max_prefixlen - network.prefixlen
             # A subdivision says its country too; else the two facts could contradict each other.
             country = one.country or (one.subdivision.partition("-")[0] if one.subdivision else None)
+            if country is not None and not is_country(country):
+                raise EditionError(f"geodb.overrides: `{cidr}` lies in `{country}`, which is not a country")
             flags = None if one.network is None else frozenset(one.network)
             level = levels.setdefault((network.max_prefixlen, shift), {})
             level[int(network.network_address) >> shift] = Named(country, one.subdivision, one.asn, flags)
