@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from gateway.cli import logs
 from gateway.core.errors import ConfigError, GatewayError
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ def _ask(
     from gateway.app.offline import decide_offline, read_request
     from gateway.config import load
 
+    logs.to_stderr()
     clock = SystemClock()
 
     def requests() -> Iterator["AccessRequest"]:

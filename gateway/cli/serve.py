@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli import logs
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
@@ -31,6 +33,7 @@ def serve(
     from gateway.enforce.http_server import run
     from gateway.enforce.reverse_proxy import ReverseProxy
 
+    logs.to_stderr()
     settings = load(config)
     if settings.upstream is None:
         raise ConfigError(f'{config}: there is nothing to serve; add `[upstream]` with `url = "http://127.0.0.1:9000"`')
@@ -58,4 +61,5 @@ def demo(
     """
     from gateway.cli.demo import run_demo
 
+    logs.to_stderr()
     run_demo(directory, port)

@@ -1,0 +1,51 @@
+import asyncio
+
+import pytest
+
+from gateway.app import Gateway
+from gateway.config import load
+from gateway.core.errors import GatewayError
+
+
+def test_it_starts_once_and_closes_once_however_often_it_is_asked(site) -> None:
+    async def live():
+        gateway = Gateway.configured(site.config)
+        assert not gateway.started
+        await asyncio.gather(gateway.start(), gateway.start())
+        assert gateway.started
+        await gateway.close()
+        await gateway.close()
+        assert not gateway.started
+        assert gateway.archive.get(gateway.line.bundle.digest) == gateway.line.bundle.sources
+
+    asyncio.run(live())
+
+
+def test_a_start_that_fails_half_way_lets_go_of_what_it_took(site) -> None:
+    async def live():
+        gateway = Gateway(load(site.config))
+        (site.folder / "gateway.db").mkdir()
+        with pytest.raises(GatewayError):
+            await gateway.start()
+        assert not gateway.started
+        (site.folder / "gateway.db").rmdir()
+        again = Gateway(load(site.config))
+        await again.start()
+        await again.close()
+
+    asyncio.run(live())
+
+
+def test_policies_that_vanish_leave_the_running_ones(site) -> None:
+    async def live():
+        gateway = Gateway(load(site.config))
+        await gateway.start()
+        before = gateway.line.bundle
+        for file in (site.folder / "policies").iterdir():
+            file.unlink()
+        (site.folder / "policies").rmdir()
+        await gateway.refresh()
+        assert gateway.line.bundle is before
+        await gateway.close()
+
+    asyncio.run(live())

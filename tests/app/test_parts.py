@@ -1,0 +1,50 @@
+import pytest
+
+from gateway.app.parts import bundle_of, journal_of, keys_of, reader_of, sources_of, tokens_of
+from gateway.config import load
+from gateway.core.client_ip import How
+from gateway.core.errors import PolicyError
+from gateway.core.request import AccessRequest
+from gateway.core.terms import Operation
+
+
+@pytest.fixture
+def settings(site):
+    return load(site.config)
+
+
+def test_requests_are_read_as_the_configuration_says(settings) -> None:
+    reader = reader_of(settings)
+    headers = [(b"host", b"h"), (b"x-forwarded-for", b"8.8.8.8")]
+    request = AccessRequest(0, "127.0.0.1", "POST", b"/api/v1/withdrawals", headers)
+    reading = reader.read(request)
+    assert reading.route.operation is Operation.WITHDRAW
+    assert reader.client_ip(request, reading.plan).address == "8.8.8.8"
+    assert reader.client_ip(request, reading.plan).how is How.FORWARDED
+
+
+def test_a_gateway_without_identity_has_no_keys_and_believes_no_token(site) -> None:
+    text = site.config.read_text()
+    site.config.write_text(text[: text.index("[identity]")] + text[text.index("[policies]") :])
+    settings = load(site.config)
+    assert keys_of(settings, clock=None) is None
+    assert tokens_of(settings, None, key_owner=None).generation == 0
+
+
+def test_every_process_has_a_journal_of_its_own_name(settings) -> None:
+    first, second = journal_of(settings, 1_700_000_000_000_000), journal_of(settings, 1_700_000_000_001_000)
+    assert first.worker != second.worker
+
+
+def test_a_rule_about_a_fact_without_a_source_does_not_load(site, settings) -> None:
+    assert "subdivision" not in sources_of(settings).facts
+    with pytest.raises(PolicyError, match="subdivision"):
+        bundle_of(settings, ("library:new-york",))
+
+
+def test_an_override_is_a_source(site) -> None:
+    override = '\n[geodb.overrides]\n"192.0.2.0/24" = {country = "US", subdivision = "US-NY", network = ["office"]}\n'
+    site.config.write_text(site.config.read_text() + override)
+    sources = sources_of(load(site.config))
+    assert "subdivision" in sources.facts
+    assert "office" in sources.networks
