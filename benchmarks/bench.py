@@ -1,6 +1,6 @@
 """The whole comparison: the same app bare, behind the gateway and behind the alternatives, interleaved, as ratios.
 
-    ./run bench                       about two minutes
+    ./run bench                       about three minutes
     ./run bench --quick               a look, half a minute: not to be quoted
     ./run bench --json > result.json
     ./run bench --check               exit 1 when a target is missed
