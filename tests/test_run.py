@@ -259,8 +259,5 @@ def test_the_whole_suite_is_measured_and_held_to_its_coverage(checkout: Checkout
 
     assert done.returncode == 0
     assert checkout.noted()[3:] == [
-        "python -m coverage erase",
-        "python -m coverage run -m pytest --numprocesses auto --dist worksteal",
-        "python -m coverage combine --quiet",
-        "python -m coverage report",
+        "python -m pytest --numprocesses auto --dist worksteal --cov --cov-report term-missing:skip-covered"
     ]
