@@ -86,7 +86,7 @@ def run_tests(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = 
                 print(f"        {one.place}: {difference}")
         for finding in untested:
             print(finding, file=sys.stderr)
-        print(f"{len(results)} tests, {failed} failed")
+        print(f"{len(results)} {'test' if len(results) == 1 else 'tests'}, {failed} failed")
     if failed or untested:
         raise typer.Exit(1)
 

@@ -197,6 +197,7 @@ def facts_in(atom: Atom) -> tuple[str, ...]:
 
 
 def _entries(operand: Operand, lists: Lists) -> frozenset[str | int | float]:
+    assert not isinstance(operand, FactName)
     match operand:
         case Literal(value):
             return frozenset({value})
@@ -204,8 +205,6 @@ def _entries(operand: Operand, lists: Lists) -> frozenset[str | int | float]:
             return frozenset(values)
         case ListName(name):
             return frozenset(lists[name])
-        case FactName():
-            raise AssertionError(operand)
 
 
 def _number(operand: Operand) -> int | float:

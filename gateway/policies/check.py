@@ -126,10 +126,11 @@ class _RuleCheck:
                 return f"`{name}` is one value, not a set: write `==`, or `{name} in [...]`"
             case FactName(name), FactName(other):
                 return _same_kind([FACTS[name], FACTS[other]])
-            case (FactName(name), values) | (values, FactName(name)):
+            case FactName(name), values:
                 return self._literals(FACTS[name], (values,))
-            case _:
-                return None
+            case values, right_fact:
+                assert isinstance(right_fact, FactName)  # `_form` has seen to it that there is a fact
+                return self._literals(FACTS[right_fact.name], (values,))
 
     def _literals(self, fact: FactSchema, operands: Iterable[Operand]) -> str | None:
         """Return what is wrong with the values or lists compared with a fact."""

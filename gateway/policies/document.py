@@ -6,7 +6,6 @@ nesting however deep can exhaust the stack.
 """
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn, TypeAlias
 
@@ -200,14 +199,6 @@ class _Builder:
     def _no_tag(event: Any, place: Place) -> None:  # noqa: ANN401 - the parser's events are untyped
         if event.tag is not None:
             _reject(place, f"the tag {quoted(event.tag)} is not part of the language: leave it out")
-
-
-def leaves(node: Node) -> Iterator[Leaf]:
-    """Return the items of a sequence of plain values, or the value itself; what is nested is left out."""
-    if isinstance(node, Leaf):
-        yield node
-    elif isinstance(node, Row):
-        yield from (item for item in node.items if isinstance(item, Leaf))
 
 
 def _value(event: ScalarEvent) -> str | int | float | bool | None:
