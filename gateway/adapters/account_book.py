@@ -15,6 +15,7 @@ from gateway.core.account import (
     new_account,
     remove_flag,
     set_status,
+    steps,
 )
 from gateway.core.terms import Operation, Status, Verification
 from gateway.ports import Clock
@@ -141,13 +142,16 @@ class AccountBook:
         uid: str,
         step: Callable[[Account], Account | Refused],
         *,
-        action: str = "account.change",
+        create: bool = False,
         evidence: str | None = None,
         who: str,
         why: str,
     ) -> Account | Refused:
-        """Return what `step` makes of the account as it stands when it is written, or why it is not written."""
-        return await _recorded(self, uid, action, _existing(uid, step), who, why, evidence)
+        """Return what `step` makes of the account as it stands when it is written, or why it is not written.
+
+        `create`: an account that is not there is made, and `step` applied to that.
+        """
+        return await _recorded(self, uid, "account.change", _existing(uid, step, create=create), who, why, evidence)
 
     async def set_status(
         self: Records, uid: str, status: str, *, by: Author, evidence: str | None = None, who: str, why: str
@@ -205,10 +209,12 @@ async def _recorded(  # noqa: PLR0917 - the parts of one entry
     return entry if isinstance(entry, Refused) else await records.write_change(uid, step, entry)
 
 
-def _existing(uid: str, step: Callable[[Account], Account | Refused]) -> Step:
-    """Return the step for an account that must be there."""
+def _existing(uid: str, step: Callable[[Account], Account | Refused], *, create: bool = False) -> Step:
+    """Return the step for an account that must be there, or is made."""
 
     def existing(account: Account | None) -> Account | Refused:
+        if account is None and create:
+            return steps(checked, step)(new_account(uid))
         return absent(uid) if account is None else step(account)
 
     return existing

@@ -70,6 +70,8 @@ class AccountStore(AccountBook):
         self._write_within_s = write_within_s
         self._file = SqliteFile(self.path)
         self._feed = ChangeFeed(self._file, self.clock, look_every_s)
+        self.fresh = self._feed.fresh
+        """The feed's own method: asked on the path of every request."""
         self._readers = engine_of(self.path, _READERS, read_within_s, "PRAGMA query_only=ON")
         # One writer at a time is all that SQLite has; the others wait here rather than poll its lock.
         self._writer = engine_of(self.path, 1, write_within_s, "PRAGMA synchronous=FULL")
@@ -79,10 +81,6 @@ class AccountStore(AccountBook):
     def generation(self) -> int:
         """A number that changes whenever any account changed, as far as this process has heard."""
         return self._feed.generation
-
-    def fresh(self, at: int) -> bool:
-        """Return whether this process has heard from the store recently enough to rely on `generation`."""
-        return self._feed.fresh(at)
 
     async def migrate(self) -> None:
         """Bring the file to the schema of this code, making it where there is none. Raise StoreUnavailable."""

@@ -194,6 +194,19 @@ async def test_several_changes_are_one_change_with_one_entry(book: Book) -> None
     assert first.after["documents"] == ["PT"]
 
 
+async def test_a_change_may_make_the_account_that_it_is_about(book: Book) -> None:
+    refused = await book.change("dora", lambda one: set_residence(one, "ES"), **BY)
+    assert refused == Refused("uid", "there is no account `dora`")
+    refused = await book.change("dora", lambda one: set_residence(one, "xx"), create=True, **BY)
+    assert isinstance(refused, Refused)
+    assert await book.read("dora") is None
+    assert isinstance(await book.change("d d", lambda one: one, create=True, **BY), Refused)
+    made = await book.change("dora", lambda one: set_residence(one, "ES"), create=True, **BY)
+    assert made == new_account("dora")._replace(residence="ES") == await book.read("dora")
+    (entry,) = await book.history("dora")
+    assert (entry.before, entry.after["residence"], entry.after["status"]) == ({}, "ES", "open")
+
+
 async def test_every_change_has_its_entry_and_its_generation(book: Book, clock: SetClock) -> None:
     await book.create("alice", **BY)
     key = await book.add_key("alice", label="bot", **BY)
