@@ -104,9 +104,13 @@ def narrowest(records: Mapping[str, Any]) -> Callable[[str], Any]:
 
 
 ANONYMOUS = {
-    "is_anonymous_vpn": "vpn", "is_tor_exit_node": "tor", "is_hosting_provider": "hosting",
-    "is_public_proxy": "public_proxy", "is_residential_proxy": "residential_proxy", "is_satellite_provider": "satellite",
-}  # fmt: skip
+    "is_anonymous_vpn": "vpn",
+    "is_tor_exit_node": "tor",
+    "is_hosting_provider": "hosting",
+    "is_public_proxy": "public_proxy",
+    "is_residential_proxy": "residential_proxy",
+    "is_satellite_provider": "satellite",
+}
 
 
 def expected(record: Mapping[str, Any]) -> GeoRecord:
