@@ -3,9 +3,11 @@ import pytest
 from gateway.core.errors import PolicyError
 from gateway.core.terms import EVERYTHING, LEVELS, Access, Effect, Operation, Proof, Reason
 from gateway.core.verdict import Obligation
+from gateway.policies.bundle import load
 from gateway.policies.expression import ALWAYS
+from gateway.policies.lists import LIST_FIELDS
 from gateway.policies.rules import NamedList, Policy
-from gateway.policies.syntax import parse_file, parse_policy
+from gateway.policies.syntax import POLICY_FIELDS, RULE_FIELDS, parse_file, parse_policy
 
 US_EXIT = """\
 policy: us-exit
@@ -161,3 +163,19 @@ def test_all_that_is_wrong_is_said_at_once():
 def test_a_file_that_is_no_mapping_is_neither(text):
     with pytest.raises(PolicyError, match="a file begins with `policy: NAME` or `list: NAME`"):
         parse_file("f", text)
+
+
+@pytest.fixture(scope="module")
+def page(root):
+    return (root / "docs" / "policy-language.md").read_text()
+
+
+@pytest.mark.parametrize("field", [*RULE_FIELDS, *POLICY_FIELDS, *LIST_FIELDS])
+def test_every_field_is_on_the_page_of_the_language(page, field):
+    assert f"`{field}" in page or f"\n{field}:" in page
+
+
+def test_the_policy_on_the_page_loads(page):
+    _, _, rest = page.partition("```yaml\n")
+    text, _, _ = rest.partition("```")
+    assert [policy.name for policy in load({"page.yaml": text}, sources_configured=None).policies] == ["new-markets"]
