@@ -45,10 +45,10 @@ def _make_private(path: Path) -> None:
 
 def _upgrade(database: sqlite3.Connection, path: Path) -> None:
     # Imported here: they take a third of a second, and a file that is up to date needs neither.
-    import sqlalchemy as sa  # noqa: PLC0415
-    from alembic import command  # noqa: PLC0415
-    from alembic.config import Config  # noqa: PLC0415
-    from alembic.script import ScriptDirectory  # noqa: PLC0415
+    import sqlalchemy as sa  # noqa: PLC0415 - slow, and rarely needed
+    from alembic import command  # noqa: PLC0415 - slow, and rarely needed
+    from alembic.config import Config  # noqa: PLC0415 - slow, and rarely needed
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow, and rarely needed
 
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))

@@ -106,7 +106,7 @@ async def test_a_look_counts_from_before_it_began(world: World) -> None:
         world.clock.at += 5 * SECOND
         return observe(now)
 
-    world.feed._observe = slow  # type: ignore[method-assign,assignment]
+    world.feed._observe = slow
     world.clock.at += 10
     await world.feed.look()
     assert world.feed.fresh(AT + 10 + SECOND)

@@ -164,7 +164,7 @@ async def test_an_idle_journal_leaves_the_disk_alone(tmp_path: Path, disk: Disk)
         turns += 1
         return None
 
-    journal._tail.no_room = counted  # type: ignore[method-assign]
+    journal._tail.no_room = counted
     await until(lambda: turns > 20)
     assert disk.syncs == 0
     await journal.close()

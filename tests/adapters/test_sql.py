@@ -179,7 +179,7 @@ async def test_a_disk_that_does_not_answer_is_given_up_on_and_asked_again(
     monkeypatch.setattr(store, "_read_within_s", 0.02)
 
     async def slow(connection: object, uid: str) -> Account | None:
-        await connection.exec_driver_sql(endless)  # type: ignore[attr-defined]
+        await connection.exec_driver_sql(endless)
         return None
 
     with monkeypatch.context() as disk:
@@ -205,7 +205,7 @@ async def test_changes_at_once_are_all_made_each_on_what_the_last_one_left(store
     entries = await store.history("alice")
     assert len(entries) == 21
     for later, earlier in pairwise(entries[:-1]):
-        assert set(later.before["flags"]) == set(earlier.after["flags"])  # type: ignore[call-overload]
+        assert set(later.before["flags"]) == set(earlier.after["flags"])
     await other.close()
 
 

@@ -139,7 +139,7 @@ async def test_putting_again_takes_the_place_of_what_was_there_and_keeps_flags_t
 async def test_what_cannot_be_is_not_put(book: Book, more: dict[str, object], what: str) -> None:
     account = await alice(book)
     generation = book.generation
-    refused = await book.put("alice", **more, **BY)  # type: ignore[arg-type]
+    refused = await book.put("alice", **more, **BY)
     assert isinstance(refused, Refused)
     assert refused.what == what
     assert await book.read("alice") == account

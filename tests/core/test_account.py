@@ -1,4 +1,5 @@
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -245,3 +246,13 @@ def test_the_difference_names_what_changed_as_it_was_and_as_it_is() -> None:
     before, created = difference(None, ALICE)
     assert before == {}
     assert set(created) == set(Account._fields)
+
+
+def test_the_page_about_the_store_shows_this_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "store.md"
+    rows = []
+    for old, ways in TRANSITIONS.items():
+        for new, transition in ways.items():
+            who = "anyone" if transition.by == set(Author) else ", ".join(sorted(transition.by))
+            rows.append(f"| `{old}` | `{new}` | {who} | {'yes' if transition.evidence else 'no'} |")
+    assert "\n| from | to | who | evidence |\n|---|---|---|---|\n" + "\n".join(rows) + "\n\n" in page.read_text()
