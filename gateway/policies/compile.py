@@ -39,7 +39,7 @@ class Bundle:
     def __init__(
         self, policies: Sequence[Policy], lists: Mapping[str, NamedList], sources: Mapping[str, str], digest: str
     ) -> None:
-        self.policies: Final = tuple(sorted(policies))
+        self.policies: Final = tuple(sorted(policies, key=lambda policy: policy.name))
         self.rules: Final = tuple(rule for policy in self.policies for rule in policy.rules)
         self.lists: Final = dict(lists)
         self.sources: Final = dict(sources)

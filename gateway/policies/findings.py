@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from typing_extensions import override
 
 from gateway.core.errors import PolicyError
+
+MOST_LINES: Final = 200
 
 
 class Place(NamedTuple):
@@ -33,11 +35,14 @@ class Finding(NamedTuple):
 
 
 class Rejected(PolicyError):
-    """Policies that are not loaded. The message lists every finding, one a line."""
+    """Policies that are not loaded. The message lists every finding, one a line, as far as anybody reads."""
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(sorted(set(findings)))
-        super().__init__("\n".join(map(str, self.findings)))
+        lines = [str(finding) for finding in self.findings[:MOST_LINES]]
+        if len(self.findings) > MOST_LINES:
+            lines.append(f"and {len(self.findings) - MOST_LINES} more findings")
+        super().__init__("\n".join(lines))
 
 
 def quoted(word: object) -> str:

@@ -12,6 +12,14 @@ def test_a_rejection_lists_every_finding_once_in_the_order_of_the_file():
     assert isinstance(rejected, PolicyError)
 
 
+def test_a_rejection_says_no_more_than_anybody_reads():
+    rejected = Rejected(Finding(Place("a.yaml", line, 1), "wrong") for line in range(1, 1_001))
+    lines = str(rejected).splitlines()
+    assert len(rejected.findings) == 1_000
+    assert lines[-1] == "and 800 more findings"
+    assert len(lines) == 201
+
+
 @pytest.mark.parametrize(
     ("word", "options", "hint"),
     [
