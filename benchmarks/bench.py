@@ -43,7 +43,7 @@ class Plan:
 
 
 QUICK = Plan(rounds=2, seconds=1, customers=1_000, limit_s=60)
-FULL = Plan(rounds=7, seconds=2, customers=4_000, limit_s=300)
+FULL = Plan(rounds=7, seconds=2, customers=2_000, limit_s=300)
 
 
 class Rig:
@@ -59,7 +59,7 @@ class Rig:
         wire.write(self._first, traffic.once(world.customers))
 
     def greet(self, server: Server) -> None:
-        """Send one request of every customer and check a sample of answers, so that the rounds measure warm servers."""
+        """Send every request once and check a sample of answers, so that the rounds measure warm servers."""
         server.wake()
         answers.check(server, traffic.probes(self.world))
         _must_be_right(server, generator.once(server.port, self._first))

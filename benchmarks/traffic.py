@@ -47,8 +47,8 @@ def timed(customers: Sequence[Customer], seed: int = 7) -> list[bytes]:
 
 
 def once(customers: Sequence[Customer]) -> list[bytes]:
-    """Return one view of every customer: after these, nobody is new to the server."""
-    return [market(one) for one in customers]
+    """Return one view and one order of every customer: after these, nothing that is timed is new to the server."""
+    return [build(one) for one in customers for build in (market, order)]
 
 
 def probes(world: World, count: int = 20, seed: int = 0) -> list[Probe]:

@@ -270,6 +270,10 @@ def test_four_of_five_requests_view_and_one_orders(world: World) -> None:
     assert lines == {b"GET /api/v1/market": 800, b"POST /api/v1/orders": 200}
 
 
+def test_nothing_that_is_timed_is_new_after_the_first_requests(world: World) -> None:
+    assert set(traffic.timed(world.customers)) == set(traffic.once(world.customers))
+
+
 def test_every_request_is_one_complete_message(world: World) -> None:
     class Counting:
         complete = 0
