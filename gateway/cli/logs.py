@@ -14,5 +14,6 @@ def to_stderr() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Looked up for each event: stderr may be replaced.
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

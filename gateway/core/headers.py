@@ -146,26 +146,29 @@ class HeaderRule:
             size=size,
         )
 
-    def check(self, plan: HeaderPlan, headers: Headers) -> Ambiguous | None:
-        """Return why the values can be read in two ways, None where they cannot. `headers` have the names of `plan`."""
-        values = b"".join([*zip(*headers, strict=True)][1])
-        if len(values) + plan.size > self._max_bytes:
-            return Ambiguous(Ambiguity.HEADER_SIZE, f"{len(values) + plan.size} bytes of headers")
-        if values.translate(None, _TEXT):
+    def check(self, plan: HeaderPlan, headers: Headers, values: Sequence[bytes]) -> Ambiguous | None:
+        """Return why the values can be read in two ways, None where they cannot.
+
+        `headers` have the names of `plan`, and `values` are theirs: the caller has them at hand.
+        """
+        together = b"".join(values)
+        if len(together) + plan.size > self._max_bytes:
+            return Ambiguous(Ambiguity.HEADER_SIZE, f"{len(together) + plan.size} bytes of headers")
+        if together.translate(None, _TEXT):
             return _control_bytes(headers)
-        host = headers[plan.host][1]
+        host = values[plan.host]
         named = _remembered_host(host) if len(host) <= _REMEMBERED else canonical_host(host)
         if isinstance(named, Ambiguous):
             return named
         for index in plan.connection:
-            nominations = headers[index][1].lower()
+            nominations = values[index].lower()
             if nominations not in _ORDINARY:
                 refused = self._check_nominations(nominations)
                 if refused is not None:
                     return refused
         if plan.content_length is None and plan.transfer_encoding is None:
             return None
-        return _check_lengths(plan, headers)
+        return _check_lengths(plan, values)
 
     def _check_name(self, name: bytes) -> Ambiguous | None:
         if not _TOKEN.fullmatch(name):
@@ -222,13 +225,13 @@ def _check_framing(names: tuple[bytes, ...], websocket: bool) -> Ambiguous | Non
     return None
 
 
-def _check_lengths(plan: HeaderPlan, headers: Headers) -> Ambiguous | None:
+def _check_lengths(plan: HeaderPlan, values: Sequence[bytes]) -> Ambiguous | None:
     if plan.content_length is not None:
-        length = headers[plan.content_length][1]
+        length = values[plan.content_length]
         if not length.isdigit() or len(length) > _LONGEST_LENGTH:
             return Ambiguous(Ambiguity.FRAMING, f"Content-Length {shown(length)}")
     if plan.transfer_encoding is not None:
-        coding = headers[plan.transfer_encoding][1]
+        coding = values[plan.transfer_encoding]
         if coding.lower() != b"chunked":
             return Ambiguous(Ambiguity.FRAMING, f"Transfer-Encoding {shown(coding)}")
     return None

@@ -50,6 +50,13 @@ def shown(data: bytes) -> str:
     return f"`{text}`" if len(data) <= _SHOWN else f"`{text}`… ({len(data)} bytes)"
 
 
+def shown_target(target: bytes) -> str:
+    """Return a target that could not be read, as it may stand in a record: escaped, cut, and without a password."""
+    if target[:1] != b"/":
+        target = target.rpartition(b"@")[2]
+    return ascii(target[:256])[2:-1]
+
+
 def canonical_target(target: bytes, host: bytes | None) -> str | Ambiguous:
     """Return the path in its one spelling, or why it has more than one.
 

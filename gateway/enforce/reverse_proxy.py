@@ -24,6 +24,11 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
+# What says who the client is, by any name that an upstream may believe. One of them is written anew.
+_CLIENT_ADDRESS = (b"x-forwarded-", b"x-real-", b"x-client-", b"x-cluster-", b"x-original-", b"x-envoy-")
+_CLIENT_ADDRESS_NAMES = frozenset(
+    {b"forwarded", b"true-client-ip", b"cf-connecting-ip", b"cf-connecting-ipv6", b"fly-client-ip", b"fastly-client-ip"}
+)
 _HANDSHAKE = frozenset({b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"content-length"})
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5.0, sock_connect=5.0, sock_read=60.0)
 _MAX_MESSAGE = 1 << 20
@@ -77,7 +82,7 @@ class ReverseProxy:
         return URL(f"{scheme}://{self._upstream.raw_authority}{target}", encoded=True)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _end_to_end(scope["headers"])
+        headers = _onward(scope, scope["headers"])
         has_body = "Content-Length" in headers or any(name == b"transfer-encoding" for name, _ in scope["headers"])
         try:
             response = await self._client().request(
@@ -105,7 +110,7 @@ class ReverseProxy:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        headers = _end_to_end(header for header in scope["headers"] if header[0] not in _HANDSHAKE)
+        headers = _onward(scope, (header for header in scope["headers"] if header[0] not in _HANDSHAKE))
         scheme = "wss" if self._upstream.scheme == "https" else "ws"
         try:
             upstream = await self._client().ws_connect(
@@ -157,15 +162,23 @@ def _passable(code: int | None) -> int:
     return 1000 if code is None or code in {1005, 1006, 1015} else code
 
 
-def _end_to_end(headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
+def _onward(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
+    """Return the headers that the upstream receives: what is meant for it, and one address that can be believed."""
     listed = list(headers)
     nominated = {
         token.strip().lower() for name, value in listed if name == b"connection" for token in value.split(b",")
     }
-    dropped = _HOP_BY_HOP | nominated
-    return CIMultiDict(
-        (name.decode("latin-1"), value.decode("latin-1")) for name, value in listed if name not in dropped
+    dropped = _HOP_BY_HOP | _CLIENT_ADDRESS_NAMES | nominated
+    onward = CIMultiDict(
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in listed
+        if name not in dropped and not name.startswith(_CLIENT_ADDRESS)
     )
+    passage = scope.get("state", {}).get("gateway")
+    address = None if passage is None else passage.settled.client_ip.address
+    if address is not None:
+        onward["X-Forwarded-For"] = address
+    return onward
 
 
 def _of_the_upstream(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:

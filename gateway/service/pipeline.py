@@ -16,7 +16,7 @@ from gateway.core.errors import JournalUnavailable
 from gateway.core.facts import Facts
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
 from gateway.core.request import AccessRequest
-from gateway.core.target import Ambiguous
+from gateway.core.target import Ambiguous, shown_target
 from gateway.core.terms import MONEY_MOVING, TokenState
 from gateway.core.verdict import Verdict
 from gateway.policies.bundle import Bundle
@@ -187,7 +187,7 @@ class Line:
         reply = reply_to_ambiguous(ambiguous.why)
         document = ambiguous_document(client_ip, self.bundle.digest, str(ambiguous.why), ambiguous.detail, reply)
         settled = Settled(orjson.dumps(document), client_ip, reply)
-        record = f"{request.method[:16]}\0{ascii(request.target[:256])[2:-1]}\0\0".encode("ascii", "replace")
+        record = f"{request.method[:16]}\0{shown_target(request.target)}\0\0".encode("ascii", "replace")
         return self._record(request, settled, None, record)[0]
 
 

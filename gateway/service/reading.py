@@ -74,7 +74,7 @@ class RequestReader:
             if isinstance(found, Ambiguous):
                 return found
             plan = found
-        refused = self._headers.check(plan, request.headers)
+        refused = self._headers.check(plan, request.headers, values)
         if refused is not None:
             return refused
         host = values[plan.host]

@@ -55,7 +55,9 @@ def client(site, reached):
         (None, "2.80.10.20", "GET", "/api/v1/market", 200, None),
     ],
 )
-def test_the_cast_is_answered_as_the_library_says(client, site, reached, who, address, method, path, status, reason) -> None:
+def test_the_cast_is_answered_as_the_library_says(
+    client, site, reached, who, address, method, path, status, reason
+) -> None:
     answer = client.request(method, path, headers=site.headers(who, address))
     assert answer.status_code == status, answer.text
     if status == 200:

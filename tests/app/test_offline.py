@@ -94,7 +94,13 @@ def test_a_request_needs_no_more_than_it_says() -> None:
     assert (plain.method, plain.target, plain.query, plain.peer) == ("GET", b"/", b"", None)
     assert plain.headers == [(b"host", b"localhost")]
     full = read_request(b'{"target": "/a?b=c", "at": 7, "headers": [["Host", "x"]], "websocket": true}', CLOCK)
-    assert (full.at, full.target, full.query, full.headers, full.websocket) == (7, b"/a", b"b=c", [(b"host", b"x")], True)
+    assert (full.at, full.target, full.query, full.headers, full.websocket) == (
+        7,
+        b"/a",
+        b"b=c",
+        [(b"host", b"x")],
+        True,
+    )
 
 
 @pytest.mark.parametrize(

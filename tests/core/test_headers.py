@@ -27,7 +27,7 @@ def read(headers: Lines, *, rule: HeaderRule = RULE, websocket: bool = False) ->
     plan = rule.plan(tuple(name for name, _ in headers), websocket)
     if isinstance(plan, Ambiguous):
         return plan
-    return rule.check(plan, headers) or plan
+    return rule.check(plan, headers, [value for _, value in headers]) or plan
 
 
 def refusal(headers: Lines, *, rule: HeaderRule = RULE, websocket: bool = False) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.target import Ambiguous, canonical_host, canonical_target, decode_unreserved, shown
+from gateway.core.target import Ambiguous, canonical_host, canonical_target, decode_unreserved, shown, shown_target
 from gateway.core.terms import Ambiguity
 
 CORPUS = Path(__file__).parents[1] / "corpus/targets"
@@ -112,3 +112,16 @@ def test_a_route_is_decoded_as_a_target_is() -> None:
 def test_what_is_shown_is_escaped_and_cut() -> None:
     assert shown(b"a\n\xff") == r"`a\n\xff`"
     assert shown(b"x" * 100) == f"`{'x' * 48}`… (100 bytes)"
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        (b"/a@b", "/a@b"),
+        (b"http://user:hunter2@host/x", "host/x"),
+        (b"\r\n\xff", "\\r\\n\\xff"),
+        (b"/" + b"a" * 999, "/" + "a" * 255),
+    ],
+)
+def test_an_unread_target_is_shown_escaped_cut_and_without_a_password(target: bytes, text: str) -> None:
+    assert shown_target(target) == text

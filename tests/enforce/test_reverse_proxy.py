@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -105,6 +106,30 @@ async def test_a_request_arrives_as_it_was_sent_without_what_belongs_to_the_conn
     headers = dict(body["headers"])
     assert headers["x-mine"] == "1"
     assert not {"te", "x-hop", "proxy-authorization"} & set(headers)
+
+
+@pytest.mark.parametrize(
+    "name", ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "true-client-ip", "cf-connecting-ip"]
+)
+async def test_nobody_tells_the_upstream_another_address(client, name) -> None:
+    headers = dict((await client.get("/", headers={name: "1.2.3.4"})).json()["headers"])
+    assert name not in headers
+
+
+async def test_the_upstream_is_told_the_address_that_was_held_responsible() -> None:
+    settled = SimpleNamespace(client_ip=SimpleNamespace(address="2.80.10.20"))
+
+    async def decided(scope, receive, send):
+        if scope["type"] == "http":
+            scope["state"] = {"gateway": SimpleNamespace(settled=settled)}
+        await proxy(scope, receive, send)
+
+    async with served(UPSTREAM) as upstream:
+        proxy = ReverseProxy(upstream)
+        async with served(decided) as listening, httpx2.AsyncClient(base_url=listening) as client:
+            headers = dict((await client.get("/", headers={"x-forwarded-for": "1.2.3.4"})).json()["headers"])
+            await proxy.close()
+    assert headers["x-forwarded-for"] == "2.80.10.20"
 
 
 async def test_a_chunked_body_arrives_whole(client) -> None:
