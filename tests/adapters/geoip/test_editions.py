@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.adapters.geoip import GeoIP, Override
+from gateway.adapters.geoip import GeoIP, Override, editions
 from gateway.core.errors import EditionError
 from gateway.core.facts import OneOf, Unknown
 from gateway.core.terms import WhyUnknown
@@ -256,8 +256,9 @@ def test_a_changed_list_is_taken_and_a_bad_one_is_not(tmp_path: Path) -> None:
     assert geo.generation == 1
 
 
-def test_no_look_up_sees_half_of_a_swap(make: Make) -> None:
+def test_no_look_up_sees_half_of_a_swap(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both facts come from one file: under any interleaving they are of one edition."""
+    monkeypatch.setattr(editions, "_SAMPLE", 1 << 9)
     pairs = [("US", "NY"), ("CA", "ON")]
 
     def put(number: int) -> Path:
@@ -290,7 +291,7 @@ def test_no_look_up_sees_half_of_a_swap(make: Make) -> None:
     assert geo.generation == 6
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.randoms(use_true_random=False))
 def test_broken_bytes_never_raise_out_of_a_look_up(make: Make, chance: random.Random) -> None:
     whole = make({f"{first}.0.0.0/9": country("US") for first in range(16, 60)})
