@@ -250,7 +250,8 @@ def _ask(config: Path, url: str | None, ask: "Callable[[AccountStore], Awaitable
         from gateway.config import load
 
         url = load(config).store.url
-    book = AccountStore(url)
+    # Nobody's request waits for this: a busy machine may take its time.
+    book = AccountStore(url, read_within_s=5.0, write_within_s=10.0)
 
     async def asked() -> T:
         try:

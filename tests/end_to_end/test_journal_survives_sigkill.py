@@ -23,15 +23,14 @@ import asyncio, itertools, os, sys
 from pathlib import Path
 from gateway.adapters.journal import FileJournal
 from gateway.ports import Ruling
-from gateway.service.ids import DecisionIds
 
 async def write(directory, worker, report):
     journal = FileJournal(Path(directory), worker=worker, segment_bytes=32 * 1024, sync_every_ms=1)
     await journal.start()
-    ids = DecisionIds()
     rulings = [Ruling(b'{"facts":null,"n":%d}' % n) for n in range(7)]
     for n in itertools.count():
-        raw = ids.draw(1_763_700_000_000_000 + n).raw
+        # A UUIDv7: its time, its version, its variant, and chance.
+        raw = (1_763_700_000_000 + n // 1000).to_bytes(6, 'big') + bytes((0x70, 0, 0x80)) + os.urandom(7)
         journal.append(rulings[n % 7], raw, n, None, 1, b"GET\\0/api/v1/market\\0api\\0" + b"u" * (n % 300))
         os.write(report, raw)
         if n % 40 == 0:
