@@ -1,15 +1,16 @@
 """The decisions on record: found, explained, made again."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.policy_files import BundleArchive
 from gateway.adapters.recorded import RecordedDecisions, read_documents
-from gateway.config import load
+from gateway.app.parts import bundle_of
+from gateway.config import Settings, load
 from gateway.core.decision import Document, parse_instant
-from gateway.core.errors import ConfigError, ReplayError
+from gateway.core.errors import ConfigError, GatewayError, ReplayError
 from gateway.policies.explain import Explanation, explain
 from gateway.service.replay import Replayed, Replayer
 
@@ -20,15 +21,28 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 class Records:
     """The journal of one configuration, and the bundles that its decisions were made by."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._decisions = RecordedDecisions(directory)
-        self._replayer = Replayer(BundleArchive(directory / "bundles").get)
+    def __init__(self, settings: Settings) -> None:
+        self.directory = settings.journal.directory
+        self._settings = settings
+        self._archive = BundleArchive(self.directory / "bundles")
+        self._decisions = RecordedDecisions(self.directory)
+        self._replayer = Replayer(self._sources_of)
 
     @classmethod
     def of(cls, config: Path) -> "Records":
         """Return the records that a gateway with this configuration writes. Raise ConfigError."""
-        return cls(load(config).journal.directory)
+        return cls(load(config))
+
+    def _sources_of(self, digest: str) -> Mapping[str, str] | None:
+        """Return the texts of the bundle: as archived, or as configured now where they are the same."""
+        archived = self._archive.get(digest)
+        if archived is not None:
+            return archived
+        try:
+            configured = bundle_of(self._settings)
+        except GatewayError:
+            return None
+        return configured.sources if configured.digest == digest else None
 
     def find(self, decision_id: str) -> Document | None:
         """Return the decision with this id, or None."""

@@ -260,5 +260,5 @@ def _to_try(url: str, directory: Path) -> Iterator[str]:
 Each answer carries its decision's id in the header Gateway-Decision:
   gateway explain ID -c {config}        what was decided, why, what would change it
   gateway replay --since 1h -c {config}  decide everything again from the record alone
-  gateway account set carol --status open --why 'tried the demo' -c {config}
+  gateway account set carol --status open --evidence TICKET-7 --why 'documents examined' -c {config}
 Press Ctrl-C to stop."""

@@ -80,7 +80,9 @@ def test_decide_answers_each_line_with_a_decision(run, site, stored) -> None:
 def test_decide_reads_files_and_supposes_what_it_is_told(run, site, stored) -> None:
     file = site.folder / "requests.ndjson"
     file.write_text(lines(site, "alice"))
-    result = run("decide", "--requests", str(file), "--country", "US", "--at", "2023-03-01T00:00:00Z", "--account", "alice")
+    result = run(
+        "decide", "--requests", str(file), "--country", "US", "--at", "2023-03-01T00:00:00Z", "--account", "alice"
+    )
     told = json.loads(result.stdout)
     assert told["at"] == "2023-03-01T00:00:00.000000Z"
     assert told["reply"]["reason"] == "jurisdiction-exit"

@@ -1,0 +1,42 @@
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gateway.cli import app as gateway_command
+from gateway.cli import main, serve
+from gateway.core.errors import ConfigError
+
+
+def test_nothing_to_serve_is_one_clear_line(site) -> None:
+    app = typer.Typer()
+    serve.register(app)
+    result = CliRunner().invoke(app, ["serve", "--config", str(site.config)])
+    assert isinstance(result.exception, ConfigError)
+    assert "add `[upstream]`" in str(result.exception)
+
+
+@pytest.mark.parametrize("arguments", [["serve", "--config", "nowhere.toml"], ["replay", "--since", "1h", "--config", "nowhere.toml"]])
+def test_a_fault_that_somebody_must_mend_is_one_line_and_exit_code_2(arguments, monkeypatch, capsys, tmp_path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["gateway", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("gateway: ")
+    assert err.count("\n") == 1
+
+
+def _commands(group, above=()):
+    for command in group.registered_commands:
+        yield (*above, command.name or command.callback.__name__.replace("_", "-")), command
+    for one in group.registered_groups:
+        yield from _commands(one.typer_instance, (*above, one.name))
+
+
+@pytest.mark.parametrize("path", [path for path, _ in _commands(gateway_command)], ids=" ".join)
+def test_every_command_has_help_that_ends_in_an_example(path) -> None:
+    result = CliRunner().invoke(gateway_command, [*path, "--help"])
+    assert result.exit_code == 0
+    assert "Example:" in result.stdout
