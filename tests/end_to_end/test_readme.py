@@ -47,7 +47,9 @@ def test_every_command_of_the_first_screen_prints_what_is_shown(readme, folder, 
             ["/bin/sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
         assert ran.returncode == 0, f"{command}: {ran.stderr}"
-        pattern = re.escape(output).replace("…\n", "(?:.*\n)*?").replace("…", ".*")
+        pattern = "".join(
+            "(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + "\n" for line in output.splitlines()
+        )
         assert re.fullmatch(pattern, ran.stdout), f"{command} printed:\n{ran.stdout}"
 
 
