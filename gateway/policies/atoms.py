@@ -163,7 +163,7 @@ class Pair:
         """Return the truth for two values."""
         left, right = possible(FACTS[self.fact], value), possible(FACTS[self.other], other)
         if self.operator is Operator.EQUAL:
-            single = left == right and not left.endless and len(left.values) == 1 and left.something
+            single = left == right and not left.endless and len(left.values) == 1
             return _truth(_meet(left, right), not single)
         return _member(left, right) if self.operator is Operator.IN else _in_order(self.operator, left, right)
 
