@@ -3,9 +3,10 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from importlib import metadata
 from ipaddress import IPv4Address, IPv6Address
+from mmap import PROT_READ, mmap
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -27,6 +28,7 @@ from geodb.record import (
     only_country,
 )
 from geodb.sample import spread_v4, spread_v6
+from geodb.structure import Malformed, prove
 
 LARGEST_FILE: Final = 1 << 30
 """The commercial city databases are some 400 MB; what is larger is not a database of addresses."""
@@ -79,10 +81,16 @@ class Reader:
         self.stamp = stamp
 
     @classmethod
-    def open(cls, path: Path) -> "Reader":
-        """Return a reader of the file. Raise BadEdition where it is not a database that can be asked for anything."""
+    def open(cls, path: Path, *, proven: Container[str] = ()) -> "Reader":
+        """Return a reader of the file. Raise BadEdition where it is not a database that can be asked for anything.
+
+        `proven` are digests of files whose structure is known to be sound.
+        """
         copy, digest, stamp = _private_copy(path)
         try:
+            if digest not in proven:
+                with mmap(copy, 0, prot=PROT_READ) as content:
+                    prove(content)
             database = maxminddb.open_database(f"/dev/fd/{copy}", maxminddb.MODE_AUTO)
             about = database.metadata()
             edition = Edition(
@@ -97,6 +105,8 @@ class Reader:
             reader = cls(database, edition, stamp)
         except BadEdition:
             raise
+        except Malformed as error:
+            raise BadEdition(f"{path}: not a readable MaxMind-format database: {error}") from error
         except Exception as error:
             # A hostile file can make the library raise almost anything, in metadata() as in open.
             said = _said(error).replace(f"/dev/fd/{copy}", path.name)

@@ -212,8 +212,8 @@ def test_broken_bytes_never_raise_out_of_a_look_up_nor_hang(make: Make, tmp_path
         for first in range(14, 92):
             assert isinstance(reader.read(f"{first}.0.0.1"), GeoRecord | Missing)
         assert isinstance(reader.read("2a00::1"), GeoRecord | Missing)
-    assert refused > 25
-    assert opened > 5
+    assert refused > 40
+    assert opened > 2
 
 
 def test_registration_is_read_in_the_process() -> None:
