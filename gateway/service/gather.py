@@ -11,7 +11,7 @@ from gateway.ports import Account, Accounts, Geo, Identity, Tokens
 from gateway.service.memo import Memo
 
 _SECOND = 1_000_000
-_ANSWER_HOLDS = 60 * _SECOND
+_ANSWER_HOLDS = 300 * _SECOND
 """How long gathered facts may be used again at most. Editions age and clocks are stepped; nothing repeats for ever."""
 
 _CONFLICTING = Identity(

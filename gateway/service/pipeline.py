@@ -17,7 +17,7 @@ from gateway.core.facts import Facts
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
 from gateway.core.request import AccessRequest
 from gateway.core.target import Ambiguous, shown_target
-from gateway.core.terms import MONEY_MOVING, TokenState
+from gateway.core.terms import MONEY_MOVING, Access, TokenState
 from gateway.core.verdict import Verdict
 from gateway.policies.bundle import Bundle
 from gateway.policies.evaluate import evaluate
@@ -28,6 +28,15 @@ from gateway.service.memo import Memo
 from gateway.service.reading import Reading, RequestReader
 
 _SECOND = 1_000_000
+_LOOK_EVERY = 1000
+"""Microseconds for which the generations of keys, accounts and editions are not looked at again: looking costs about as
+much as all the rest of a repeated answer, and they change by the minute."""
+
+
+_LEVELS = {access: (b"gateway-access", access.encode("ascii")) for access in Access}
+_SHARED = 1024
+# Thousands of settled answers have the same few replies: one copy of each stays in the processor's cache.
+_shared: dict[Reply, Reply] = {}
 
 
 class Settled(Ruling):
@@ -45,14 +54,14 @@ class Settled(Ruling):
     ) -> None:
         super().__init__(document)
         self.client_ip = client_ip
-        self.reply = reply
+        self.reply = _shared.setdefault(reply, reply) if len(_shared) < _SHARED else reply
         self.facts = facts
         self.verdict = verdict
         self.auth_time: int | None = None
         self.until = 0
         """Equal requests may be answered by this before this instant, microseconds since the epoch."""
         self.generation = -1
-        self.level = (b"gateway-access", reply.access.encode("ascii"))
+        self.level = _LEVELS[reply.access]
         """What every answer says of the access that is left: a header."""
         self.told = (self.level, *_told(facts))
         """What the upstream learns of every request answered by this: header names and values."""
@@ -67,6 +76,8 @@ class Passage(NamedTuple):
     reply: Reply
     reading: Reading | None
     """None where the request could not be read."""
+    position: int | None
+    """Where the journal has it; None where it could not be written."""
 
 
 class Line:
@@ -89,6 +100,8 @@ class Line:
         self._now = clock.now
         self._ids = DecisionIds()
         self._settled: Memo[object, Settled] = Memo(limit)
+        self._generation = -1
+        self._looked_at = 0
         self.unrecorded = 0
         """Answered requests whose decision could not be written, since the start; none of them moved money."""
 
@@ -104,28 +117,28 @@ class Line:
             return self._refuse_unread(request, reading)
         settled = self._recall(request, reading)
         if settled is not None:
-            return self._record(request, settled, reading)[0]
+            return self._record(request, settled, reading, reading.record)
         settled = await self._settle(request, reading)
-        passage, position = self._record(request, settled, reading)
-        if reading.route.operation in MONEY_MOVING and settled.reply.status == 200:
-            return await self._durable(passage, position)
+        passage = self._record(request, settled, reading, reading.record)
+        if reading.route.operation in MONEY_MOVING and passage.position is not None and settled.reply.status == 200:
+            return await self._durable(passage, passage.position)
         return passage
 
     def _recall(self, request: AccessRequest, reading: Reading) -> Settled | None:
         """Return what an equal request was answered by, where nothing that it depends on can have changed since."""
         settled = self._settled.get(reading.key)
-        if (
-            settled is None
-            or request.at >= settled.until
-            or settled.generation != self.gather.generation()
-            or not self.gather.reliable(request.at)
-        ):
+        at = request.at
+        if settled is None or at >= settled.until:
             return None
-        return settled
+        if not 0 <= at - self._looked_at < _LOOK_EVERY:
+            self._looked_at = at
+            self._generation = self.gather.generation() if self.gather.reliable(at) else -1
+        return settled if settled.generation == self._generation else None
 
     async def _settle(self, request: AccessRequest, reading: Reading) -> Settled:
         """Return the verdict on the request, from facts gathered now."""
         bundle = self.bundle
+        # Taken before anything is gathered: a change that lands in between makes this answer an old one.
         generation = self.gather.generation()
         operation = reading.route.operation
         client_ip = self.reader.client_ip(request, reading.plan)
@@ -150,31 +163,26 @@ class Line:
             self._settled.keep(reading.key, settled)
         return settled
 
-    def _record(
-        self, request: AccessRequest, settled: Settled, reading: Reading | None, record: bytes | None = None
-    ) -> tuple[Passage, int | None]:
-        """Return the answer, and where the journal has it; None where it could not be written."""
+    def _record(self, request: AccessRequest, settled: Settled, reading: Reading | None, record: bytes) -> Passage:
+        """Return the answer, recorded where that can be had."""
         at = request.at
         raw_id, decision_id = self._ids.draw(at)
-        auth_time = settled.auth_time
-        age = None if auth_time is None else max(0, at - auth_time) // _SECOND
-        if record is None:
-            assert reading is not None
-            record = reading.record
+        age = settled.auth_time
+        if age is not None:
+            age = (at - age) // _SECOND if at > age else 0
+        took_us = self._now() - at
         reply = settled.reply
         try:
-            position = self.journal.append(settled, raw_id, at, age, max(0, self._now() - at), record)
+            position = self.journal.append(settled, raw_id, at, age, took_us if took_us > 0 else 0, record)
         except JournalUnavailable:
             self.unrecorded += 1
             if reading is not None and reading.route.operation in MONEY_MOVING:
                 reply = _unrecorded(settled)
-            return Passage(decision_id, settled, reply, reading), None
-        return Passage(decision_id, settled, reply, reading), position
+            return Passage(decision_id, settled, reply, reading, None)
+        return Passage(decision_id, settled, reply, reading, position)
 
-    async def _durable(self, passage: Passage, position: int | None) -> Passage:
+    async def _durable(self, passage: Passage, position: int) -> Passage:
         """Return the passage once its decision is on the disk; a refusal where that cannot be had."""
-        if position is None:
-            return passage
         try:
             await self.journal.durable(position)
         except JournalUnavailable:
@@ -188,7 +196,7 @@ class Line:
         document = ambiguous_document(client_ip, self.bundle.digest, str(ambiguous.why), ambiguous.detail, reply)
         settled = Settled(orjson.dumps(document), client_ip, reply)
         record = f"{request.method[:16]}\0{shown_target(request.target)}\0\0".encode("ascii", "replace")
-        return self._record(request, settled, None, record)[0]
+        return self._record(request, settled, None, record)
 
 
 def _told(facts: Facts | None) -> Iterator[tuple[bytes, bytes]]:

@@ -67,10 +67,18 @@ def test_nothing_settled_answers_a_request_that_differs_in_what_a_verdict_depend
 
 
 @pytest.mark.parametrize("port", ["geo", "tokens", "accounts"])
-def test_nothing_settled_outlives_a_change_of_edition_keys_or_accounts(world, asked, port) -> None:
+def test_nothing_settled_outlives_a_change_of_edition_keys_or_accounts_by_more_than_a_millisecond(world, asked, port) -> None:
     first = decide(world, asked())
+    assert decide(world, asked()).settled is first.settled
     getattr(world, port).generation += 1
-    assert decide(world, asked()).settled is not first.settled
+    assert decide(world, asked(at=NOON + 1000)).settled is not first.settled
+
+
+def test_a_clock_that_is_set_back_makes_nothing_settled_last_longer(world, asked) -> None:
+    first = decide(world, asked())
+    assert decide(world, asked()).settled is first.settled
+    world.accounts.generation += 1
+    assert decide(world, asked(at=NOON - 1)).settled is not first.settled
 
 
 def test_nothing_settled_is_used_when_the_store_has_not_been_heard(world, asked) -> None:
@@ -180,7 +188,7 @@ def test_an_edition_swapped_while_facts_were_gathered_does_not_stay_settled(worl
     world.geo.look_up = swapped_meanwhile
     first = decide(world, asked())
     world.geo.look_up = look_up
-    assert decide(world, asked()).settled is not first.settled
+    assert decide(world, asked(at=NOON + 1000)).settled is not first.settled
 
 
 def test_operations_that_move_money_are_never_settled(world, asked) -> None:
