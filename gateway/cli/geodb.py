@@ -138,19 +138,21 @@ def update(
 
     limit = LARGEST_CHANGE if allow_change is None else allow_change / 100
     outcome: dict[str, Any] = {"candidate": None, "running": None, "source_sha256": None, "changes": {}}
-    try:
-        with faults(), _progress() as told, tempfile.TemporaryDirectory(prefix="gateway-geodb-") as folder:
-            got = Path(folder) / "candidate.mmdb"
-            outcome["source_sha256"] = fetch(source, got, sha256=sha256, progress=told)
-            report = put(got, destination, largest_change=limit)
-    except EditionError as error:
-        problems = [str(error)]
-    else:
-        problems = list(report.problems)
-        outcome["candidate"] = str(report.candidate)
-        outcome["running"] = report.running and str(report.running)
-        shares = {"ipv4": report.v4, "ipv6": report.v6}
-        outcome["changes"] = {version: share._asdict() for version, share in shares.items() if share is not None}
+    with _progress() as told, tempfile.TemporaryDirectory(prefix="gateway-geodb-") as folder:
+        got = Path(folder) / "candidate.mmdb"
+        try:
+            with faults():
+                outcome["source_sha256"] = fetch(source, got, sha256=sha256, progress=told)
+                report = put(got, destination, largest_change=limit)
+        except EditionError as error:
+            # By the name that the operator gave, not the one that the copy has for a moment.
+            problems = [str(error).replace(str(got), source)]
+        else:
+            problems = list(report.problems)
+            outcome["candidate"] = str(report.candidate)
+            outcome["running"] = report.running and str(report.running)
+            shares = {"ipv4": report.v4, "ipv6": report.v6}
+            outcome["changes"] = {version: share._asdict() for version, share in shares.items() if share is not None}
     if as_json:
         print(json.dumps({"taken": not problems, **outcome, "problems": problems}, indent=2))
     elif problems:
@@ -213,9 +215,10 @@ def build(
 def _geo(config: Path) -> "GeoIP":
     """Return the configured editions; the shipped ones where there is no configuration and none was asked for."""
     from gateway.adapters.geoip import GeoIP
+    from gateway.config.settings import MaxAge
 
     if config == _DEFAULT and not config.exists():
-        return GeoIP()
+        return GeoIP(max_age_warn_s=MaxAge().warn_s)
     from gateway.app.parts import geo_of
     from gateway.config import load
 
@@ -285,7 +288,9 @@ def _fact_words(fact: Any) -> str:  # noqa: ANN401 - a JSON value
         return str(fact)
     options = [json.dumps(one) if isinstance(one, list) else str(one) for one in fact.get("one_of", ())]
     options += [f"any of {prefix}…" for prefix in fact.get("prefixes", ())]
-    return f"one of {', '.join(options)} ({fact['why']})" if options else f"unknown ({fact['why']})"
+    if not options:
+        return f"unknown ({fact['why']})"
+    return f"{'one of ' if len(options) > 1 else ''}{', '.join(options)} ({fact['why']})"
 
 
 @contextmanager
