@@ -38,15 +38,14 @@ def read_list(table: Table, findings: list[Finding]) -> NamedList | None:
         entry = _entry(node, findings)
         if entry is None or kind is None:
             continue
-        value = entry.value
-        if kind is not Kind.ASN:
-            value = entry.text
+        number = kind is Kind.ASN and isinstance(entry.value, int)
+        value: str | int = int(entry.text) if number else entry.text
         wrong = of_kind(kind, value)
         if wrong is None and value in entries:
             wrong = f"{quoted(entry.text)} stands in the list a second time"
         if wrong is not None:
             findings.append(Finding(entry.place, wrong))
-        elif isinstance(value, str | int):
+        else:
             entries.add(value)
     if name is None or title is None or source is None or date is None or kind is None:
         return None

@@ -133,6 +133,8 @@ def test_the_language_is_that_of_python_expressions(text, condition):
         ("known(asn)" + " " * 4_000, 1, "the condition is longer than 4000 characters: put its values in a named list"),
         ("asn == \0", 1, "the condition cannot be read"),
         ("", 1, "is not part of the language"),
+        ("-" * 3_900 + "1 == asn", 1, "the condition cannot be read: it is nested too deep"),
+        ('country == """US', 12, "the condition cannot be read: unterminated triple-quoted string literal"),
         ("asn == ?", 8, "the condition cannot be read"),
         ("yield asn", 1, "`yield asn` is not part of the language"),
     ],

@@ -58,6 +58,11 @@ def test_a_form_that_would_explode_is_given_up(clauses, fits):
     assert form is None or len(form) == 2**clauses <= LIMIT
 
 
+def test_a_product_that_would_be_large_on_the_way_is_given_up():
+    wide = [" or ".join(f"asn == {side + n}" for n in range(40)) for side in (0, 100)]
+    assert shape(" and ".join(f"({one})" for one in wide)) is None
+
+
 def test_a_disjunction_of_too_many_is_given_up():
     assert shape(" or ".join(f"asn == {n}" for n in range(65))) is None
     assert shape(" or ".join(f"asn == {n}" for n in range(64))) == [1] * 64
