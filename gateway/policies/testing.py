@@ -104,7 +104,7 @@ def facts_of_test(test: PolicyTest, policy: Policy) -> Facts:
         stated = {**SIGNED_IN, **stated}
     bounds = [bound for rule in policy.rules for bound in (rule.start, rule.end) if bound is not None]
     at = max(bounds, default=0) if test.at is None else test.at
-    return Facts(at=at, operation=test.operation, **stated)  # type: ignore[arg-type]  # `examples` checked each
+    return Facts(at=at, operation=test.operation, **stated)  # type: ignore[arg-type]  # each was checked when it was read
 
 
 def _run(test: PolicyTest, policy: Policy, bundle: Bundle) -> TestResult:
