@@ -111,6 +111,10 @@ def test_no_module_and_no_class_is_called_manager_handler_helper_engine_or_utils
     assert found == []
 
 
+EXPECTED = {"tests that may not run": ["tests/conftest.py: pytest.skip(missing)"]}
+"""The one way to leave tests out: those of data that others publish, and never where CI runs (`shared_data`)."""
+
+
 # The patterns below are written so that they do not find themselves.
 @pytest.mark.parametrize(
     ("what", "pattern"),
@@ -134,7 +138,7 @@ def test_no_text_names(what: str, pattern: str) -> None:
 def test_no_source_has(what: str, pattern: str) -> None:
     found = [hit for hit in hits(pattern, sources()) if not hit.startswith("tests/test_house.py")]
 
-    assert found == [], what
+    assert [re.sub(r":\d+:", ":", hit) for hit in found] == EXPECTED.get(what, []), what
 
 
 def test_every_silenced_finding_has_its_code_and_its_reason() -> None:

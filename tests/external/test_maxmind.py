@@ -63,9 +63,8 @@ SOURCES = [
 
 
 @pytest.fixture(autouse=True, scope="module")
-def data_is_there() -> None:
-    if not DATA.is_dir():
-        pytest.fail(f"MaxMind's test databases are not beside the checkout, in {DATA}: they are needed here")
+def data_is_there(shared_data: Callable[[str], Path]) -> None:
+    assert shared_data(DATA.name) == DATA
 
 
 def source(name: str) -> dict[str, Any]:

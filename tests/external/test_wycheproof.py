@@ -1,7 +1,7 @@
 """Project Wycheproof's signatures against the strict reader, with every deviation listed and argued.
 
-The vectors lie in `../shared/data/wycheproof`, beside the checkout. They carry no claims: what is tried here is the
-form of a token and its signature, as `verify_compact` checks them.
+The vectors (github.com/C2SP/wycheproof, folder testvectors_v1) lie beside the checkout. They carry no claims: what is
+tried here is the form of a token and its signature, as `verify_compact` checks them.
 """
 
 import base64
@@ -18,7 +18,6 @@ from gateway.adapters.jwks import read_key_set
 from gateway.adapters.jws import Fault, KeySet, Rejected, verify_compact
 from gateway.core.errors import ConfigError
 
-DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "wycheproof"
 PUBLIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 SECRET = ("HS256", "HS384", "HS512")
 
@@ -49,14 +48,7 @@ DEVIATIONS: dict[int, Deviation] = {
 }
 
 
-def load(name: str) -> dict[str, Any]:
-    path = DATA / name
-    if not path.is_file():
-        pytest.fail(
-            f"{path} is not there. These tests need Project Wycheproof's vectors beside the checkout, in "
-            "`../shared/data/wycheproof` (github.com/C2SP/wycheproof, folder testvectors_v1)",
-            pytrace=False,
-        )
+def load(path: Path) -> dict[str, Any]:
     vectors: dict[str, Any] = json.loads(path.read_bytes())
     return vectors
 
@@ -77,13 +69,13 @@ def signatures(vectors: dict[str, Any]) -> Iterator[tuple[dict[str, Any], KeySet
 
 
 @pytest.fixture(scope="module")
-def jws() -> dict[str, Any]:
-    return load("json_web_signature_test.json")
+def jws(shared_data: Callable[[str], Path]) -> dict[str, Any]:
+    return load(shared_data("wycheproof") / "json_web_signature_test.json")
 
 
 @pytest.fixture(scope="module")
-def ed25519() -> dict[str, Any]:
-    return load("ed25519_test.json")
+def ed25519(shared_data: Callable[[str], Path]) -> dict[str, Any]:
+    return load(shared_data("wycheproof") / "ed25519_test.json")
 
 
 def test_every_signature_is_judged_as_its_source_says_but_for_the_listed_deviations(jws: dict[str, Any]) -> None:
