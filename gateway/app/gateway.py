@@ -41,6 +41,8 @@ class Gateway:
             clock=self.clock,
         )
         self._sources = self.line.bundle.sources
+        self.started = False
+        """Whether `start` is done and `close` is not."""
         self._refreshing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
@@ -48,11 +50,6 @@ class Gateway:
     def configured(cls, config: "Settings | Path | str") -> Self:
         """Return the gateway of a configuration file, or of settings at hand."""
         return cls(config if isinstance(config, Settings) else load(Path(config)))
-
-    @property
-    def started(self) -> bool:
-        """Whether `start` is done and `close` is not."""
-        return self._refreshing is not None
 
     async def start(self) -> None:
         """Open store, keys and journal, once, however often it is called. Raise GatewayError where one cannot be."""
@@ -71,6 +68,7 @@ class Gateway:
                 await self._let_go()
                 raise
             self._refreshing = asyncio.get_running_loop().create_task(self._keep_up())
+            self.started = True
             log.info(
                 "gateway:started",
                 bundle=self.line.bundle.digest[:12],
@@ -86,6 +84,7 @@ class Gateway:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
             self._refreshing = None
+            self.started = False
             try:
                 await self.journal.close()
             finally:

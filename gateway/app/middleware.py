@@ -39,16 +39,19 @@ class GatewayMiddleware:
             gateway = Gateway.configured(config)
         self.gateway = gateway
         self._app = app
-        self._enforce = Enforcer(app, gateway.line, gateway.clock, support_url=gateway.settings.server.support_url)
+        self._answer = Enforcer(
+            app, gateway.line, gateway.clock, support_url=gateway.settings.server.support_url
+        ).answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
-        if scope["type"] == "lifespan":
+        if self.gateway.started and scope["type"] != "lifespan":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
-            return
-        if not self.gateway.started:
+        else:
             await self.gateway.start()
-        await self._enforce(scope, receive, send)
+            await self._answer(scope, receive, send)
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the lifespan through, the gateway starting before the app and stopping after it."""

@@ -1,6 +1,6 @@
 """The gateway in front of an ASGI app: every request and every WebSocket handshake passes the line, or ends here."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable
 from urllib.parse import quote
 
 from gateway.core.problem import problem, refusal_headers
@@ -10,6 +10,9 @@ from gateway.ports import Clock
 from gateway.service.pipeline import Line, Passage
 
 _ALLOWED = 200
+_OPENING = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+# `AccessRequest(...)` is a Python function that calls this; on the path of every request it is called at once.
+_new_request = tuple.__new__
 
 
 class Enforcer:
@@ -23,6 +26,14 @@ class Enforcer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
+        await self.answer(scope, receive, send)
+
+    def answer(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what answers one connection, to be awaited.
+
+        Not a coroutine itself: it hands on the app's own, so that a request that is let through costs one frame less
+        at each step of it. The same goes for `send_marked`.
+        """
         kind = scope["type"]
         websocket = kind == "websocket"
         if not websocket and kind != "http":
@@ -30,8 +41,9 @@ class Enforcer:
             msg = f"the gateway does not know connections of type {kind!r}, and lets none through that it does not know"
             raise RuntimeError(msg)
         client = scope.get("client")
-        passage = await self._line.decide(
-            AccessRequest(
+        request = _new_request(
+            AccessRequest,
+            (
                 self._now(),
                 client[0] if client else None,
                 "GET" if websocket else scope["method"],
@@ -39,24 +51,46 @@ class Enforcer:
                 scope["headers"],
                 scope.get("query_string", b""),
                 websocket,
-            )
+            ),
         )
-        decision = (b"gateway-decision", passage.decision_id)
-        marks = (decision, passage.settled.level)
+        passage = self._line.recall(request)
+        if passage is None:
+            return self._decide(request, scope, receive, send)
+        return self._enforce(passage, scope, receive, send)
+
+    async def _decide(self, request: AccessRequest, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._enforce(await self._line.decide(request), scope, receive, send)
+
+    def _enforce(self, passage: Passage, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if passage.reply.status != _ALLOWED:
-            await self._refuse(passage, marks, scope, receive, send)
-            return
+            return self._refuse(passage, scope, receive, send)
+        reading = passage.reading
+        assert reading is not None
+        settled = passage.settled
+        decision = (b"gateway-decision", passage.decision_id)
+        headers = scope["headers"]
+        if reading.plan.strip:
+            headers = [header for index, header in enumerate(headers) if index not in reading.plan.strip]
+        inner = {**scope, "headers": [*headers, *settled.told, decision]}
+        if "state" in scope:
+            # The server gives each request a copy of its own.
+            scope["state"]["gateway"] = passage
+        else:
+            inner["state"] = {"gateway": passage}
+        raw_path = reading.route.raw_path
+        if scope.get("raw_path") != raw_path:
+            # The app routes on what was classified, not on another spelling of it.
+            inner["path"] = raw_path.decode("ascii")
+            inner["raw_path"] = raw_path
 
-        async def send_marked(message: Message) -> None:
+        def send_marked(message: Message) -> Awaitable[None]:
             if message["type"] in _OPENING:
-                message["headers"] = [*message.get("headers", ()), *marks]
-            await send(message)
+                message["headers"] = [*message.get("headers", ()), decision, settled.level]
+            return send(message)
 
-        await self._app(_inner(scope, passage, decision), receive, send_marked)
+        return self._app(inner, receive, send_marked)
 
-    async def _refuse(
-        self, passage: Passage, marks: Sequence[tuple[bytes, bytes]], scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _refuse(self, passage: Passage, scope: Scope, receive: Receive, send: Send) -> None:
         reply = passage.reply
         accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
         body, content_type = problem(
@@ -66,7 +100,8 @@ class Enforcer:
             *refusal_headers(reply),
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
-            *marks,
+            (b"gateway-decision", passage.decision_id),
+            passage.settled.level,
         ]
         prefix = "http.response"
         if scope["type"] == "websocket":
@@ -79,27 +114,3 @@ class Enforcer:
             body = b""
         await send({"type": f"{prefix}.start", "status": reply.status, "headers": headers})
         await send({"type": f"{prefix}.body", "body": body})
-
-
-_OPENING = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-
-
-def _inner(scope: Scope, passage: Passage, decision: tuple[bytes, bytes]) -> Scope:
-    """Return the scope that the app sees: the request as it was read, and what was decided about it."""
-    reading = passage.reading
-    assert reading is not None
-    headers = scope["headers"]
-    if reading.plan.strip:
-        strip = reading.plan.strip
-        headers = [header for index, header in enumerate(headers) if index not in strip]
-    raw_path = reading.route.raw_path
-    inner = {
-        **scope,
-        "headers": [*headers, *passage.settled.told, decision],
-        "state": {**scope.get("state", {}), "gateway": passage},
-    }
-    if scope.get("raw_path") != raw_path:
-        # The app routes on what was classified, not on another spelling of it.
-        inner["path"] = raw_path.decode("ascii")
-        inner["raw_path"] = raw_path
-    return inner

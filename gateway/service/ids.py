@@ -2,37 +2,40 @@
 
 import os
 
-_TAILS = 256
-"""How many random tails are drawn from the system at once: one call of it costs more than all the rest."""
+_BYTES = tuple(bytes([number]) for number in range(256))
+_DIGITS = tuple(b"%02x" % number for number in range(256))
 
 
 class DecisionIds:
-    """Draws ids. 74 bits of each are random, so an id neither tells how busy the gateway is nor can be guessed."""
+    """Draws ids. The 74 bits after the time are random, so that two processes do not draw the same.
+
+    Ids drawn within one millisecond share them but for the last byte, which runs through its values from a random one:
+    asking the system for every id would cost more than the rest of a repeated answer.
+    """
 
     def __init__(self) -> None:
-        self._tails: list[tuple[bytes, bytes]] = []
         self._millisecond = -1
+        self._left = 0
+        self._mask = 0
         self._raw = b""
         self._text = b""
 
     def draw(self, at: int) -> tuple[bytes, bytes]:
         """Return a new id for a decision made at `at` (microseconds since the epoch): its 16 bytes, and its text."""
-        if not self._tails:
-            self._refill()
         millisecond = at // 1000
-        if millisecond != self._millisecond:
-            self._raw = millisecond.to_bytes(6, "big")
-            text = self._raw.hex().encode("ascii")
-            self._text = b"%b-%b-" % (text[:8], text[8:])
-            self._millisecond = millisecond
-        raw, text = self._tails.pop()
-        return self._raw + raw, self._text + text
+        if millisecond != self._millisecond or not self._left:
+            self._begin(millisecond)
+        self._left -= 1
+        last = self._left ^ self._mask
+        return self._raw + _BYTES[last], self._text + _DIGITS[last]
 
-    def _refill(self) -> None:
-        pool = bytearray(os.urandom(_TAILS * 10))
-        for start in range(0, len(pool), 10):
-            pool[start] = 0x70 | pool[start] & 0x0F
-            pool[start + 2] = 0x80 | pool[start + 2] & 0x3F
-            raw = bytes(pool[start : start + 10])
-            text = raw.hex()
-            self._tails.append((raw, f"{text[:4]}-{text[4:8]}-{text[8:]}".encode("ascii")))
+    def _begin(self, millisecond: int) -> None:
+        random = bytearray(os.urandom(10))
+        self._mask = random.pop()
+        random[0] = 0x70 | random[0] & 0x0F
+        random[2] = 0x80 | random[2] & 0x3F
+        self._millisecond = millisecond
+        self._left = 256
+        self._raw = millisecond.to_bytes(6, "big") + random
+        text = self._raw.hex().encode("ascii")
+        self._text = b"-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

@@ -33,6 +33,8 @@ _LOOK_EVERY = 1000
 much as all the rest of a repeated answer, and they change by the minute."""
 
 
+# `Passage(...)` is a Python function that calls this; on the path of every request it is called at once.
+_new = tuple.__new__
 _LEVELS = {access: (b"gateway-access", access.encode("ascii")) for access in Access}
 _SHARED = 1024
 # Thousands of settled answers have the same few replies: one copy of each stays in the processor's cache.
@@ -110,22 +112,14 @@ class Line:
         self.bundle = bundle
         self._settled.clear()
 
-    async def decide(self, request: AccessRequest) -> Passage:
-        """Return the answer to the request, recorded."""
-        reading = self.reader.read(request)
-        if isinstance(reading, Ambiguous):
-            return self._refuse_unread(request, reading)
-        settled = self._recall(request, reading)
-        if settled is not None:
-            return self._record(request, settled, reading, reading.record)
-        settled = await self._settle(request, reading)
-        passage = self._record(request, settled, reading, reading.record)
-        if reading.route.operation in MONEY_MOVING and passage.position is not None and settled.reply.status == 200:
-            return await self._durable(passage, passage.position)
-        return passage
+    def recall(self, request: AccessRequest) -> Passage | None:
+        """Return the answer that an equal request was given, recorded anew.
 
-    def _recall(self, request: AccessRequest, reading: Reading) -> Settled | None:
-        """Return what an equal request was answered by, where nothing that it depends on can have changed since."""
+        None where there is none, or where anything that it depends on may have changed since: `decide` then.
+        """
+        reading = self.reader.read(request)
+        if type(reading) is not Reading:
+            return None
         settled = self._settled.get(reading.key)
         at = request.at
         if settled is None or at >= settled.until:
@@ -133,7 +127,20 @@ class Line:
         if not 0 <= at - self._looked_at < _LOOK_EVERY:
             self._looked_at = at
             self._generation = self.gather.generation() if self.gather.reliable(at) else -1
-        return settled if settled.generation == self._generation else None
+        return (
+            self._record(request, settled, reading, reading.record) if settled.generation == self._generation else None
+        )
+
+    async def decide(self, request: AccessRequest) -> Passage:
+        """Return the answer to the request, from facts gathered now, recorded."""
+        reading = self.reader.read(request)
+        if isinstance(reading, Ambiguous):
+            return self._refuse_unread(request, reading)
+        settled = await self._settle(request, reading)
+        passage = self._record(request, settled, reading, reading.record)
+        if reading.route.operation in MONEY_MOVING and passage.position is not None and settled.reply.status == 200:
+            return await self._durable(passage, passage.position)
+        return passage
 
     async def _settle(self, request: AccessRequest, reading: Reading) -> Settled:
         """Return the verdict on the request, from facts gathered now."""
@@ -172,14 +179,15 @@ class Line:
             age = (at - age) // _SECOND if at > age else 0
         took_us = self._now() - at
         reply = settled.reply
+        position: int | None
         try:
             position = self.journal.append(settled, raw_id, at, age, took_us if took_us > 0 else 0, record)
         except JournalUnavailable:
             self.unrecorded += 1
             if reading is not None and reading.route.operation in MONEY_MOVING:
                 reply = _unrecorded(settled)
-            return Passage(decision_id, settled, reply, reading, None)
-        return Passage(decision_id, settled, reply, reading, position)
+            position = None
+        return _new(Passage, (decision_id, settled, reply, reading, position))
 
     async def _durable(self, passage: Passage, position: int) -> Passage:
         """Return the passage once its decision is on the disk; a refusal where that cannot be had."""

@@ -11,6 +11,9 @@ from gateway.core.target import Ambiguous, canonical_target
 from gateway.core.terms import Ambiguity, Operation
 from gateway.service.memo import Memo
 
+_BETWEEN = b"\n"
+# `Reading(...)` is a Python function that calls this; on the path of every request it is called at once.
+_new = tuple.__new__
 _REMEMBERED_NAMES = 2048
 """Bytes of header names beyond which a sequence of them is worked out anew each time."""
 
@@ -58,23 +61,26 @@ class RequestReader:
         self._credentials = credentials
         self._operations = operations
         self._hosts = frozenset(host.lower().encode() for host in allowed_hosts)
-        self._plans: Memo[tuple[bytes, ...], HeaderPlan] = Memo(1024)
-        self._handshakes: Memo[tuple[bytes, ...], HeaderPlan] = Memo(256)
+        self._plans: Memo[tuple[bytes, int], HeaderPlan] = Memo(1024)
+        self._handshakes: Memo[tuple[bytes, int], HeaderPlan] = Memo(256)
         self._routes: Memo[tuple[str, bytes], Route] = Memo(limit)
         self._addresses: Memo[tuple[str | None, tuple[bytes, ...]], ClientIP] = Memo(limit)
 
     def read(self, request: AccessRequest) -> Reading | Ambiguous:
         """Return what the request attempts and claims, or why it cannot be read unambiguously."""
         # All that is asked of every request; what depends on less than the whole of it is remembered.
-        names, values = zip(*request.headers, strict=True) if request.headers else ((), ())
-        plans = self._handshakes if request.websocket else self._plans
-        plan = plans.get(names)
+        headers = request.headers
+        # One string hashes faster than many. Names with a line break in them are refused, so none is remembered, and
+        # a list of names is told from every other by its text and length.
+        names = _BETWEEN.join([name for name, _ in headers])
+        plan = (self._handshakes if request.websocket else self._plans).get((names, len(headers)))
         if plan is None:
-            found = self._plan(names, websocket=request.websocket)
+            found = self._plan(tuple([name for name, _ in headers]), websocket=request.websocket)
             if isinstance(found, Ambiguous):
                 return found
             plan = found
-        refused = self._headers.check(plan, request.headers, values)
+        values = [value for _, value in headers]
+        refused = self._headers.check(plan, headers, values)
         if refused is not None:
             return refused
         host = values[plan.host]
@@ -100,7 +106,7 @@ class RequestReader:
             tuple([values[index] for index in plan.cookie]) if plan.cookie and self._credentials.uses_cookie else (),
         )
         agent = b"" if plan.user_agent is None else values[plan.user_agent]
-        return Reading(plan, route, key, b"\0".join((route.record, host, agent)))
+        return _new(Reading, (plan, route, key, b"\0".join((route.record, host, agent))))
 
     def client_ip(self, request: AccessRequest, plan: HeaderPlan) -> ClientIP:
         """Return the address held responsible, or the reason why there is none."""
@@ -128,8 +134,9 @@ class RequestReader:
     def _plan(self, names: tuple[bytes, ...], *, websocket: bool) -> HeaderPlan | Ambiguous:
         plan = self._headers.plan(names, websocket)
         # What is refused, or longer than clients send, takes no place in memory: its sender could fill it.
-        if isinstance(plan, HeaderPlan) and sum(map(len, names)) <= _REMEMBERED_NAMES:
-            (self._handshakes if websocket else self._plans).keep(names, plan)
+        together = _BETWEEN.join(names)
+        if isinstance(plan, HeaderPlan) and len(together) <= _REMEMBERED_NAMES:
+            (self._handshakes if websocket else self._plans).keep((together, len(names)), plan)
         return plan
 
     def _route(self, request: AccessRequest, host: bytes) -> Route | Ambiguous:

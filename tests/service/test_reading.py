@@ -91,6 +91,6 @@ def test_what_senders_vary_at_will_takes_no_place_in_memory(reader, asked) -> No
         reader.read(asked(more=((f"gateway_x{number}".encode(), b""),)))
         reader.read(asked(more=tuple((f"{'n' * 90}{number}-{index}".encode(), b"") for index in range(40))))
         reader.read(asked(target=f"/%2e%2e/{number}"))
-    assert all(sum(map(len, names)) <= 2048 for names in reader._plans)
+    assert all(len(names) <= 2048 for names, _ in reader._plans)
     assert len(reader._plans) <= 2
     assert list(reader._routes) == [("GET", b"/api/v1/balances")]
