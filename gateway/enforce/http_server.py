@@ -136,7 +136,7 @@ async def run(app: App, *, host: str, port: int, max_head_bytes: int, ready: Cal
             proxy_headers=False,
             server_header=False,
             access_log=False,
-            log_level="warning",
+            log_level="error",  # a warning for each malformed request would let strangers fill the log
             timeout_graceful_shutdown=10,
             ws_max_size=1 << 20,
         ),

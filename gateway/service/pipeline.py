@@ -25,7 +25,7 @@ from gateway.ports import Clock, Journal, Ruling
 from gateway.service.gather import Gather, Gathered
 from gateway.service.ids import DecisionIds
 from gateway.service.memo import Memo
-from gateway.service.reading import Reading, RequestReader
+from gateway.service.reading import Key, Reading, RequestReader
 
 _SECOND = 1_000_000
 _LOOK_EVERY = 1000
@@ -101,7 +101,9 @@ class Line:
         self.journal = journal
         self._now = clock.now
         self._ids = DecisionIds()
-        self._settled: Memo[object, Settled] = Memo(limit)
+        self._settled: Memo[Key, Settled] = Memo(limit)
+        self._strangers: Memo[Key, Settled] = Memo(limit)
+        """Apart: whoever varies what needs no credential pushes out nobody who has one."""
         self._generation = -1
         self._looked_at = 0
         self.unrecorded = 0
@@ -111,6 +113,7 @@ class Line:
         """Decide by `bundle` from the next request on. Nothing settled under the old one is used again."""
         self.bundle = bundle
         self._settled.clear()
+        self._strangers.clear()
 
     def recall(self, request: AccessRequest) -> Passage | None:
         """Return the answer that an equal request was given, recorded anew.
@@ -120,7 +123,7 @@ class Line:
         reading = self.reader.read(request)
         if type(reading) is not Reading:
             return None
-        settled = self._settled.get(reading.key)
+        settled = (self._settled if reading.signed else self._strangers).get(reading.key)
         at = request.at
         if settled is None or at >= settled.until:
             return None
@@ -167,7 +170,7 @@ class Line:
         # An outage is over when it is over.
         remember = gathered.facts.token in (TokenState.VALID, TokenState.ABSENT) and not verdict.outage
         if remember and operation not in MONEY_MOVING and bundle is self.bundle:
-            self._settled.keep(reading.key, settled)
+            (self._settled if reading.signed else self._strangers).keep(reading.key, settled)
         return settled
 
     def _record(self, request: AccessRequest, settled: Settled, reading: Reading | None, record: bytes) -> Passage:
@@ -181,7 +184,7 @@ class Line:
         reply = settled.reply
         position: int | None
         try:
-            position = self.journal.append(settled, raw_id, at, age, took_us if took_us > 0 else 0, record)
+            position = self.journal.append(settled, raw_id, at, age, max(took_us, 0), record)
         except JournalUnavailable:
             self.unrecorded += 1
             if reading is not None and reading.route.operation in MONEY_MOVING:

@@ -20,7 +20,7 @@ NO_COUNTRY = {None, "", "EU", "AP", "ZZ"}
 
 
 def public_addresses(count: int) -> list[str]:
-    chance = random.Random(4711)  # noqa: S311 - which addresses to ask about
+    chance = random.Random(4711)
     found: list[str] = []
     while len(found) < count:
         number = chance.getrandbits(32)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import httpx2
@@ -38,15 +39,14 @@ def demo(tmp_path_factory, root):
 
 def requests(printed):
     """Yield what each printed request says of itself, and its curl arguments."""
-    for says, command in re.findall(r"^# (.*)\n(curl .*)$", printed, re.MULTILINE):
-        yield says, command
+    yield from re.findall(r"^# (.*)\n(curl .*)$", printed, re.MULTILINE)
 
 
 def send(command: str) -> httpx2.Response:
     """Send what the curl line would send, by another client."""
     words = shlex.split(re.sub(r"\$\(cat (\S+)\)", lambda found: Path(found[1]).read_text(), command))
     headers, data, url = {}, None, words[-1]
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in pairwise(words):
         if option == "-H":
             name, _, text = value.partition(": ")
             headers[name] = text
@@ -75,15 +75,17 @@ def test_every_printed_request_is_answered_as_it_says(demo) -> None:
 def test_every_answer_explains_itself_and_replays(demo, root) -> None:
     printed, folder = demo
     config = ["--config", str(folder / "gateway.toml")]
-    says, command = next((says, command) for says, command in requests(printed) if "Bob in Ohio" in says)
+    command = next(command for says, command in requests(printed) if "Bob in Ohio" in says)
     decision_id = send(command).headers["gateway-decision"]
     explained = subprocess.run(
         [*GATEWAY, "explain", decision_id, *config], cwd=root, capture_output=True, text=True, check=True
     ).stdout
     assert "us-closed" in explained
     assert "65.24.10.20" in explained
-    replayed = subprocess.run([*GATEWAY, "replay", "--since", "1h", *config], cwd=root, capture_output=True, text=True, check=True)
-    assert re.fullmatch(r"\d+ same, 0 different, 0 impossible\n", replayed.stdout)
+    replayed = subprocess.run(
+        [*GATEWAY, "replay", "--since", "1h", *config], cwd=root, capture_output=True, text=True, check=True
+    ).stdout
+    assert re.fullmatch(r"\d+ same, 0 different, 0 impossible\n", replayed)
 
 
 def test_a_status_set_on_the_command_line_is_in_force_at_once(demo, root) -> None:
@@ -92,9 +94,9 @@ def test_a_status_set_on_the_command_line_is_in_force_at_once(demo, root) -> Non
     assert send(command).status_code == 403
 
     def set_status(status: str) -> None:
+        change = ["--status", status, "--evidence", "T-1", "--why", "the tests", "--who", "tests"]
         subprocess.run(
-            [*GATEWAY, "account", "set", "carol", "--status", status, "--evidence", "T-1"]
-            + ["--why", "the tests", "--who", "tests", "--config", str(folder / "gateway.toml")],
+            [*GATEWAY, "account", "set", "carol", *change, "--config", str(folder / "gateway.toml")],
             cwd=root,
             capture_output=True,
             check=True,

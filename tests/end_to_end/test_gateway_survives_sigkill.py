@@ -82,7 +82,7 @@ def test_every_answered_request_is_in_the_journal_after_sigkill(site) -> None:
         raw("GET", "/%2f", None, "2.80.10.20"),
     ]
     answered: set[str] = set()
-    chance = random.Random(20230215)  # noqa: S311 - when to kill, not a secret
+    chance = random.Random(20230215)
     for _ in range(KILLS):
         process, port = start(site.config)
         answered.update(asyncio.run(kill_under_load(process, port, requests, chance.randrange(50, 800))))

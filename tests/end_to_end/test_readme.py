@@ -39,7 +39,7 @@ def sessions(text: str) -> list[tuple[str, str]]:
 
 
 def test_every_command_of_the_first_screen_prints_what_is_shown(readme, folder, root) -> None:
-    environment = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(root)}
+    environment = {"PATH": f"{folder / 'bin'}:{os.defpath}", "PYTHONPATH": str(root)}
     shown = sessions(readme)
     assert len(shown) >= 4
     for command, output in shown:
@@ -57,7 +57,7 @@ def test_the_python_of_the_readme_runs(readme, folder, monkeypatch) -> None:
     monkeypatch.chdir(folder)
     (code,) = re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
     names: dict[str, object] = {}
-    exec(code, names)  # noqa: S102 - our own documentation
+    exec(code, names)
     middleware = names["app"].user_middleware[0]
     assert middleware.cls(names["app"], *middleware.args, **middleware.kwargs).gateway.line.bundle.policies
 

@@ -67,7 +67,7 @@ def test_nothing_settled_answers_a_request_that_differs_in_what_a_verdict_depend
 
 
 @pytest.mark.parametrize("port", ["geo", "tokens", "accounts"])
-def test_nothing_settled_outlives_a_change_of_edition_keys_or_accounts_by_more_than_a_millisecond(world, asked, port) -> None:
+def test_nothing_settled_outlives_a_change_by_more_than_a_millisecond(world, asked, port) -> None:
     first = decide(world, asked())
     assert decide(world, asked()).settled is first.settled
     getattr(world, port).generation += 1
@@ -117,6 +117,15 @@ def test_an_invalid_credential_takes_no_place_in_memory(world, asked) -> None:
     for number in range(5):
         decide(world, asked(token=f"forged-{number}"))
     assert len(world.line._settled) == 0
+
+
+def test_strangers_push_out_nobody_who_signed_in(world, asked) -> None:
+    world.line._strangers._limit = world.line._settled._limit = 4
+    first = decide(world, asked())
+    for number in range(20):
+        decide(world, asked(token=None, address=f"8.8.4.{number}"))
+    assert decide(world, asked()).settled is first.settled
+    assert len(world.line._strangers) <= 4
 
 
 def test_a_withdrawal_reads_the_store_and_waits_for_the_disk_each_time(world, asked) -> None:
