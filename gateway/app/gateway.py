@@ -11,7 +11,7 @@ from gateway.adapters.policy_files import BundleArchive, read_sources
 from gateway.adapters.sql import AccountStore
 from gateway.app.parts import bundle_of, geo_of, journal_of, keys_of, reader_of, sources_of, tokens_of
 from gateway.config import Settings, load
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, PolicyError
 from gateway.policies.bundle import load as load_bundle
 from gateway.ports import Clock
 from gateway.service.gather import Gather
@@ -101,19 +101,27 @@ class Gateway:
         for outcome in await asyncio.to_thread(self.geo.refresh):
             say = log.info if outcome.taken else log.error
             say("edition:taken" if outcome.taken else "edition:refused", path=str(outcome.path), what=outcome.message)
+        running = self.line.bundle.digest[:12]
         try:
             sources = await asyncio.to_thread(read_sources, self.settings.policies.paths, self.settings.base)
-            if sources == self._sources:
-                return
-            self._sources = sources
+        except (GatewayError, OSError) as fault:
+            log.error("policies:unread", running=running, why=str(fault))  # noqa: TRY400 - the fault is the message
+            return
+        if sources == self._sources:
+            return
+        try:
             bundle = await asyncio.to_thread(load_bundle, sources, sources_configured=sources_of(self.settings))
             await asyncio.to_thread(self.archive.put, bundle)
+        except PolicyError as fault:
+            # The same texts would be refused again: said once, until they change. Any other fault may pass by itself.
+            self._sources = sources
+            log.error("policies:refused", running=running, why=str(fault))  # noqa: TRY400 - the findings are the message
         except (GatewayError, OSError) as fault:
-            # The findings are the message; where in our code they were raised helps nobody.
-            log.error("policies:refused", running=self.line.bundle.digest[:12], why=str(fault))  # noqa: TRY400
-            return
-        self.line.adopt(bundle)
-        log.info("policies:adopted", bundle=bundle.digest[:12])
+            log.error("policies:not_kept", running=running, why=str(fault))  # noqa: TRY400 - the fault is the message
+        else:
+            self._sources = sources
+            self.line.adopt(bundle)
+            log.info("policies:adopted", bundle=bundle.digest[:12])
 
     async def _keep_up(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from urllib.parse import quote
 
 from gateway.core.problem import problem, refusal_headers
-from gateway.core.request import AccessRequest
+from gateway.core.request import AccessRequest, Headers
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
 from gateway.ports import Clock
 from gateway.service.pipeline import Line, Passage
@@ -41,14 +41,15 @@ class Enforcer:
             msg = f"the gateway does not know connections of type {kind!r}, and lets none through that it does not know"
             raise RuntimeError(msg)
         client = scope.get("client")
+        headers = scope["headers"]
         request = _new_request(
             AccessRequest,
             (
                 self._now(),
                 client[0] if client else None,
                 "GET" if websocket else scope["method"],
-                scope.get("raw_path") or quote(scope["path"]).encode("ascii"),
-                scope["headers"],
+                scope.get("raw_path") or quote(scope["path"], errors="replace").encode("ascii"),
+                headers if isinstance(headers, list | tuple) else list(headers),
                 scope.get("query_string", b""),
                 websocket,
             ),
@@ -56,19 +57,20 @@ class Enforcer:
         passage = self._line.recall(request)
         if passage is None:
             return self._decide(request, scope, receive, send)
-        return self._enforce(passage, scope, receive, send)
+        return self._enforce(passage, request.headers, scope, receive, send)
 
     async def _decide(self, request: AccessRequest, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._enforce(await self._line.decide(request), scope, receive, send)
+        await self._enforce(await self._line.decide(request), request.headers, scope, receive, send)
 
-    def _enforce(self, passage: Passage, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    def _enforce(
+        self, passage: Passage, headers: Headers, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
         if passage.reply.status != _ALLOWED:
-            return self._refuse(passage, scope, receive, send)
+            return self._refuse(passage, headers, scope, receive, send)
         reading = passage.reading
         assert reading is not None
         settled = passage.settled
         decision = (b"gateway-decision", passage.decision_id)
-        headers = scope["headers"]
         if reading.plan.strip:
             headers = [header for index, header in enumerate(headers) if index not in reading.plan.strip]
         inner = {**scope, "headers": [*headers, *settled.told, decision]}
@@ -78,9 +80,11 @@ class Enforcer:
         else:
             inner["state"] = {"gateway": passage}
         raw_path = reading.route.raw_path
-        if scope.get("raw_path") != raw_path:
-            # The app routes on what was classified, not on another spelling of it.
-            inner["path"] = raw_path.decode("ascii")
+        path = reading.route.path
+        if scope["path"] != path or scope.get("raw_path") != raw_path:
+            # The app routes on what was classified, not on another spelling of it, nor on what somebody before us made
+            # of one of the two.
+            inner["path"] = path
             inner["raw_path"] = raw_path
 
         def send_marked(message: Message) -> Awaitable[None]:
@@ -90,9 +94,9 @@ class Enforcer:
 
         return self._app(inner, receive, send_marked)
 
-    async def _refuse(self, passage: Passage, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _refuse(self, passage: Passage, asked: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         reply = passage.reply
-        accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+        accept = next((value for name, value in asked if name == b"accept"), b"")
         body, content_type = problem(
             reply, passage.decision_id.decode("ascii"), accept=accept, support_url=self._support_url
         )

@@ -1,6 +1,8 @@
 """From a request to Facts: what the databases, the credential and the store say of it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import structlog
 
 from gateway.core.client_ip import ClientIP
 from gateway.core.credential import Conflicting, Presented
@@ -9,6 +11,8 @@ from gateway.core.facts import Fact, Facts, Unknown
 from gateway.core.terms import Credential, Operation, TokenState, WhyUnknown
 from gateway.ports import Account, Accounts, Geo, Identity, Tokens
 from gateway.service.memo import Memo
+
+log: Any = structlog.get_logger("gateway")
 
 _SECOND = 1_000_000
 _ANSWER_HOLDS = 300 * _SECOND
@@ -24,6 +28,8 @@ class Gathered(NamedTuple):
     """Facts, and until when they may be used again."""
 
     facts: Facts
+    editions: tuple[str, ...]
+    """The editions that the connection facts came from."""
     auth_time: int | None
     """When the subject proved who it is, where that is known: `facts.auth_age` grows from it."""
     until: int
@@ -43,11 +49,6 @@ class Gather:
         """A number that changes whenever an edition, a key set, a revocation or an account does."""
         return self._geo.generation + self._tokens.generation + self._accounts.generation
 
-    @property
-    def editions(self) -> tuple[str, ...]:
-        """The editions in use, for the decision."""
-        return self._geo.editions
-
     def reliable(self, at: int) -> bool:
         """Return whether `generation` can be trusted to have heard of every change."""
         return self._accounts.fresh(at)
@@ -62,6 +63,8 @@ class Gather:
         fresh: bool,
     ) -> Gathered:
         """Return everything that a verdict may depend on. `fresh`: the account is read from the store itself."""
+        # Taken together, before anything is waited for: no edition can be swapped in between.
+        editions = self._geo.editions
         connection = self._geo.look_up(client_ip.geo_key, at)
         if isinstance(presented, Conflicting):
             identity = _CONFLICTING
@@ -88,7 +91,7 @@ class Gather:
         until = at + _ANSWER_HOLDS
         if identity.valid_until is not None:
             until = min(until, identity.valid_until)
-        return Gathered(facts, identity.auth_time if isinstance(identity.auth_time, int) else None, until)
+        return Gathered(facts, editions, identity.auth_time if isinstance(identity.auth_time, int) else None, until)
 
     async def _standing(self, uid: Fact[str | None], at: int, *, fresh: bool) -> "_Standing":
         if uid is None:
@@ -98,6 +101,10 @@ class Gather:
         try:
             account = await self._read(uid, at, fresh=fresh)
         except StoreUnavailable:
+            return _unknown(uid, WhyUnknown.STORE_UNAVAILABLE)
+        except Exception:
+            # Whatever else a store can do: the request is decided and recorded, without the account's facts.
+            log.exception("store:failed")
             return _unknown(uid, WhyUnknown.STORE_UNAVAILABLE)
         return _unknown(uid, WhyUnknown.NO_ACCOUNT) if account is None else _Standing(*account)
 

@@ -28,6 +28,8 @@ from gateway.service.memo import Memo
 from gateway.service.reading import Key, Reading, RequestReader
 
 _SECOND = 1_000_000
+_KEY, _STRANGERS_KEY, _HOPS = 4096, 512, 8
+"""Bytes of a key, and hops of a chain, beyond which an answer is not kept: their sender decides how long they are."""
 _LOOK_EVERY = 1000
 """Microseconds for which the generations of keys, accounts and editions are not looked at again: looking costs about as
 much as all the rest of a repeated answer, and they change by the minute."""
@@ -102,7 +104,7 @@ class Line:
         self._now = clock.now
         self._ids = DecisionIds()
         self._settled: Memo[Key, Settled] = Memo(limit)
-        self._strangers: Memo[Key, Settled] = Memo(limit)
+        self._strangers: Memo[Key, Settled] = Memo(limit // 4)
         """Apart: whoever varies what needs no credential pushes out nobody who has one."""
         self._generation = -1
         self._looked_at = 0
@@ -161,7 +163,7 @@ class Line:
         )
         verdict = evaluate(gathered.facts, bundle)
         reply = reply_to(verdict)
-        document = ruling_document(client_ip, gathered.facts, bundle.digest, self.gather.editions, verdict, reply)
+        document = ruling_document(client_ip, gathered.facts, bundle.digest, gathered.editions, verdict, reply)
         settled = Settled(orjson.dumps(document), client_ip, reply, gathered.facts, verdict)
         settled.auth_time = gathered.auth_time
         settled.generation = generation
@@ -169,8 +171,15 @@ class Line:
         # An invalid credential is its sender's to vary: remembering it would let anybody push out everybody else.
         # An outage is over when it is over.
         remember = gathered.facts.token in (TokenState.VALID, TokenState.ABSENT) and not verdict.outage
-        if remember and operation not in MONEY_MOVING and bundle is self.bundle:
-            (self._settled if reading.signed else self._strangers).keep(reading.key, settled)
+        memory, longest = (self._settled, _KEY) if reading.signed else (self._strangers, _STRANGERS_KEY)
+        if (
+            remember
+            and operation not in MONEY_MOVING
+            and bundle is self.bundle
+            and len(client_ip.chain) <= _HOPS
+            and _length(reading.key) <= longest
+        ):
+            memory.keep(reading.key, settled)
         return settled
 
     def _record(self, request: AccessRequest, settled: Settled, reading: Reading | None, record: bytes) -> Passage:
@@ -208,6 +217,12 @@ class Line:
         settled = Settled(orjson.dumps(document), client_ip, reply)
         record = f"{request.method[:16]}\0{shown_target(request.target)}\0\0".encode("ascii", "replace")
         return self._record(request, settled, None, record)
+
+
+def _length(key: Key) -> int:
+    return sum(
+        len(part) if isinstance(part, bytes) else _length(part) for part in key if isinstance(part, bytes | tuple)
+    )
 
 
 def _told(facts: Facts | None) -> Iterator[tuple[bytes, bytes]]:

@@ -11,6 +11,10 @@ from gateway.core.target import Ambiguous, canonical_target
 from gateway.core.terms import Ambiguity, Operation
 from gateway.service.memo import Memo
 
+_REMEMBERED_LINES = 512
+"""Bytes of the header that names the client beyond which the address is worked out anew each time."""
+_AGENT = 256
+"""Bytes of the user agent that are recorded."""
 _BETWEEN = b"\n"
 # `Reading(...)` is a Python function that calls this; on the path of every request it is called at once.
 _new = tuple.__new__
@@ -22,8 +26,10 @@ class Route(NamedTuple):
     """What a method and target come down to."""
 
     operation: Operation
-    raw_path: bytes
+    path: str
     """The canonical path: ASCII, nothing left to decode."""
+    raw_path: bytes
+    """The same as bytes."""
     record: bytes
     """Method and canonical path as the journal keeps them."""
 
@@ -112,7 +118,7 @@ class RequestReader:
             cookies,
         )
         signed = authorization is not None or api_key is not None or cookies != ()
-        agent = b"" if plan.user_agent is None else values[plan.user_agent]
+        agent = b"" if plan.user_agent is None else values[plan.user_agent][:_AGENT]
         return _new(Reading, (plan, route, key, signed, b"\0".join((route.record, host, agent))))
 
     def client_ip(self, request: AccessRequest, plan: HeaderPlan) -> ClientIP:
@@ -121,7 +127,9 @@ class RequestReader:
         key = (request.peer, lines)
         known = self._addresses.get(key)
         if known is None:
-            known = self._addresses.keep(key, self._client_ip.resolve(request.peer, lines))
+            known = self._client_ip.resolve(request.peer, lines)
+            if sum(map(len, lines)) <= _REMEMBERED_LINES:
+                self._addresses.keep(key, known)
         return known
 
     def client_ip_of_unread(self, request: AccessRequest) -> ClientIP:
@@ -155,7 +163,7 @@ class RequestReader:
             return path
         operation = self._operations.classify(request.method, path)
         raw_path = path.encode("ascii")
-        route = Route(operation, raw_path, b"%b\0%b" % (request.method.encode("ascii"), raw_path))
+        route = Route(operation, path, raw_path, b"%b\0%b" % (request.method.encode("ascii"), raw_path))
         if not request.target.startswith(b"/"):
             return route  # absolute-form: its answer depends on Host as well
         return self._routes.keep((request.method, request.target), route)

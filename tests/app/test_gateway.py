@@ -49,3 +49,26 @@ def test_policies_that_vanish_leave_the_running_ones(site) -> None:
         await gateway.close()
 
     asyncio.run(live())
+
+
+def test_a_tightened_policy_is_taken_once_a_fault_has_passed(site, monkeypatch) -> None:
+    async def live():
+        gateway = Gateway(load(site.config))
+        await gateway.start()
+        before = gateway.line.bundle
+        (site.folder / "policies" / "closed.yaml").write_text(
+            site.policy.replace('"IR"', '"KP"').replace(": IR", ": KP")
+        )
+
+        def full(bundle):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(gateway.archive, "put", full)
+            await gateway.refresh()
+        assert gateway.line.bundle is before
+        await gateway.refresh()
+        assert gateway.line.bundle is not before
+        await gateway.close()
+
+    asyncio.run(live())

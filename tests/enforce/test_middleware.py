@@ -228,6 +228,24 @@ def test_a_server_that_gives_no_raw_path_is_read_by_its_path(world, reached) -> 
     assert len(reached) == 1
 
 
+def test_a_path_that_somebody_before_us_rewrote_is_not_what_the_app_routes_on(world) -> None:
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append((scope["path"], scope["raw_path"]))
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/admin",
+        "raw_path": b"/market",
+        "headers": iter([(b"host", b"exchange.example"), (b"x-forwarded-for", b"8.8.8.8")]),
+        "client": PEER,
+    }
+    asyncio.run(Enforcer(app, world.line, world.clock)(scope, None, None))
+    assert seen == [("/market", b"/market")]
+
+
 def test_it_works_around_fastapi(world) -> None:
     api = FastAPI()
 

@@ -128,6 +128,48 @@ def test_strangers_push_out_nobody_who_signed_in(world, asked) -> None:
     assert len(world.line._strangers) <= 4
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"token": None, "more": ((b"x-forwarded-for", b"1.1.1.1, " * 100 + b"8.8.8.8"),)},
+        {"address": "10.0.0.9, " * 10 + "10.0.0.9"},
+        {"token": "x" * 5000},
+    ],
+)
+def test_what_its_sender_makes_long_is_not_kept(world, asked, change) -> None:
+    world.tokens.identities[b"x" * 5000] = world.tokens.identities[b"alice-token"]
+    decide(world, asked(**change))
+    assert not world.line._settled
+    assert not world.line._strangers
+
+
+def test_the_record_names_the_editions_that_its_facts_came_from(world, asked) -> None:
+    check = world.tokens.check
+
+    async def swapped_meanwhile(presented, at):
+        world.geo.editions = ("newer",)
+        return await check(presented, at)
+
+    world.tokens.check = swapped_meanwhile
+    assert document(decide(world, asked()))["editions"] == ["test@2026-01-01#00000000"]
+
+
+def test_a_store_that_fails_in_its_own_way_is_an_outage_and_the_decision_is_recorded(world, asked) -> None:
+    async def broken(uid):
+        raise KeyError(uid)
+
+    world.accounts.read = broken
+    assert decide(world, asked("POST", "/api/v1/deposits")).reply.status == 503
+    assert len(world.journal.records) == 1
+
+
+def test_a_user_agent_is_recorded_as_far_as_it_says_something(world, asked) -> None:
+    request = asked()
+    request.headers[2] = (b"user-agent", b"a" * 8000)
+    decide(world, request)
+    assert world.journal.records[0][5].endswith(b"\0" + b"a" * 256)
+
+
 def test_a_withdrawal_reads_the_store_and_waits_for_the_disk_each_time(world, asked) -> None:
     for number in range(2):
         assert decide(world, asked("POST", "/api/v1/withdrawals")).reply.status == 200
