@@ -64,6 +64,10 @@ class Hold(NamedTuple):
     until: int | None
     """When it ends by itself, microseconds since the epoch; None where people must lift it."""
 
+    def outlasts(self, until: int | None) -> bool:
+        """Return whether this hold ends later than one that ends at `until`."""
+        return until is not None and (self.until is None or self.until > until)
+
 
 class Records(Protocol):
     """What a backend supplies: reading an account, and writing a change and its audit entry as one."""
@@ -80,7 +84,11 @@ class Records(Protocol):
         """
 
     async def write_hold(self, uid: str, hold: Hold, entry: AuditEntry) -> Account | Refused:
-        """Return the account with the hold on it. A hold of the same operation and cause stays as it is."""
+        """Return the account with the hold on it, stored with the entry in one transaction.
+
+        Of two holds of the same operation and cause the one that ends later stays, whether or not the other has ended;
+        where that is the one that was there, nothing is changed and no entry written.
+        """
 
     async def write_key(self, digest: bytes, key: ApiKey, entry: AuditEntry) -> Refused | None:
         """Keep the key; None where that is done."""
@@ -171,7 +179,10 @@ class AccountBook:
     async def place_hold(
         self: Records, uid: str, operation: str, *, cause: str, until: int | None = None, who: str, why: str
     ) -> Account | Refused:
-        """Return the account with the operation held for `cause`. The same cause makes one hold."""
+        """Return the account with the operation held for `cause`.
+
+        The same cause makes one hold, which lasts until the latest end that it was given.
+        """
         if operation not in tuple(Operation):
             choices = tuple(map(str, Operation))
             return Refused("hold", f"`{operation[:80]}` is no operation; it is one of {', '.join(choices)}", choices)

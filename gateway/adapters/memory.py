@@ -75,17 +75,21 @@ class MemoryAccounts(AccountBook):
         return after
 
     async def write_hold(self, uid: str, hold: Hold, entry: AuditEntry) -> Account | Refused:
-        """Return the account with the hold on it."""
+        """Return the account with the hold on it; of two with the same cause the one that ends later."""
         account = await self.read(uid)
         if account is None:
             return absent(uid)
         holds = self._holds.setdefault(uid, [])
-        if any((known.operation, known.cause) == (hold.operation, hold.cause) for known in holds):
-            return account
+        known = next((one for one in holds if (one.operation, one.cause) == (hold.operation, hold.cause)), None)
+        if known is not None:
+            if not hold.outlasts(known.until):
+                return account
+            holds.remove(known)
+            entry = entry._replace(before={"until": known.until})
         holds.append(hold)
         self._audit.append(entry._replace(after={"operation": hold.operation, **entry.after}))
         self._changed()
-        return account._replace(holds=account.holds | {hold.operation})
+        return await self.read(uid) or account
 
     async def write_key(self, digest: bytes, key: ApiKey, entry: AuditEntry) -> Refused | None:
         """Keep the key; None where that is done."""

@@ -147,17 +147,20 @@ class AccountStore(AccountBook):
         return after
 
     async def write_hold(self, uid: str, hold: Hold, entry: AuditEntry) -> Account | Refused:
-        """Return the account with the hold on it. A hold of the same operation and cause stays as it is."""
+        """Return the account with the hold on it; of two with the same cause the one that ends later."""
         async with self._writing("place a hold") as connection:
             account = await self._account(connection, uid) if is_uid(uid) else None
             if account is None:
                 return absent(uid)
-            known = sa.select(HOLDS.c.account).where(
-                HOLDS.c.account == uid, HOLDS.c.operation == hold.operation, HOLDS.c.cause == hold.cause
-            )
-            if (await connection.execute(known)).first() is not None:
+            same = sa.and_(HOLDS.c.account == uid, HOLDS.c.operation == hold.operation, HOLDS.c.cause == hold.cause)
+            known = (await connection.execute(sa.select(HOLDS.c.until).where(same))).one_or_none()
+            if known is None:
+                await connection.execute(sa.insert(HOLDS), {"account": uid, **hold._asdict()})
+            elif hold.outlasts(known.until):
+                await connection.execute(sa.update(HOLDS).where(same).values(until=hold.until))
+                entry = entry._replace(before={"until": known.until})
+            else:
                 return account
-            await connection.execute(sa.insert(HOLDS), {"account": uid, **hold._asdict()})
             await _note(connection, entry._replace(after={"operation": hold.operation, **entry.after}))
             account = await self._account(connection, uid)
             assert account is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.account_book import NewKey
+from gateway.adapters.account_book import AuditEntry, NewKey
 from gateway.adapters.memory import MemoryAccounts
 from gateway.adapters.migration import migrate
 from gateway.adapters.sql import AccountStore
@@ -342,6 +342,83 @@ async def test_the_same_cause_makes_one_hold(book: Book) -> None:
     assert account is not None
     assert account.holds == {"withdraw", "trade.spot"}
     assert (await book.history("alice"))[0].after == {"operation": "trade.spot", "cause": "another", "until": None}
+
+
+@pytest.mark.parametrize(
+    ("first", "now", "again"),
+    [
+        (1000, 999, 2000),
+        (1000, 999, None),
+        (1000, 1000, 2000),
+        (1000, 1000, None),
+        (1000, 5000, 6000),
+    ],
+)
+async def test_a_hold_placed_again_lasts_until_the_later_end_and_the_audit_says_so(
+    book: Book, clock: SetClock, first: int, now: int, again: int | None
+) -> None:
+    await alice(book)
+    await book.place_hold("alice", "withdraw", cause="c", until=AT + first, **BY)
+    clock.at = AT + now
+    generation = book.generation
+    until = None if again is None else AT + again
+    held = await book.place_hold("alice", "withdraw", cause="c", until=until, who="bea", why="again")
+    assert held == await book.read("alice")
+    assert isinstance(held, Account)
+    assert held.holds == {"withdraw"}
+    assert book.generation != generation
+    latest, *earlier = await book.history("alice")
+    assert latest == AuditEntry(
+        clock.at,
+        "bea",
+        "hold.place",
+        "alice",
+        {"until": AT + first},
+        {"operation": "withdraw", "cause": "c", "until": until},
+        "again",
+    )
+    assert [entry.action for entry in earlier] == ["hold.place", "account.put"]
+    for at, holds in ((6000 if again is None else again - 1, {"withdraw"}), (again, set())):
+        if at is not None:
+            clock.at = AT + at
+            account = await book.read("alice")
+            assert account is not None
+            assert account.holds == holds
+
+
+@pytest.mark.parametrize("again", [1000, 999, 1])
+@pytest.mark.parametrize("first", [1000, None])
+async def test_a_hold_placed_again_never_ends_sooner_and_leaves_no_trace(
+    book: Book, clock: SetClock, first: int | None, again: int
+) -> None:
+    await alice(book)
+    until = None if first is None else AT + first
+    before = await book.place_hold("alice", "withdraw", cause="c", until=until, **BY)
+    generation = book.generation
+    assert await book.place_hold("alice", "withdraw", cause="c", until=AT + again, **BY) == before
+    assert (len(await book.history("alice")), book.generation) == (2, generation)
+    clock.at = AT + 999
+    account = await book.read("alice")
+    assert account is not None
+    assert account.holds == {"withdraw"}
+
+
+async def test_a_hold_placed_again_moves_no_other(book: Book, clock: SetClock) -> None:
+    await book.create("bob", **BY)
+    await alice(book)
+    for uid, operation, cause in (
+        ("alice", "withdraw", "other"),
+        ("alice", "trade.spot", "c"),
+        ("bob", "withdraw", "c"),
+        ("alice", "withdraw", "c"),
+    ):
+        await book.place_hold(uid, operation, cause=cause, until=AT + 1, **BY)
+    await book.place_hold("alice", "withdraw", cause="c", **BY)
+    clock.at = AT + 1
+    assert [(account.uid, account.holds) for account in await book.accounts()] == [
+        ("alice", {"withdraw"}),
+        ("bob", set()),
+    ]
 
 
 async def test_a_hold_ends_by_itself_and_that_is_a_change(book: Book, clock: SetClock) -> None:
