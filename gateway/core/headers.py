@@ -199,7 +199,8 @@ class HeaderRule:
 def check_query(query: bytes) -> Ambiguous | None:
     """Return why what follows the `?` can be read in two ways, None where it cannot.
 
-    `_method` is another method to many frameworks, in the spellings that PHP turns into it as well.
+    `_method` is another method to many frameworks, in the spellings that PHP turns into it as well, and so is what
+    begins with it and a bracket: the bracket ends the name, and an index follows.
     """
     if len(query) > _LONGEST_QUERY:
         return Ambiguous(Ambiguity.TARGET_LENGTH, f"the query has {len(query)} bytes, more than {_LONGEST_QUERY}")
@@ -210,7 +211,8 @@ def check_query(query: bytes) -> Ambiguous | None:
         return None
     for pair in re.split(b"[&;]", query):
         name = unquote_to_bytes(pair.partition(b"=")[0]).lstrip(b" +").partition(b"\0")[0].lower()
-        if name in _METHOD_NAMES:
+        # In front, a bracket is a sign like others (PHP makes an underscore of it).
+        if name[:1] + name[1:].partition(b"[")[0] in _METHOD_NAMES:
             return Ambiguous(Ambiguity.METHOD_OVERRIDE, "the query asks for another method (`_method`)")
     return None
 

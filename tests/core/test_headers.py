@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,14 @@ def test_every_header_list_of_the_corpus_reads_as_its_lesson_says(row: dict[str,
 def test_every_query_of_the_corpus_reads_as_its_lesson_says(row: dict[str, Any]) -> None:
     refused = check_query(row["query"].encode("latin-1"))
     assert (None if refused is None else refused.why) == row["why"]
+
+
+@given(st.sampled_from([b"_method", b".method", b"[method"]), st.binary(max_size=12))
+def test_whatever_stands_behind_a_bracket_the_name_before_it_is_what_counts(name: bytes, rest: bytes) -> None:
+    for bracket in (b"[", b"%5B", b"%5b"):
+        refused = check_query(name + bracket + quote_from_bytes(rest).encode("ascii") + b"=PUT")
+        assert refused is not None
+        assert refused.why is Ambiguity.METHOD_OVERRIDE
 
 
 def test_a_query_is_as_long_as_it_may_be_and_no_longer() -> None:
