@@ -82,13 +82,17 @@ def read_request(text: bytes, clock: Clock, at: str | None = None) -> AccessRequ
     unknown = next((key for key in document if key not in _KEYS), None)
     if unknown is not None:
         raise ValueError(f"unknown key `{unknown}`; a request has {', '.join(_KEYS)}")
-    headers = [_header(pair) for pair in document.get("headers", ())]
+    pairs = document.get("headers", [])
+    if not isinstance(pairs, list):
+        raise ValueError(f"`headers` is {pairs!r}; it must be a list of [name, value] pairs")  # noqa: TRY004
+    headers = [_header(pair) for pair in pairs]
     if not any(name == b"host" for name, _ in headers):
         headers.insert(0, _DEFAULT_HOST)
+    peer = document.get("peer")
     path, _, query = _text(document, "target", "/").encode("utf-8").partition(b"?")
     return AccessRequest(
         _instant(document.get("at") if at is None else at, clock),
-        _text(document, "peer", None),
+        None if peer is None else _text(document, "peer", ""),
         _text(document, "method", "GET"),
         path,
         headers,
@@ -97,17 +101,20 @@ def read_request(text: bytes, clock: Clock, at: str | None = None) -> AccessRequ
     )
 
 
-def _text(document: Mapping[str, Any], key: str, default: Any) -> Any:  # noqa: ANN401 - text, or the default
+def _text(document: Mapping[str, Any], key: str, default: str) -> str:
     value = document.get(key, default)
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"`{key}` is {value!r}; it must be text")
+    if not isinstance(value, str):
+        raise ValueError(f"`{key}` is {value!r}; it must be text")  # noqa: TRY004 - one error for a line
     return value
 
 
 def _header(pair: Any) -> tuple[bytes, bytes]:  # noqa: ANN401 - whatever the line holds
     match pair:
         case [str() as name, str() as value]:
-            return name.lower().encode("latin-1"), value.encode("latin-1")
+            try:
+                return name.lower().encode("latin-1"), value.encode("latin-1")
+            except UnicodeEncodeError:
+                raise ValueError(f"`headers` holds {pair!r}; a header has the characters of Latin-1 only") from None
         case _:
             raise ValueError(f"`headers` holds {pair!r}; each header is a [name, value] pair of texts")
 
@@ -119,6 +126,10 @@ def _instant(at: object, clock: Clock) -> int:
         case bool():
             pass
         case int():
+            try:
+                instant_text(at)
+            except OverflowError:
+                raise ValueError(f"`at` is {at}; an instant lies between the years 1 and 9999") from None
             return at
         case str():
             return parse_instant(at)
