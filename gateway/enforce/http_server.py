@@ -18,6 +18,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from gateway.core.errors import ConfigError
 from gateway.enforce.asgi import App
 
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive."""
 
@@ -70,6 +71,10 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._head_open = False
         if self._head_timer is not None:
             self._stop_timer()
+        if self.parser.should_upgrade() and any(name in _FRAMING for name, _ in self.headers):
+            # A handshake has no body (RFC 6455 §4.1); the WebSocket parser would wait for ever. Raised in a callback of
+            # the HTTP parser, this is answered 400 and closed.
+            raise ValueError("an upgrade with a body")
         super().on_headers_complete()
         url = self.url
         if url[:1] != b"/" or url[:2] == b"//" or b"#" in url:

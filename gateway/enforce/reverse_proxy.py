@@ -24,15 +24,26 @@ _HOP_BY_HOP = frozenset(
         b"upgrade",
     }
 )
-# What says who the client is, by any name that an upstream may believe. One of them is written anew.
-_CLIENT_ADDRESS = (b"x-forwarded-", b"x-real-", b"x-client-", b"x-cluster-", b"x-original-", b"x-envoy-")
-_CLIENT_ADDRESS_NAMES = frozenset(
-    {b"forwarded", b"true-client-ip", b"cf-connecting-ip", b"cf-connecting-ipv6", b"fly-client-ip", b"fastly-client-ip"}
-)
+# What says who the client is, or what was asked, by any name that an upstream may believe, under any spelling that it
+# may fold to one (`_` and `.` for `-`). One of them is written anew.
+_FOLD = bytes.maketrans(b"_.", b"--")
+_CLIENT_ADDRESS = (
+    b"x-forwarded", b"x-real-", b"x-client-", b"x-cluster-", b"x-original-", b"x-originating-", b"x-remote-",
+    b"x-envoy-", b"x-azure-", b"x-appengine-", b"x-vercel-", b"x-nf-", b"x-rewrite-", b"cf-connecting-", b"cf-pseudo-",
+    b"do-connecting-", b"fly-client-", b"fastly-client-", b"true-client-",
+)  # fmt: skip
+_CLIENT_ADDRESS_NAMES = frozenset({b"forwarded", b"client-ip", b"client_ip", b"client.ip"})
 _HANDSHAKE = frozenset({b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"content-length"})
 _TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5.0, sock_connect=5.0, sock_read=60.0)
+_BODY_SECONDS = 30.0
+"""How long the next part of a request's body may take to arrive."""
+_LONGEST_LINE = 32_768
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that may be repeated where a kept connection turns out to be dead. Others get a connection of their own: the
+upstream may have carried out what it did not answer."""
 _MAX_MESSAGE = 1 << 20
 _UNAVAILABLE = b'{"type":"urn:gateway:problem:upstream-unavailable","title":"Temporarily unavailable","status":502}'
+_UNREADABLE = b'{"type":"urn:gateway:problem:ambiguous-request","title":"The request is ambiguous","status":400}'
 
 
 class ReverseProxy:
@@ -40,7 +51,7 @@ class ReverseProxy:
 
     def __init__(self, upstream: str) -> None:
         self._upstream = URL(upstream)
-        self._session: aiohttp.ClientSession | None = None
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection from the upstream."""
@@ -60,20 +71,32 @@ class ReverseProxy:
 
     async def close(self) -> None:
         """Close the connections to the upstream."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            await session.close()
 
-    def _client(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=256, keepalive_timeout=30),
+    def _client(self, *, fresh: bool) -> aiohttp.ClientSession:
+        """Return what speaks to the upstream: `fresh` on a new connection each time, else on kept ones."""
+        session = self._sessions.get(fresh)
+        if session is None:
+            # No limit on their number here: whoever holds one connection shall not make the others wait for it.
+            connector = (
+                aiohttp.TCPConnector(limit=0, force_close=True)
+                if fresh
+                else aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+            )
+            session = self._sessions[fresh] = aiohttp.ClientSession(
+                connector=connector,
                 timeout=_TIMEOUT,
                 auto_decompress=False,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                max_line_size=_LONGEST_LINE,
+                max_field_size=_LONGEST_LINE,
             )
-        return self._session
+            # aiohttp repeats PUT and DELETE too, on any connection, and has no public switch for it.
+            session._retry_connection = not fresh  # noqa: SLF001 - as above
+        return session
 
     def _url(self, scope: Scope, scheme: str) -> URL:
         target = scope["raw_path"].decode("ascii")
@@ -82,18 +105,22 @@ class ReverseProxy:
         return URL(f"{scheme}://{self._upstream.raw_authority}{target}", encoded=True)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _onward(scope, scope["headers"])
+        try:
+            headers = _onward(scope, scope["headers"])
+        except UnicodeDecodeError:
+            await _answer(send, 400, _UNREADABLE)
+            return
         has_body = "Content-Length" in headers or any(name == b"transfer-encoding" for name, _ in scope["headers"])
         try:
-            response = await self._client().request(
+            response = await self._client(fresh=scope["method"] not in _SAFE).request(
                 scope["method"],
                 self._url(scope, self._upstream.scheme),
                 headers=headers,
                 data=_body(receive) if has_body else None,
                 allow_redirects=False,
             )
-        except (aiohttp.ClientConnectionError, TimeoutError):
-            await _unavailable(send)
+        except (aiohttp.ClientError, TimeoutError, ConnectionError):
+            await _answer(send, 502, _UNAVAILABLE)
             return
         # From here on a fault is raised: the server in front then cuts the unfinished answer off.
         async with response:
@@ -110,18 +137,21 @@ class ReverseProxy:
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        headers = _onward(scope, (header for header in scope["headers"] if header[0] not in _HANDSHAKE))
         scheme = "wss" if self._upstream.scheme == "https" else "ws"
         try:
-            upstream = await self._client().ws_connect(
+            headers = _onward(scope, (header for header in scope["headers"] if header[0] not in _HANDSHAKE))
+            upstream = await self._client(fresh=True).ws_connect(
                 self._url(scope, scheme),
                 headers=headers,
                 protocols=scope.get("subprotocols", ()),
                 max_msg_size=_MAX_MESSAGE,
                 autoclose=False,
             )
-        except (aiohttp.ClientError, TimeoutError):
-            await send({"type": "websocket.close", "code": 1014})
+        except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
+            if "websocket.http.response" in scope.get("extensions", {}):
+                await _answer(send, 502, _UNAVAILABLE, kind="websocket.http.response")
+            else:
+                await send({"type": "websocket.close", "code": 1014})
             return
         async with upstream:
             await send({"type": "websocket.accept", "subprotocol": upstream.protocol})
@@ -170,9 +200,10 @@ def _onward(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict
     }
     dropped = _HOP_BY_HOP | _CLIENT_ADDRESS_NAMES | nominated
     onward = CIMultiDict(
-        (name.decode("latin-1"), value.decode("latin-1"))
+        # aiohttp writes UTF-8: what is not, would arrive as something else.
+        (name.decode("ascii"), value.decode("utf-8"))
         for name, value in listed
-        if name not in dropped and not name.startswith(_CLIENT_ADDRESS)
+        if name not in dropped and not name.translate(_FOLD).startswith(_CLIENT_ADDRESS)
     )
     passage = scope.get("state", {}).get("gateway")
     address = None if passage is None else passage.settled.client_ip.address
@@ -191,7 +222,7 @@ def _of_the_upstream(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[b
 
 async def _body(receive: Receive) -> AsyncIterator[bytes]:
     while True:
-        message: Message = await receive()
+        message: Message = await asyncio.wait_for(receive(), _BODY_SECONDS)
         if message["type"] == "http.disconnect":
             msg = "the client went away before it had sent its whole request"
             raise ConnectionError(msg)
@@ -201,7 +232,7 @@ async def _body(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-async def _unavailable(send: Send) -> None:
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(_UNAVAILABLE))]
-    await send({"type": "http.response.start", "status": 502, "headers": headers})
-    await send({"type": "http.response.body", "body": _UNAVAILABLE})
+async def _answer(send: Send, status: int, body: bytes, *, kind: str = "http.response") -> None:
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": f"{kind}.start", "status": status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": body})

@@ -144,6 +144,16 @@ def test_a_refused_handshake_is_answered_without_filling_the_log(caplog) -> None
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 5\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n"])
+def test_a_handshake_with_a_body_is_refused_and_closed(framing) -> None:
+    heard = converse(
+        b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n" + framing
+    )
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert heard.endswith(b"<closed>")
+
+
 def test_a_port_that_is_taken_is_one_clear_line() -> None:
     async def twice():
         listening = asyncio.get_running_loop().create_future()

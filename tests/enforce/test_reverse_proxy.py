@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
+from gateway.enforce import reverse_proxy
 from gateway.enforce.http_server import run
 from gateway.enforce.reverse_proxy import ReverseProxy
 
@@ -52,6 +53,7 @@ async def ticker(websocket):
 
 UPSTREAM = Starlette(
     routes=[
+        Route("/long", lambda _: RedirectResponse("/" + "a" * 11_999)),
         Route("/redirect", lambda _: RedirectResponse("http://elsewhere.example/")),
         Route("/empty", lambda _: Response(status_code=204)),
         Route("/stream", stream),
@@ -109,7 +111,21 @@ async def test_a_request_arrives_as_it_was_sent_without_what_belongs_to_the_conn
 
 
 @pytest.mark.parametrize(
-    "name", ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "true-client-ip", "cf-connecting-ip"]
+    "name",
+    [
+        "forwarded",
+        "x-forwarded-for",
+        "x_forwarded_for",
+        "x-forwarded-host",
+        "x-real-ip",
+        "true-client-ip",
+        "true_client_ip",
+        "cf-connecting-ip",
+        "client-ip",
+        "client_ip",
+        "x-azure-clientip",
+        "x-rewrite-uri",
+    ],
 )
 async def test_nobody_tells_the_upstream_another_address(client, name) -> None:
     headers = dict((await client.get("/", headers={name: "1.2.3.4"})).json()["headers"])
@@ -180,7 +196,58 @@ async def test_an_upstream_that_is_away_is_a_502_that_says_so() -> None:
         answer = await client.post("/api/v1/orders", content=b"x")
         assert answer.status_code == 502
         assert json.loads(answer.content)["title"] == "Temporarily unavailable"
-        with pytest.raises(websockets.InvalidStatus):
+        with pytest.raises(websockets.InvalidStatus, match="502"):
             async with websockets.connect(listening.replace("http", "ws") + "/ticker"):
                 pass
         await proxy.close()
+
+
+async def test_a_value_that_would_arrive_as_something_else_is_not_passed_on(client) -> None:
+    assert (await client.get("/", headers={"x-mine": b"\xe9"})).status_code == 400
+    answer = await client.get("/", headers={"x-mine": "é".encode()})
+    assert dict(answer.json()["headers"])["x-mine"].encode("latin-1") == "é".encode()
+
+
+async def test_a_long_redirect_is_passed_on(client) -> None:
+    answer = await client.get("/long")
+    assert (answer.status_code, len(answer.headers["location"])) == (307, 12_000)
+
+
+async def test_a_request_that_may_have_been_carried_out_is_not_repeated() -> None:
+    seen = []
+
+    async def upstream(reader, writer):
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                seen.append(head.split(b" ")[0])
+                if head.startswith(b"DELETE"):
+                    break
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(upstream, "127.0.0.1", 0)
+    proxy = ReverseProxy(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    async with served(proxy) as listening, httpx2.AsyncClient(base_url=listening) as client:
+        assert (await client.get("/")).status_code == 204
+        assert (await client.delete("/orders/1")).status_code == 502
+    await proxy.close()
+    server.close()
+    assert seen == [b"GET", b"DELETE"]
+
+
+async def test_whoever_holds_a_connection_makes_nobody_wait(url) -> None:
+    address = url.replace("http", "ws") + "/ticker"
+    async with contextlib.AsyncExitStack() as held, httpx2.AsyncClient(base_url=url) as client:
+        for _ in range(120):
+            await held.enter_async_context(websockets.connect(address, compression=None))
+        assert (await client.get("/", timeout=3)).status_code == 200
+
+
+async def test_a_body_that_does_not_go_on_is_given_up(url, monkeypatch) -> None:
+    monkeypatch.setattr(reverse_proxy, "_BODY_SECONDS", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nx")
+    heard = await asyncio.wait_for(reader.read(100), 10)
+    writer.close()
+    assert heard.startswith(b"HTTP/1.1 502 ")
