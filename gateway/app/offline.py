@@ -97,7 +97,7 @@ def read_request(text: bytes, clock: Clock, at: str | None = None) -> AccessRequ
         path,
         headers,
         query,
-        bool(document.get("websocket", False)),
+        document.get("websocket", False) is True,
     )
 
 
