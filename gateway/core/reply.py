@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from gateway.core.terms import Access, Ambiguity, Operation, Operations, Outcome, Reason
+from gateway.core.terms import Access, Ambiguity, Effect, Operation, Operations, Outcome, Reason
 from gateway.core.verdict import Challenge, Verdict
 
 
@@ -68,8 +68,8 @@ WORDS: Final[Mapping[Reason, tuple[str, str]]] = MappingProxyType(
             "This account can only be used to withdraw what it holds.",
         ),
         Reason.ACCOUNT_UNKNOWN: (
-            "We could not find your account",
-            "You are signed in, but we could not read the account that belongs to it.",
+            "We could not read your account",
+            "This depends on your account, and we could not read all that it takes to open this.",
         ),
         Reason.HOLD: ("On hold", "This has been put on hold for your account."),
         Reason.ANONYMOUS_NETWORK: (
@@ -121,20 +121,29 @@ _AMBIGUITIES: Final[Mapping[Ambiguity, str]] = MappingProxyType(
 )
 
 _OUTAGE: Final = ("Temporarily unavailable", "We cannot check your account right now. Try again in a moment.")
-_DOUBT: Final = "This may be closed to you, and we could not tell for certain. Support can review it."
 
 _SIGN_IN: Final = frozenset({Reason.CREDENTIAL_REQUIRED, Reason.CREDENTIAL_EXPIRED, Reason.CREDENTIAL_INVALID})
-_CLAIMS: Final = frozenset(
+_CLAIMS: Final[Mapping[Reason, Reason]] = MappingProxyType(
     {
-        Reason.SANCTIONED_REGION,
-        Reason.SANCTIONED_PERSON,
-        Reason.JURISDICTION_BLOCKED,
-        Reason.JURISDICTION_EXIT,
-        Reason.JURISDICTION_PRODUCT,
-        Reason.ANONYMOUS_NETWORK,
+        Reason.SANCTIONED_REGION: Reason.LOCATION_UNCERTAIN,
+        Reason.JURISDICTION_BLOCKED: Reason.LOCATION_UNCERTAIN,
+        Reason.JURISDICTION_EXIT: Reason.LOCATION_UNCERTAIN,
+        Reason.JURISDICTION_PRODUCT: Reason.LOCATION_UNCERTAIN,
+        Reason.ANONYMOUS_NETWORK: Reason.LOCATION_UNCERTAIN,
+        Reason.SANCTIONED_PERSON: Reason.ACCOUNT_UNKNOWN,
+        Reason.ACCOUNT_ARCHIVED: Reason.ACCOUNT_UNKNOWN,
+        Reason.ACCOUNT_RESTRICTED: Reason.ACCOUNT_UNKNOWN,
+        Reason.ACCOUNT_FLAGGED: Reason.ACCOUNT_UNKNOWN,
+        Reason.ACCOUNT_EXIT_ONLY: Reason.ACCOUNT_UNKNOWN,
+        Reason.HOLD: Reason.ACCOUNT_UNKNOWN,
+        Reason.UNFAMILIAR_LOGIN: Reason.ACCOUNT_UNKNOWN,
+        Reason.VERIFICATION_CHANGED: Reason.ACCOUNT_UNKNOWN,
+        Reason.IDENTITY_UNVERIFIED: Reason.ACCOUNT_UNKNOWN,
+        Reason.CREDENTIAL_INVALID: Reason.CREDENTIAL_REQUIRED,
+        Reason.CREDENTIAL_EXPIRED: Reason.CREDENTIAL_REQUIRED,
     }
 )
-"""Reasons whose words claim something of the visitor, which a rule that only may apply must not do."""
+"""Reasons that claim something of the visitor, each with what is told in its place where it only may be so."""
 
 
 def reply_to(verdict: Verdict) -> Reply:
@@ -144,7 +153,7 @@ def reply_to(verdict: Verdict) -> Reply:
     if verdict.outage:
         # The reasons of the verdict are those of rules that only may apply: none of them is the visitor's to read.
         return _reply(verdict, 503, Reason.ACCOUNT_UNKNOWN, _OUTAGE)._replace(retry_after_s=RETRY_AFTER_S)
-    reason = verdict.reason or Reason.NOT_GRANTED
+    reason = _reason(verdict)
     reply = _reply(verdict, _status(verdict, reason), reason, (WORDS[reason][0], _detail(verdict, reason)))
     return reply._replace(challenge=verdict.challenge)
 
@@ -162,27 +171,39 @@ def reply_to_ambiguous(ambiguity: Ambiguity) -> Reply:
 
 
 def _reply(verdict: Verdict, status: int, reason: Reason | None, words: tuple[str, str]) -> Reply:
-    return Reply(status, reason, *words, verdict.operation, verdict.level, _in_order(verdict.access))
+    # A challenge keeps the operation in the access, and so may what was not recorded: it is refused all the same.
+    left = verdict.access if status == 200 else verdict.access - {verdict.operation}
+    return Reply(status, reason, *words, verdict.operation, verdict.level, _in_order(left))
 
 
 def _in_order(operations: Operations) -> tuple[Operation, ...]:
     return tuple(operation for operation in Operation if operation in operations)
 
 
+def _reason(verdict: Verdict) -> Reason:
+    """Return the reason told: the first that applies for certain, else the verdict's, less what it claims.
+
+    Requirements do not explain a denial: it comes from a limit, or from what was not granted.
+    """
+    challenge = verdict.outcome is Outcome.CHALLENGE
+    rules = [rule for rule in verdict.by if challenge or rule.effect is Effect.LIMIT]
+    certain = next((rule.reason for rule in rules if not rule.uncertain), None)
+    if certain is not None:
+        return certain
+    reason = verdict.reason or Reason.NOT_GRANTED
+    return _CLAIMS.get(reason, reason) if rules else reason
+
+
 def _status(verdict: Verdict, reason: Reason) -> int:
     """Return the status of a refusal. Never 429: a block must not look like a rate limit."""
     if verdict.outcome is Outcome.CHALLENGE:
         return 401
-    if any(rule.status == 451 for rule in verdict.by):
+    if any(rule.status == 451 and not rule.uncertain for rule in verdict.by):
         return 451
     return 401 if reason in _SIGN_IN else 403
 
 
 def _detail(verdict: Verdict, reason: Reason) -> str:
     """Return the message of the first certain rule with this reason that has one, else the reason's own words."""
-    rules = [rule for rule in verdict.by if rule.reason is reason]
-    certain = [rule for rule in rules if not rule.uncertain]
-    message = next((rule.message for rule in certain if rule.message), None)
-    if message is not None:
-        return message
-    return _DOUBT if rules and not certain and reason in _CLAIMS else WORDS[reason][1]
+    certain = (rule for rule in verdict.by if rule.reason is reason and not rule.uncertain)
+    return next((rule.message for rule in certain if rule.message), WORDS[reason][1])

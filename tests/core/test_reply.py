@@ -70,6 +70,12 @@ def test_a_rule_that_says_451_is_answered_451() -> None:
     assert reply_to(_verdict(reason=Reason.SANCTIONED_REGION, by=by)).status == 451
 
 
+def test_a_rule_that_says_451_and_only_may_apply_is_not_answered_451() -> None:
+    doubt = _rule(Reason.SANCTIONED_REGION, status=451, uncertain=True)
+    assert reply_to(_verdict(reason=Reason.SANCTIONED_REGION, by=(doubt,))).status == 403
+    assert reply_to(_verdict(reason=Reason.SANCTIONED_REGION, by=(doubt, _rule(Reason.HOLD)))).status == 403
+
+
 def test_a_challenge_is_401_and_says_which_proof() -> None:
     challenge = Challenge(Proof.MFA, 300)
     reply = reply_to(_verdict(Outcome.CHALLENGE, Reason.STEP_UP_REQUIRED, challenge=challenge))
@@ -130,22 +136,73 @@ def test_the_message_of_another_reason_is_not_the_visitors() -> None:
     assert reply_to(_verdict(reason=Reason.ACCOUNT_FLAGGED, by=by)).detail == WORDS[Reason.ACCOUNT_FLAGGED][1]
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
-        Reason.SANCTIONED_REGION,
-        Reason.SANCTIONED_PERSON,
-        Reason.JURISDICTION_BLOCKED,
-        Reason.JURISDICTION_EXIT,
-        Reason.JURISDICTION_PRODUCT,
-        Reason.ANONYMOUS_NETWORK,
-    ],
-)
-def test_a_rule_that_only_may_apply_claims_nothing_of_the_visitor(reason: Reason) -> None:
-    doubtful = reply_to(_verdict(reason=reason, by=(_rule(reason, uncertain=True),)))
-    certain = reply_to(_verdict(reason=reason, by=(_rule(reason, uncertain=True), _rule(reason))))
-    assert "could not tell for certain" in doubtful.detail
-    assert certain.detail == WORDS[reason][1]
+_NEUTRAL = {
+    Reason.SANCTIONED_REGION: Reason.LOCATION_UNCERTAIN,
+    Reason.JURISDICTION_BLOCKED: Reason.LOCATION_UNCERTAIN,
+    Reason.JURISDICTION_EXIT: Reason.LOCATION_UNCERTAIN,
+    Reason.JURISDICTION_PRODUCT: Reason.LOCATION_UNCERTAIN,
+    Reason.ANONYMOUS_NETWORK: Reason.LOCATION_UNCERTAIN,
+    Reason.SANCTIONED_PERSON: Reason.ACCOUNT_UNKNOWN,
+    Reason.ACCOUNT_ARCHIVED: Reason.ACCOUNT_UNKNOWN,
+    Reason.ACCOUNT_RESTRICTED: Reason.ACCOUNT_UNKNOWN,
+    Reason.ACCOUNT_FLAGGED: Reason.ACCOUNT_UNKNOWN,
+    Reason.ACCOUNT_EXIT_ONLY: Reason.ACCOUNT_UNKNOWN,
+    Reason.HOLD: Reason.ACCOUNT_UNKNOWN,
+    Reason.UNFAMILIAR_LOGIN: Reason.ACCOUNT_UNKNOWN,
+    Reason.VERIFICATION_CHANGED: Reason.ACCOUNT_UNKNOWN,
+    Reason.IDENTITY_UNVERIFIED: Reason.ACCOUNT_UNKNOWN,
+    Reason.CREDENTIAL_INVALID: Reason.CREDENTIAL_REQUIRED,
+    Reason.CREDENTIAL_EXPIRED: Reason.CREDENTIAL_REQUIRED,
+}
+_CLAIM_NOTHING = set(Reason) - set(_NEUTRAL)
+
+
+@pytest.mark.parametrize(("reason", "neutral"), _NEUTRAL.items())
+def test_a_rule_that_only_may_apply_claims_nothing_of_the_visitor(reason: Reason, neutral: Reason) -> None:
+    doubt = _rule(reason, uncertain=True, message="You are this and that.")
+    doubtful = reply_to(_verdict(reason=reason, by=(doubt,)))
+    assert (doubtful.reason, doubtful.title, doubtful.detail) == (neutral, *WORDS[neutral])
+    certain = reply_to(_verdict(reason=reason, by=(doubt, _rule(reason))))
+    assert (certain.reason, certain.title, certain.detail) == (reason, *WORDS[reason])
+
+
+@pytest.mark.parametrize(("reason", "neutral"), _NEUTRAL.items())
+def test_a_challenge_that_only_may_apply_claims_nothing_either(reason: Reason, neutral: Reason) -> None:
+    by = (_rule(reason, effect=Effect.REQUIRE, uncertain=True),)
+    reply = reply_to(_verdict(Outcome.CHALLENGE, reason, by=by, challenge=Challenge(Proof.MFA, None)))
+    assert (reply.status, reply.reason, reply.title) == (401, neutral, WORDS[neutral][0])
+
+
+@pytest.mark.parametrize("reason", sorted(_CLAIM_NOTHING))
+def test_a_reason_that_claims_nothing_is_told_in_doubt_too(reason: Reason) -> None:
+    reply = reply_to(_verdict(reason=reason, by=(_rule(reason, uncertain=True),)))
+    assert (reply.reason, reply.title, reply.detail) == (reason, *WORDS[reason])
+
+
+def test_a_certain_rule_is_told_before_one_that_only_may_apply() -> None:
+    by = (_rule(Reason.JURISDICTION_BLOCKED, uncertain=True), _rule(Reason.HOLD, message="On hold until Monday."))
+    reply = reply_to(_verdict(reason=Reason.JURISDICTION_BLOCKED, by=by))
+    assert (reply.reason, reply.title, reply.detail) == (Reason.HOLD, "On hold", "On hold until Monday.")
+
+
+def test_a_proof_that_is_asked_for_certain_does_not_explain_a_limit_that_only_may_apply() -> None:
+    proof = _rule(Reason.STEP_UP_REQUIRED, effect=Effect.REQUIRE)
+    reply = reply_to(_verdict(reason=Reason.HOLD, by=(_rule(Reason.HOLD, uncertain=True), proof)))
+    assert (reply.status, reply.reason) == (403, Reason.ACCOUNT_UNKNOWN)
+
+
+def test_where_no_limit_excludes_the_reason_is_why_nothing_was_granted() -> None:
+    by = (_rule(Reason.STEP_UP_REQUIRED, effect=Effect.REQUIRE),)
+    reply = reply_to(_verdict(reason=Reason.CREDENTIAL_EXPIRED, by=by, nothing_granted=True))
+    assert (reply.status, reply.reason) == (401, Reason.CREDENTIAL_EXPIRED)
+
+
+def test_what_was_refused_is_not_among_what_stays_open() -> None:
+    challenge = Challenge(Proof.MFA, 300)
+    verdict = _verdict(Outcome.CHALLENGE, Reason.STEP_UP_REQUIRED, access=EVERYTHING, challenge=challenge)
+    rest = tuple(operation for operation in Operation if operation is not Operation.WITHDRAW)
+    assert reply_to(verdict).allowed_operations == rest
+    assert record_unavailable(_verdict(Outcome.ALLOW, access=EVERYTHING)).allowed_operations == rest
 
 
 def test_a_reason_that_is_a_doubt_itself_keeps_its_words() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +17,7 @@ from gateway.policies.bundle import Bundle, load
 from gateway.policies.evaluate import evaluate
 from gateway.policies.expression import facts_of
 from gateway.policies.reference import evaluate as reference
+from gateway.policies.rules import Rule
 
 FOLDER = Path(library.__file__).parent
 ROOT = FOLDER.parent.parent.parent
@@ -215,6 +216,37 @@ def test_only_what_is_certain_is_called_sanctioned(facts: Mapping[str, Any], sta
     assert (verdict.reason is Reason.SANCTIONED_REGION) is (status == 451)
 
 
+@pytest.mark.parametrize(
+    ("facts", "operation", "told"),
+    [
+        ({"country": OneOf(WhyUnknown.SOURCES_DISAGREE, frozenset({"US", "CA"}))}, "withdraw", "location-uncertain"),
+        ({"holds": Unknown(WhyUnknown.NO_RECORD)}, "withdraw", "account-unknown"),
+        ({"residence": Unknown(WhyUnknown.NO_RECORD)}, "view", "account-unknown"),
+        ({"residence": "US", "holds": Unknown(WhyUnknown.NO_RECORD)}, "withdraw", "jurisdiction-blocked"),
+    ],
+)
+def test_the_visitor_is_told_what_is_certain_only(facts: Mapping[str, Any], operation: str, told: str) -> None:
+    reply = reply_to(_verdict(ALICE, operation, **facts))
+    assert (reply.status, reply.reason) == (403, told)
+
+
+_LIKE_IT: Final = frozenset(
+    operation
+    for operation in Operation
+    if operation not in {Operation.VIEW, Operation.LOGIN, Operation.DEPOSIT, Operation.SUPPORT}
+)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in EVERYTHING.rules if rule.effect is Effect.LIMIT],
+    ids=lambda rule: f"{rule.policy}/{rule.id}",
+)
+def test_what_no_route_names_is_closed_with_anything_that_it_may_be(rule: Rule) -> None:
+    """A write to a path without a route may be a trade or a withdrawal that nobody has named yet."""
+    assert rule.operations >= _LIKE_IT or Operation.UNCLASSIFIED not in rule.operations
+
+
 def test_a_flag_is_set_only_where_the_connection_is_certain() -> None:
     flags = [(one.kind, one.value) for one in _verdict(BOB, "view").obligations]
     assert flags == [("flag", "us-connection")]
@@ -227,7 +259,14 @@ def test_a_flag_is_set_only_where_the_connection_is_certain() -> None:
 _CHOICES: dict[str, list[Any]] = {
     "country": ["PT", "US", "PR", "CU", "IR", "UA", "RU", "DE"],
     "subdivision": ["PT-11", "US-NY", "US-OH", "UA-43", "UA-40", "UA-14", "UA-30", "RU-MOW"],
-    "network": [frozenset(), frozenset({"tor"}), frozenset({"vpn", "hosting"}), frozenset({"hosting"})],
+    "network": [
+        frozenset(),
+        frozenset({"tor"}),
+        frozenset({"vpn", "hosting"}),
+        frozenset({"hosting"}),
+        frozenset({"residential_proxy"}),
+        frozenset({"relay"}),
+    ],
     "credential": ["none", "session", "api_key"],
     "token": ["absent", "valid", "expired", "invalid"],
     "assurance": [0, 1, 2, 3],
@@ -235,7 +274,7 @@ _CHOICES: dict[str, list[Any]] = {
     "account": [None, "alice"],
     "status": [str(status) for status in Status],
     "documents": [frozenset(), frozenset({"PT"}), frozenset({"US"}), frozenset({"PT", "GU"})],
-    "residence": [None, "PT", "IR", "US"],
+    "residence": [None, "PT", "IR", "US", "PR"],
     "holds": [frozenset(), frozenset({"withdraw"}), frozenset({"view", "trade.spot"})],
 }
 
