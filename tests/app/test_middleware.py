@@ -43,7 +43,7 @@ def client(site, reached):
         ("alice", "2.80.10.20", "POST", "/api/v1/withdrawals", 200, None),
         ("alice", "2.80.10.20", "GET", "/api/v1/balances", 200, None),
         ("alice", "2.176.0.1", "POST", "/api/v1/orders", 403, "sanctioned-region"),
-        ("alice", "10.1.2.3", "POST", "/api/v1/orders", 403, "sanctioned-region"),
+        ("alice", "10.1.2.3", "POST", "/api/v1/orders", 403, "location-uncertain"),
         ("bob", "65.24.10.20", "POST", "/api/v1/orders", 403, "jurisdiction-blocked"),
         ("bob", "2.80.10.20", "POST", "/api/v1/withdrawals", 403, "jurisdiction-blocked"),
         ("bob", "65.24.10.20", "GET", "/api/v1/support/messages", 200, None),

@@ -88,7 +88,7 @@ def test_a_decision_says_who_what_when_and_why() -> None:
         "method": "POST", "path": "/withdrawals", "host": "exchange.example", "user_agent": "curl/8",
     }  # fmt: skip
     assert document["operation"] == "withdraw"
-    assert document["reply"] == {"status": 451, "reason": "jurisdiction-blocked"}
+    assert document["reply"] == {"status": 403, "reason": "location-uncertain"}
     assert document["unknown"]["country"] == {"why": "sources-disagree", "one_of": ["CA", "US"], "prefixes": []}
 
 
