@@ -207,12 +207,14 @@ def journal(bench: Bench) -> Iterator[Pair]:
 
 def line(bench: Bench) -> Iterator[Pair]:
     """Yield the pair of the whole line for requests like earlier ones."""
-    decide = bench.line.decide
+    recall, decide = bench.line.recall, bench.line.decide
 
     async def ours() -> None:
         at = bench.gateway.clock.now()
         for request in bench.requests:
-            await decide(request._replace(at=at))
+            asked = request._replace(at=at)
+            if recall(asked) is None:
+                await decide(asked)
 
     def theirs() -> None:
         for scope in bench.scopes:
