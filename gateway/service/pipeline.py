@@ -31,16 +31,12 @@ _SECOND = 1_000_000
 _KEY, _STRANGERS_KEY, _HOPS = 4096, 512, 8
 """Bytes of a key, and hops of a chain, beyond which an answer is not kept: their sender decides how long they are."""
 _LOOK_EVERY = 1000
-"""Microseconds for which the generations of keys, accounts and editions are not looked at again: looking costs about as
-much as all the rest of a repeated answer, and they change by the minute."""
-
+"""Microseconds for which the generations of keys, accounts and editions are not looked at again: looking asks each of
+them, on the path of every request, and they change by the minute."""
 
 # `Passage(...)` is a Python function that calls this; on the path of every request it is called at once.
 _new = tuple.__new__
 _LEVELS = {access: (b"gateway-access", access.encode("ascii")) for access in Access}
-_SHARED = 1024
-# Thousands of settled answers have the same few replies: one copy of each stays in the processor's cache.
-_shared: dict[Reply, Reply] = {}
 
 
 class Settled(Ruling):
@@ -58,7 +54,7 @@ class Settled(Ruling):
     ) -> None:
         super().__init__(document)
         self.client_ip = client_ip
-        self.reply = _shared.setdefault(reply, reply) if len(_shared) < _SHARED else reply
+        self.reply = reply
         self.facts = facts
         self.verdict = verdict
         self.auth_time: int | None = None
@@ -125,16 +121,16 @@ class Line:
         reading = self.reader.read(request)
         if type(reading) is not Reading:
             return None
-        settled = (self._settled if reading.signed else self._strangers).get(reading.key)
+        settled = self._settled.get(reading.key) or self._strangers.get(reading.key)
         at = request.at
         if settled is None or at >= settled.until:
             return None
         if not 0 <= at - self._looked_at < _LOOK_EVERY:
             self._looked_at = at
             self._generation = self.gather.generation() if self.gather.reliable(at) else -1
-        return (
-            self._record(request, settled, reading, reading.record) if settled.generation == self._generation else None
-        )
+        if settled.generation != self._generation:
+            return None
+        return self._record(request, settled, reading, reading.record)
 
     async def decide(self, request: AccessRequest) -> Passage:
         """Return the answer to the request, from facts gathered now, recorded."""
@@ -170,19 +166,23 @@ class Line:
         settled.auth_time = gathered.auth_time
         settled.generation = generation
         settled.until = _holds_until(gathered, bundle)
-        # An invalid credential is its sender's to vary: remembering it would let anybody push out everybody else.
-        # An outage is over when it is over.
-        remember = gathered.facts.token in (TokenState.VALID, TokenState.ABSENT) and not verdict.outage
-        memory, longest = (self._settled, _KEY) if reading.signed else (self._strangers, _STRANGERS_KEY)
-        if (
-            remember
-            and operation not in MONEY_MOVING
-            and bundle is self.bundle
-            and len(client_ip.chain) <= _HOPS
-            and _length(reading.key) <= longest
-        ):
-            memory.keep(reading.key, settled)
+        # What moves money is never answered from memory, and an outage is over when it is over.
+        if operation not in MONEY_MOVING and not verdict.outage and bundle is self.bundle:
+            self._keep(reading.key, settled)
         return settled
+
+    def _keep(self, key: Key, settled: Settled) -> None:
+        """Remember the answer, where its sender cannot vary it at will or make it as long as he likes."""
+        assert settled.facts is not None
+        match settled.facts.token:
+            case TokenState.VALID:
+                memory, longest = self._settled, _KEY
+            case TokenState.ABSENT:
+                memory, longest = self._strangers, _STRANGERS_KEY
+            case _:
+                return
+        if len(settled.client_ip.chain) <= _HOPS and _length(key) <= longest:
+            memory.keep(key, settled)
 
     def _record(self, request: AccessRequest, settled: Settled, reading: Reading | None, record: bytes) -> Passage:
         """Return the answer, recorded where that can be had."""

@@ -45,8 +45,6 @@ class Reading(NamedTuple):
     key: Key
     """What of the request a verdict may depend on, time apart: peer, operation, the lines that may name the client, and
     the raw values of whatever may hold a credential."""
-    signed: bool
-    """Whether something came that may be a credential."""
     record: bytes
     """Method, canonical path, host and user agent, joined by NUL."""
 
@@ -106,20 +104,16 @@ class RequestReader:
                 return classified
             route = classified
         client = plan.client
-        authorization = None if plan.authorization is None else values[plan.authorization]
-        api_key = None if plan.api_key is None else values[plan.api_key]
-        cookies = tuple([values[index] for index in plan.cookie]) if self._uses_cookie else ()
         key = (
             request.peer,
             route.operation,
             values[client[0]] if len(client) == 1 else tuple([values[index] for index in client]),
-            authorization,
-            api_key,
-            cookies,
+            None if plan.authorization is None else values[plan.authorization],
+            None if plan.api_key is None else values[plan.api_key],
+            tuple([values[index] for index in plan.cookie]) if self._uses_cookie else (),
         )
-        signed = authorization is not None or api_key is not None or cookies != ()
         agent = b"" if plan.user_agent is None else values[plan.user_agent][:_AGENT]
-        return _new(Reading, (plan, route, key, signed, b"\0".join((route.record, host, agent))))
+        return _new(Reading, (plan, route, key, b"\0".join((route.record, host, agent))))
 
     def client_ip(self, request: AccessRequest, plan: HeaderPlan) -> ClientIP:
         """Return the address held responsible, or the reason why there is none."""

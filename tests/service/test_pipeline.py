@@ -124,6 +124,7 @@ def test_strangers_push_out_nobody_who_signed_in(world, asked) -> None:
     first = decide(world, asked())
     for number in range(20):
         decide(world, asked(token=None, address=f"8.8.4.{number}"))
+        decide(world, asked(token=None, more=((b"cookie", b"theme=%d" % number),)))
     assert decide(world, asked()).settled is first.settled
     assert len(world.line._strangers) <= 4
 
