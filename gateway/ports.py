@@ -1,11 +1,14 @@
 """What the line needs of the world, as protocols. Adapters implement them; tests have plain in-memory ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from gateway.core.account import Account as Account  # noqa: PLC0414 - a word of these ports, defined in core
 from gateway.core.credential import Presented as Presented  # noqa: PLC0414 - exported from here too
+from gateway.core.decision import Document
 from gateway.core.facts import Fact
+from gateway.core.search import Page, Search
 
 MICROSECONDS = 1_000_000
 
@@ -109,6 +112,91 @@ class Journal(Protocol):
 
     async def durable(self, position: int) -> None:
         """Return once everything up to `position` is on the disk. Raise JournalUnavailable after a bounded wait."""
+
+
+class RecordedDecision(NamedTuple):
+    """One decision as the journal has it."""
+
+    id: bytes
+    """16 bytes: a UUIDv7."""
+    at: int
+    """Microseconds since the epoch."""
+    took_us: int
+    auth_age: int | None
+    request: bytes
+    """Method, canonical path, host and user agent, joined by NUL."""
+    ruling: bytes
+    """`ruling_digest` of what it shares with others."""
+
+
+class Stretch(NamedTuple):
+    """A piece of one worker's journal, as it is taken into the archive."""
+
+    worker: str
+    segment: int
+    start: int
+    """The offset where the stretch before it ended; 0 begins a segment."""
+    end: int
+    rulings: Mapping[bytes, bytes]
+    """`ruling_digest` to the JSON, of at least every ruling that a decision of this stretch names."""
+    decisions: Sequence[RecordedDecision]
+
+
+def ruling_digest(document: bytes) -> bytes:
+    """Return the 16 bytes that name a ruling in the archive."""
+    return blake2b(document, digest_size=16).digest()
+
+
+class Count(NamedTuple):
+    """How many decisions of one hour had these in common."""
+
+    hour: int
+    """Its beginning, microseconds since the epoch."""
+    operation: str
+    outcome: str
+    reason: str | None
+    country: str | None
+    """None where it was not certain."""
+    bundle: str
+    decisions: int
+
+
+class Archive(Protocol):
+    """The store of decisions: takes what the journal holds, exactly once, and finds it again."""
+
+    async def start(self) -> None:
+        """Open, and bring the tables to the schema that this code knows. Raise StoreUnavailable."""
+
+    async def close(self) -> None:
+        """Let go of everything."""
+
+    async def taken(self) -> Mapping[str, tuple[int, int]]:
+        """Return how far each worker's journal was taken: the segment, and the offset in it. Raise StoreUnavailable."""
+
+    async def take(self, stretch: Stretch) -> int:
+        """Take a stretch, whole or not at all; return how many decisions were new.
+
+        How far the worker's journal was taken moves on with it, in one transaction. A stretch that was taken before, in
+        whole or in part, adds nothing twice. Raise StoreUnavailable.
+        """
+
+    async def find(self, decision_id: str) -> Document | None:
+        """Return the decision document, or None. Raise StoreUnavailable within a bounded time."""
+
+    async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
+        """Return the decisions that a search finds, the newest id first, at most `limit` of them.
+
+        Raise SearchError for a cursor that is none, StoreUnavailable within a bounded time.
+        """
+
+    async def counts(self, since: int, until: int) -> Sequence[Count]:
+        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
+
+    async def forget(self, before: int) -> int:
+        """Remove decisions made before this instant and rulings that nothing else names; return how many decisions.
+
+        Counts stay.
+        """
 
 
 class Decisions(Protocol):

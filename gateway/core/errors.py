@@ -27,3 +27,7 @@ class JournalUnavailable(GatewayError):
 
 class ReplayError(GatewayError):
     """A decision cannot be re-decided: what it needs is not at hand."""
+
+
+class SearchError(GatewayError):
+    """What was asked of the recorded decisions cannot be asked."""

@@ -1,0 +1,197 @@
+"""What may be asked of recorded decisions, and the cursor that goes from one page of answers to the next."""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from gateway.core.countries import CONTINENT_OF
+from gateway.core.decision import Document, parse_instant
+from gateway.core.errors import SearchError
+from gateway.core.terms import Operation, Outcome, Reason
+
+AMBIGUOUS: Final = "ambiguous"
+"""The operation of a request that could not be read."""
+_MAPPED: Final = bytes(10) + b"\xff\xff"
+MOST: Final = 1000
+"""Decisions on one page at most."""
+_DIGEST: Final = re.compile(r"[0-9a-f]{6,64}\Z")
+_AGO: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_LONGEST: Final = 256
+
+
+class Search(NamedTuple):
+    """Conditions that all must hold; None asks nothing."""
+
+    account: str | None = None
+    address: IPv4Network | IPv6Network | None = None
+    """The client address held responsible lies in this network; one address is a network of its own."""
+    country: str | None = None
+    """A certain country; a decision whose country was uncertain is found by each one that it may have been."""
+    asn: int | None = None
+    operation: str | None = None
+    """`ambiguous` finds the requests that could not be read."""
+    outcome: str | None = None
+    reason: str | None = None
+    """The reason of the verdict or, of a request that was refused unread, of the reply."""
+    rule: str | None = None
+    """`policy/rule`, among those that determined the verdict."""
+    bundle: str | None = None
+    """The beginning of a bundle's digest, six characters at least."""
+    since: int | None = None
+    """Microseconds since the epoch, inclusive."""
+    until: int | None = None
+    """Exclusive."""
+
+
+class Findable(NamedTuple):
+    """What a ruling is found by. Where a fact was uncertain, each value that it may have had is one."""
+
+    account: str | None
+    address: bytes | None
+    """16 bytes, an IPv4 address as its mapped IPv6 one, so that all addresses have one order."""
+    countries: tuple[str, ...]
+    asns: tuple[int, ...]
+    operation: str
+    outcome: str
+    reason: str | None
+    rules: tuple[str, ...]
+    bundle: str
+
+
+class Page(NamedTuple):
+    """One page of decisions, the newest first."""
+
+    documents: tuple[Document, ...]
+    cursor: str | None
+    """What to ask with for the next page; None where this is the last."""
+
+
+def read_search(asked: Mapping[str, str], now: int) -> Search:
+    """Return the search that texts (of options, of a query string) ask for, `now` being microseconds since the epoch.
+
+    Raise SearchError, with what was probably meant, where a name or a value is not one.
+    """
+    unknown = sorted(set(asked) - set(Search._fields))
+    if unknown:
+        raise SearchError(f"`{unknown[0]}` is not something to search by; these are: {', '.join(Search._fields)}")
+    long = next((name for name, text in asked.items() if len(text) > _LONGEST or not text), None)
+    if long is not None:
+        raise SearchError(f"{long}: 1 to {_LONGEST} characters")
+    return Search(
+        account=asked.get("account"),
+        address=_network(asked["address"]) if "address" in asked else None,
+        country=_country(asked["country"]) if "country" in asked else None,
+        asn=_asn(asked["asn"]) if "asn" in asked else None,
+        operation=_one_of("operation", asked["operation"], [*Operation, AMBIGUOUS]) if "operation" in asked else None,
+        outcome=_one_of("outcome", asked["outcome"], list(Outcome)) if "outcome" in asked else None,
+        reason=_one_of("reason", asked["reason"], list(Reason)) if "reason" in asked else None,
+        rule=_rule(asked["rule"]) if "rule" in asked else None,
+        bundle=_digest(asked["bundle"]) if "bundle" in asked else None,
+        since=read_instant("since", asked["since"], now) if "since" in asked else None,
+        until=read_instant("until", asked["until"], now) if "until" in asked else None,
+    )
+
+
+def read_instant(name: str, text: str, now: int) -> int:
+    """Return an instant (RFC 3339) or how long ago (`90m`, `24h`, `7d`) as microseconds since the epoch."""
+    ago = _AGO.match(text)
+    if ago:
+        return now - int(ago[1]) * _SECONDS[ago[2]] * 1_000_000
+    try:
+        return parse_instant(text)
+    except ValueError as fault:
+        raise SearchError(
+            f"{name}: {fault}; write an instant such as 2026-11-01T00:00:00Z, or how long ago: 90m, 24h, 7d"
+        ) from None
+
+
+def findable(ruling: Document) -> Findable:
+    """Return what a ruling document (`core.decision.ruling_document`, or of an ambiguous request) is found by."""
+    verdict = ruling["verdict"] or {"outcome": str(Outcome.DENY), "by": (), "reason": None}
+    account = (ruling["facts"] or {}).get("account")
+    address = ruling["client_ip"]["address"]
+    return Findable(
+        account=account if isinstance(account, str) else None,
+        address=None if address is None else packed(address),
+        countries=tuple(sorted(map(str, _possible(ruling, "country")))),
+        asns=tuple(sorted(one for one in _possible(ruling, "asn") if isinstance(one, int))),
+        operation=ruling["operation"] or AMBIGUOUS,
+        outcome=verdict["outcome"],
+        reason=verdict["reason"] or ruling["reply"]["reason"],
+        rules=tuple(sorted({f"{rule['policy']}/{rule['rule']}" for rule in verdict["by"]})),
+        bundle=ruling["bundle"],
+    )
+
+
+def packed(address: str) -> bytes:
+    """Return an address as the 16 bytes that it is found by."""
+    parsed = ip_address(address.partition("%")[0])
+    return _MAPPED + parsed.packed if isinstance(parsed, IPv4Address) else parsed.packed
+
+
+def packed_range(network: IPv4Network | IPv6Network) -> tuple[bytes, bytes]:
+    """Return the first and the last address of a network, as `packed` would."""
+    return packed(str(network[0])), packed(str(network[-1]))
+
+
+def _possible(ruling: Document, fact: str) -> Iterable[object]:
+    known = (ruling["facts"] or {}).get(fact)
+    if known is not None:
+        return (known,)
+    uncertain = (ruling["unknown"] or {}).get(fact) or {}
+    return tuple(uncertain.get("one_of", ()))
+
+
+def cursor_of(decision_id: bytes) -> str:
+    """Return the cursor that goes on after the decision with these 16 bytes."""
+    return urlsafe_b64encode(decision_id).rstrip(b"=").decode("ascii")
+
+
+def read_cursor(text: str) -> bytes:
+    """Return the 16 bytes of the id that a page ended with. Raise SearchError."""
+    try:
+        return UUID(bytes=urlsafe_b64decode(f"{text}==".encode("ascii"))).bytes
+    except (ValueError, UnicodeEncodeError):
+        raise SearchError("cursor: this is not one that a page of decisions ended with") from None
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise SearchError(f"address: `{text}` is neither an address nor a network such as 203.0.113.0/24") from None
+
+
+def _country(text: str) -> str:
+    if text.upper() not in CONTINENT_OF:
+        raise SearchError(f"country: `{text}` is not a country code (ISO 3166-1) such as PT")
+    return text.upper()
+
+
+def _asn(text: str) -> int:
+    digits = text.upper().removeprefix("AS")
+    if not digits.isascii() or not digits.isdigit() or int(digits) >= 1 << 32:
+        raise SearchError(f"asn: `{text}` is not the number of an autonomous system such as AS64500")
+    return int(digits)
+
+
+def _rule(text: str) -> str:
+    if text.count("/") != 1:
+        raise SearchError(f"rule: `{text}` is not a policy and a rule of it, such as us-exit/us-closed")
+    return text
+
+
+def _digest(text: str) -> str:
+    if not _DIGEST.match(text.lower()):
+        raise SearchError(f"bundle: `{text}` is not the beginning of a digest: 6 to 64 hexadecimal digits")
+    return text.lower()
+
+
+def _one_of(name: str, text: str, choices: list[str]) -> str:
+    if text not in choices:
+        raise SearchError(f"{name}: `{text}` is none of {', '.join(sorted(choices))}")
+    return text

@@ -1,0 +1,117 @@
+from ipaddress import ip_network
+
+import pytest
+
+from gateway.core.errors import SearchError
+from gateway.core.search import Search, cursor_of, findable, packed, packed_range, read_cursor, read_search
+
+NOW = 1_763_700_000_000_000
+RULING = {
+    "client_ip": {"address": "81.20.30.40", "reason": None, "how": "peer", "chain": []},
+    "operation": "withdraw",
+    "facts": {"account": "alice", "asn": 64500},
+    "unknown": {"country": {"why": "sources-disagree", "one_of": ["US", "CA"]}},
+    "bundle": "ab" * 32,
+    "verdict": {
+        "outcome": "deny",
+        "by": [{"policy": "us-exit", "rule": "us-closed"}, {"policy": "us-exit", "rule": "us-closed"}],
+        "reason": "jurisdiction-blocked",
+    },
+    "reply": {"status": 403, "reason": "jurisdiction-blocked"},
+}
+
+
+def test_everything_that_can_be_asked_is_read_from_text() -> None:
+    asked = {
+        "account": "alice",
+        "address": "203.0.113.9/24",
+        "country": "pt",
+        "asn": "AS64500",
+        "operation": "ambiguous",
+        "outcome": "deny",
+        "reason": "jurisdiction-blocked",
+        "rule": "us-exit/us-closed",
+        "bundle": "ABCDEF",
+        "since": "24h",
+        "until": "2026-11-01T00:00:00Z",
+    }
+    assert set(asked) == set(Search._fields)
+    assert read_search(asked, NOW) == Search(
+        account="alice",
+        address=ip_network("203.0.113.0/24"),
+        country="PT",
+        asn=64500,
+        operation="ambiguous",
+        outcome="deny",
+        reason="jurisdiction-blocked",
+        rule="us-exit/us-closed",
+        bundle="abcdef",
+        since=NOW - 86_400_000_000,
+        until=1_793_491_200_000_000,
+    )
+    assert read_search({}, NOW) == Search()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("acount", "alice", "is not something to search by"),
+        ("account", "", "1 to 256 characters"),
+        ("account", "a" * 257, "1 to 256 characters"),
+        ("address", "alice", "neither an address nor a network"),
+        ("country", "XX", "not a country code"),
+        ("asn", "AS4294967296", "not the number of an autonomous system"),
+        ("asn", "²", "not the number of an autonomous system"),
+        ("operation", "withdrawal", "is none of"),
+        ("outcome", "denied", "is none of"),
+        ("reason", "blocked", "is none of"),
+        ("rule", "us-closed", "not a policy and a rule of it"),
+        ("bundle", "abc", "not the beginning of a digest"),
+        ("since", "yesterday", "write an instant"),
+        ("until", "2026-11-01T00:00:00", "names no time zone"),
+    ],
+)
+def test_what_cannot_be_asked_is_named(name: str, text: str, says: str) -> None:
+    with pytest.raises(SearchError, match=says):
+        read_search({name: text}, NOW)
+
+
+def test_a_ruling_is_found_by_every_country_that_it_may_have_been() -> None:
+    found = findable(RULING)
+    assert found.countries == ("CA", "US")
+    assert found.asns == (64500,)
+    assert (found.account, found.operation, found.outcome) == ("alice", "withdraw", "deny")
+    assert (found.reason, found.rules) == ("jurisdiction-blocked", ("us-exit/us-closed",))
+
+
+def test_a_request_that_could_not_be_read_is_found_as_that() -> None:
+    document = {
+        **RULING,
+        "operation": None,
+        "facts": None,
+        "unknown": None,
+        "verdict": None,
+        "reply": {"status": 400, "reason": "ambiguous-request"},
+    }
+    found = findable(document)
+    assert (found.operation, found.outcome, found.reason) == ("ambiguous", "deny", "ambiguous-request")
+    assert (found.account, found.countries, found.asns, found.rules) == (None, (), (), ())
+
+
+def test_all_addresses_have_one_order() -> None:
+    assert packed("0.0.0.0") == bytes(10) + b"\xff\xff" + bytes(4)
+    assert packed("2001:db8::1")[:4] == b"\x20\x01\x0d\xb8"
+    first, last = packed_range(ip_network("203.0.113.0/24"))
+    assert first < packed("203.0.113.7") < last
+    assert not first <= packed("203.0.114.0") <= last
+
+
+def test_a_cursor_goes_there_and_back() -> None:
+    one = bytes(range(16))
+    assert read_cursor(cursor_of(one)) == one
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "é", "A" * 40, "!!!!"])
+def test_a_cursor_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SearchError, match="cursor"):
+        read_cursor(text)
