@@ -186,20 +186,20 @@ class AccountBook:
         if operation not in tuple(Operation):
             choices = tuple(map(str, Operation))
             return Refused("hold", f"`{operation[:80]}` is no operation; it is one of {', '.join(choices)}", choices)
-        if not _is_line(cause, LONGEST_LABEL):
+        if not is_line(cause, LONGEST_LABEL):
             return Refused("hold", f"a hold's cause is one line of 1 to {LONGEST_LABEL} characters")
-        entry = _entry(self.clock, "hold.place", uid, who, why, cause=cause, until=until)
+        entry = entry_of(self.clock, "hold.place", uid, who, why, cause=cause, until=until)
         if isinstance(entry, Refused):
             return entry
         return await self.write_hold(uid, Hold(str(Operation(operation)), cause, until), entry)
 
     async def add_key(self: Records, uid: str, *, label: str, who: str, why: str) -> NewKey | Refused:
         """Return a new API key of the account. Its secret is known to nobody else and is not kept."""
-        if not _is_line(label, LONGEST_LABEL):
+        if not is_line(label, LONGEST_LABEL):
             return Refused("label", f"a key's label is one line of 1 to {LONGEST_LABEL} characters")
         secret = KEY_PREFIX + secrets.token_urlsafe(32)
         digest = hashlib.sha256(secret.encode("ascii")).digest()
-        entry = _entry(self.clock, "key.add", uid, who, why, key=digest.hex()[:16], label=label)
+        entry = entry_of(self.clock, "key.add", uid, who, why, key=digest.hex()[:16], label=label)
         if isinstance(entry, Refused):
             return entry
         key = ApiKey(digest.hex()[:16], uid, label, entry.at, None)
@@ -207,16 +207,16 @@ class AccountBook:
 
     async def revoke_key(self: Records, key_id: str, *, who: str, why: str) -> ApiKey | Refused:
         """Return the key, which opens nothing any more."""
-        entry = _entry(self.clock, "key.revoke", "", who, why, key=key_id)
+        entry = entry_of(self.clock, "key.revoke", "", who, why, key=key_id)
         return entry if isinstance(entry, Refused) else await self.write_revocation(key_id, entry)
 
 
 async def _recorded(  # noqa: PLR0917 - the parts of one entry
     records: Records, uid: str, action: str, step: Step, who: str, why: str, evidence: str | None = None
 ) -> Account | Refused:
-    if evidence is not None and not _is_line(evidence, LONGEST_WHY):
+    if evidence is not None and not is_line(evidence, LONGEST_WHY):
         return Refused("evidence", f"evidence is named in one line of 1 to {LONGEST_WHY} characters")
-    entry = _entry(records.clock, action, uid, who, why, **({"evidence": evidence} if evidence else {}))
+    entry = entry_of(records.clock, action, uid, who, why, **({"evidence": evidence} if evidence else {}))
     return entry if isinstance(entry, Refused) else await records.write_change(uid, step, entry)
 
 
@@ -231,15 +231,16 @@ def _existing(uid: str, step: Callable[[Account], Account | Refused], *, create:
     return existing
 
 
-def _entry(clock: Clock, action: str, uid: str, who: str, why: str, **after: object) -> AuditEntry | Refused:
+def entry_of(clock: Clock, action: str, uid: str, who: str, why: str, **after: object) -> AuditEntry | Refused:
     """Return the start of an audit entry; refused where nobody answers for the change."""
     for what, text, longest in (("who", who, LONGEST_WHO), ("why", why, LONGEST_WHY)):
-        if not _is_line(text, longest):
+        if not is_line(text, longest):
             return Refused(what, f"every change says {what}, in one line of 1 to {longest} characters")
     return AuditEntry(clock.now(), who, action, uid, {}, after, why)
 
 
-def _is_line(text: str, longest: int) -> bool:
+def is_line(text: str, longest: int) -> bool:
+    """Return whether a text is one line that says something, and not too long."""
     return bool(text.strip()) and len(text) <= longest and text.isprintable()
 
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest migration: what this code reads and writes."""
 
 METADATA: Final = sa.MetaData()
@@ -54,6 +54,21 @@ API_KEYS: Final = sa.Table(
     sa.Column("account", sa.ForeignKey("accounts.uid"), nullable=False, index=True),
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+)
+
+SERVICE_TOKENS: Final = sa.Table(
+    "service_tokens",
+    METADATA,
+    sa.Column("token_id", sa.String(12), primary_key=True),
+    # SHA-256 of the secret, which is 256 random bits: nothing slower is needed against guessing.
+    sa.Column("digest", sa.LargeBinary(32), nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    # Sorted, separated by spaces.
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger, nullable=False),
     sa.Column("revoked_at", sa.BigInteger),
 )
 

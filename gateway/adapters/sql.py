@@ -103,18 +103,18 @@ class AccountStore(AccountBook):
         """Return the account as it is now, or None. Raise StoreUnavailable within a bounded time."""
         if not is_uid(uid):
             return None
-        async with self._reading("read an account") as connection:
+        async with self.reading("read an account") as connection:
             return await self._account(connection, uid)
 
     async def accounts(self, after: str = "", limit: int = 100) -> list[Account]:
         """Return at most `limit` accounts whose uid comes after `after`, in the order of their uids."""
-        async with self._reading("list accounts", self._write_within_s) as connection:
+        async with self.reading("list accounts", self._write_within_s) as connection:
             rows = await connection.execute(_SOME, {"after": after, "most": limit, "now": self.clock.now()})
             return [self._whole(row) for row in rows]
 
     async def key_owner(self, digest: bytes) -> str | None:
         """Return the uid that owns the API key with this SHA-256 digest, or None. Raise StoreUnavailable."""
-        async with self._reading("look up a key") as connection:
+        async with self.reading("look up a key") as connection:
             return (await connection.execute(_OWNER, {"digest": digest})).scalar_one_or_none()
 
     async def keys(self, uid: str) -> list[ApiKey]:
@@ -122,7 +122,7 @@ class AccountStore(AccountBook):
         if not is_uid(uid):
             return []
         query = _KEYS.where(API_KEYS.c.account == uid).order_by(API_KEYS.c.created_at, API_KEYS.c.key_id)
-        async with self._reading("list keys", self._write_within_s) as connection:
+        async with self.reading("list keys", self._write_within_s) as connection:
             return [ApiKey(*row) for row in await connection.execute(query)]
 
     async def history(self, uid: str, limit: int = 100) -> list[AuditEntry]:
@@ -130,25 +130,25 @@ class AccountStore(AccountBook):
         if not is_uid(uid):
             return []
         query = _HISTORY.where(AUDIT.c.account == uid).order_by(AUDIT.c.number.desc()).limit(limit)
-        async with self._reading("read the history", self._write_within_s) as connection:
+        async with self.reading("read the history", self._write_within_s) as connection:
             return [AuditEntry(*row) for row in await connection.execute(query)]
 
     async def write_change(self, uid: str, step: Step, entry: AuditEntry) -> Account | Refused:
         """Return what `step` made of the account, stored with the entry in one transaction."""
-        async with self._writing("change an account") as connection:
+        async with self.writing("change an account") as connection:
             before = await self._account(connection, uid) if is_uid(uid) else None
             after = step(before)
             if isinstance(after, Refused) or after == before:
                 return after
             await _store(connection, before, after, entry)
             old, new = difference(before, after)
-            await _note(connection, entry._replace(before=old, after={**new, **entry.after}))
+            await note(connection, entry._replace(before=old, after={**new, **entry.after}))
         self._feed.bump()
         return after
 
     async def write_hold(self, uid: str, hold: Hold, entry: AuditEntry) -> Account | Refused:
         """Return the account with the hold on it; of two with the same cause the one that ends later."""
-        async with self._writing("place a hold") as connection:
+        async with self.writing("place a hold") as connection:
             account = await self._account(connection, uid) if is_uid(uid) else None
             if account is None:
                 return absent(uid)
@@ -161,7 +161,7 @@ class AccountStore(AccountBook):
                 entry = entry._replace(before={"until": known.until})
             else:
                 return account
-            await _note(connection, entry._replace(after={"operation": hold.operation, **entry.after}))
+            await note(connection, entry._replace(after={"operation": hold.operation, **entry.after}))
             account = await self._account(connection, uid)
             assert account is not None
         self._feed.bump()
@@ -169,11 +169,11 @@ class AccountStore(AccountBook):
 
     async def write_key(self, digest: bytes, key: ApiKey, entry: AuditEntry) -> Refused | None:
         """Keep the key; None where that is done."""
-        async with self._writing("add a key") as connection:
+        async with self.writing("add a key") as connection:
             if not is_uid(key.account) or await self._account(connection, key.account) is None:
                 return absent(key.account)
             await connection.execute(sa.insert(API_KEYS), {"digest": digest, **key._asdict()})
-            await _note(connection, entry)
+            await note(connection, entry)
         self._feed.bump()
         return None
 
@@ -181,7 +181,7 @@ class AccountStore(AccountBook):
         """Return the key, revoked at the entry's instant; as it was where it was revoked before."""
         if not key_id.isascii():
             return absent_key(key_id)
-        async with self._writing("revoke a key") as connection:
+        async with self.writing("revoke a key") as connection:
             row = (await connection.execute(_KEYS.where(API_KEYS.c.key_id == key_id))).one_or_none()
             if row is None:
                 return absent_key(key_id)
@@ -190,7 +190,7 @@ class AccountStore(AccountBook):
                 return key
             mine = API_KEYS.c.key_id == key_id
             await connection.execute(sa.update(API_KEYS).where(mine).values(revoked_at=entry.at))
-            await _note(connection, entry._replace(account=key.account))
+            await note(connection, entry._replace(account=key.account))
         self._feed.bump()
         return key._replace(revoked_at=entry.at)
 
@@ -214,14 +214,15 @@ class AccountStore(AccountBook):
         self._file.check()
 
     @asynccontextmanager
-    async def _reading(self, what: str, within_s: float | None = None) -> AsyncIterator[AsyncConnection]:
+    async def reading(self, what: str, within_s: float | None = None) -> AsyncIterator[AsyncConnection]:
+        """Give a connection that can only read, for a bounded time. `what` says in a fault what could not be done."""
         within_s = within_s or self._read_within_s
         async with self._within(within_s, what), self._checked(), self._readers.connect() as connection:
             yield connection
 
     @asynccontextmanager
-    async def _writing(self, what: str) -> AsyncIterator[AsyncConnection]:
-        """One transaction. Where it raises, the change may have been made only if the disk failed at the very end."""
+    async def writing(self, what: str) -> AsyncIterator[AsyncConnection]:
+        """Give one transaction. Where it raises, the change was made only if the disk failed at the very end."""
         async with self._within(self._write_within_s, what), self._checked(), self._writer.begin() as connection:
             yield connection
 
@@ -268,8 +269,9 @@ async def _store(connection: AsyncConnection, before: Account | None, after: Acc
         await connection.execute(sa.insert(FLAGS), row)
 
 
-async def _note(connection: AsyncConnection, entry: AuditEntry) -> None:
-    await connection.execute(sa.insert(AUDIT), entry._asdict())
+async def note(connection: AsyncConnection, *entries: AuditEntry) -> None:
+    """Write entries into the audit, inside the transaction of what they are about."""
+    await connection.execute(sa.insert(AUDIT), [entry._asdict() for entry in entries])
 
 
 def _set(text: str | None) -> frozenset[str]:

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gateway.cli import account, decide, geodb, policy, serve
+from gateway.cli import account, decide, geodb, policy, serve, token
 from gateway.core.errors import GatewayError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ decide.register(app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")
+app.add_typer(token.app, name="token")
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def show(uid: Uid, config: Config = _DEFAULT, store: Store = None, as_json: AsJs
     if account is None:
         from gateway.adapters.account_book import absent
 
-        _refuse(absent(uid), as_json)
+        refuse(absent(uid), as_json)
     _print_account(account, as_json)
 
 
@@ -200,7 +200,7 @@ def key_add(
 
     made = _ask(config, store, lambda book: book.add_key(uid, label=label, who=who, why=why), write=True)
     if isinstance(made, Refused):
-        _refuse(made, as_json)
+        refuse(made, as_json)
     if as_json:
         print(json.dumps({"secret": made.secret, **_key(made.key)}))
         return
@@ -225,7 +225,7 @@ def key_revoke(
 
     revoked = _ask(config, store, lambda book: book.revoke_key(key_id, who=who, why=why), write=True)
     if isinstance(revoked, Refused):
-        _refuse(revoked, as_json)
+        refuse(revoked, as_json)
     print(json.dumps(_key(revoked)) if as_json else _key_line(revoked))
 
 
@@ -244,14 +244,7 @@ def key_list(uid: Uid, config: Config = _DEFAULT, store: Store = None, as_json: 
 
 def _ask(config: Path, url: str | None, ask: "Callable[[AccountStore], Awaitable[T]]", *, write: bool = False) -> T:
     """Return the answer of the configured store. A file that is not there is made only to be written to."""
-    from gateway.adapters.sql import AccountStore
-
-    if url is None:
-        from gateway.config import load
-
-        url = load(config).store.url
-    # Nobody's request waits for this: a busy machine may take its time.
-    book = AccountStore(url, read_within_s=5.0, write_within_s=10.0)
+    book = store_of(config, url)
 
     async def asked() -> T:
         try:
@@ -264,6 +257,18 @@ def _ask(config: Path, url: str | None, ask: "Callable[[AccountStore], Awaitable
     return asyncio.run(asked())
 
 
+def store_of(config: Path, url: str | None) -> "AccountStore":
+    """Return the store at `url`, or of the configuration where that is None. Raise ConfigError."""
+    from gateway.adapters.sql import AccountStore
+
+    if url is None:
+        from gateway.config import load
+
+        url = load(config).store.url
+    # Nobody's request waits for this: a busy machine may take its time.
+    return AccountStore(url, read_within_s=5.0, write_within_s=10.0)
+
+
 def _change(
     config: Path, url: str | None, as_json: bool, ask: "Callable[[AccountStore], Awaitable[Account | Refused]]"
 ) -> None:
@@ -271,11 +276,12 @@ def _change(
 
     result = _ask(config, url, ask, write=True)
     if isinstance(result, Refused):
-        _refuse(result, as_json)
+        refuse(result, as_json)
     _print_account(result, as_json)
 
 
-def _refuse(refused: "Refused", as_json: bool) -> NoReturn:
+def refuse(refused: "Refused", as_json: bool) -> NoReturn:
+    """Say why a change is not made, and what could be asked for instead; exit 1."""
     if as_json:
         print(json.dumps({"refused": refused.what, "message": refused.message, "allowed": list(refused.allowed)}))
     else:

@@ -1,7 +1,7 @@
 import pytest
 import sqlalchemy as sa
 
-from gateway.adapters.schema import ACCOUNTS, API_KEYS, HOLDS, METADATA
+from gateway.adapters.schema import ACCOUNTS, API_KEYS, HOLDS, METADATA, SERVICE_TOKENS
 from gateway.ports import Account
 
 
@@ -19,9 +19,10 @@ def test_an_account_row_and_its_sets_hold_every_field_of_an_account() -> None:
 
 def test_no_column_could_hold_a_secret() -> None:
     columns = {column.name for table in METADATA.tables.values() for column in table.columns}
-    assert not {name for name in columns if "secret" in name or "token" in name}
-    assert isinstance(API_KEYS.c.digest.type, sa.LargeBinary)
-    assert API_KEYS.c.digest.type.length == 32
+    assert {name for name in columns if "secret" in name or "token" in name} == {"token_id"}
+    for digest in (API_KEYS.c.digest, SERVICE_TOKENS.c.digest):
+        assert isinstance(digest.type, sa.LargeBinary)
+        assert digest.type.length == 32
 
 
 @pytest.mark.parametrize("column", [HOLDS.c.until, API_KEYS.c.account, METADATA.tables["audit"].c.account])

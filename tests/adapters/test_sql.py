@@ -313,7 +313,7 @@ async def test_a_change_without_its_entry_is_not_made(store: AccountStore, path:
 
 
 async def test_reading_connections_cannot_write(store: AccountStore) -> None:
-    async with store._reading("write") as connection:
+    async with store.reading("write") as connection:
         with pytest.raises(Exception, match="readonly database"):
             await connection.exec_driver_sql("DELETE FROM accounts")
 
