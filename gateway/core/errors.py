@@ -31,3 +31,7 @@ class ReplayError(GatewayError):
 
 class SearchError(GatewayError):
     """What was asked of the recorded decisions cannot be asked."""
+
+
+class MaskingError(GatewayError):
+    """What is masked cannot be shown: no reason was given, or it was given for another decision."""
