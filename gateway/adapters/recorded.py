@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-import orjson
-
+from gateway.adapters.archive.documents import whole_document
 from gateway.adapters.segment import SUFFIX
 from gateway.adapters.segment_reader import (
     Damage,
@@ -17,7 +16,8 @@ from gateway.adapters.segment_reader import (
     SegmentReader,
     refuse,
 )
-from gateway.core.decision import Document, RequestLine, decision_document, instant_text
+from gateway.core.decision import Document
+from gateway.ports import RecordedDecision
 
 _RULINGS_KEPT: Final = 1024
 
@@ -120,15 +120,9 @@ def _document(segment: SegmentReader, entry: DecisionEntry, ruling: bytes | None
         what = f"the ruling of decision {decision_id} at offset {entry.ruling} cannot be read"
         report(Damage(segment.path, entry.offset, 0, what))
         return None
-    fields = entry.request.decode("utf-8", "backslashreplace").split("\0", 3)
     try:
-        return decision_document(
-            orjson.loads(ruling),
-            decision_id=decision_id,
-            at=instant_text(entry.at),
-            request=RequestLine(*fields, *[""] * (4 - len(fields))),
-            took_us=entry.took_us,
-            auth_age=entry.auth_age,
+        return whole_document(
+            ruling, RecordedDecision(entry.decision_id, entry.at, entry.took_us, entry.auth_age, entry.request, b"")
         )
     except (ValueError, OverflowError, TypeError, KeyError, AttributeError) as fault:
         what = f"decision {decision_id} was written by something that does not know the format: {fault!r}"

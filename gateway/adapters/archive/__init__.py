@@ -1,0 +1,1 @@
+"""Archives of decisions: what the journal holds, taken exactly once, and found again."""
