@@ -1,19 +1,35 @@
 """What would change an answer: found by trying, nothing that teaches evasion, no smaller set left unsaid."""
 
 from collections.abc import Mapping
-from itertools import combinations
-from typing import Any
+from dataclasses import replace
+from itertools import combinations, product
+from random import Random
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.facts import Facts, OneOf, Unknown
-from gateway.core.terms import Operation, Outcome, Status, WhyUnknown
-from gateway.policies import what_if
+from gateway.core.terms import Effect, Operation, Outcome, Status, Verification, WhyUnknown
+from gateway.policies import alternatives, what_if
 from gateway.policies.bundle import Bundle, load
 from gateway.policies.evaluate import evaluate
-from gateway.policies.what_if import EVIDENCE, MOST_FACTS, changes_that_allow
+from gateway.policies.expression import parse
+from gateway.policies.findings import Place
+from gateway.policies.reference import evaluate as reference
+from gateway.policies.rules import Policy
+from gateway.policies.schema import FACTS
+from gateway.policies.what_if import (
+    CHANGEABLE,
+    EVIDENCE,
+    FIXED,
+    MEASURED,
+    MOST_FACTS,
+    changed,
+    changes_that_allow,
+    consistent,
+)
 
 AT = 1_795_219_200_000_000
 POLICY = """
@@ -120,12 +136,13 @@ rules:
     [
         ({"flags": frozenset({"review", "other"})}, [{"flags": frozenset({"other"})}]),
         ({"flags": frozenset({"review", "fraud"})}, [{"flags": frozenset()}]),
-        ({"risk": "high"}, [{"risk": "low"}, {"risk": "medium"}]),
-        ({"holds": frozenset({"withdraw", "view"})}, [{"holds": frozenset({"view"})}]),
         (
-            {"amount_usd": 5000},
-            [{"verification": "full"}, {"amount_usd": 999}, {"amount_usd": 1000}, {"amount_usd": None}],
+            {"destination": "new", "signals": Unknown(WhyUnknown.NO_RECORD)},
+            [{"destination": "known"}, {"destination": None}],
         ),
+        ({"risk": "high"}, []),
+        ({"holds": frozenset({"withdraw", "view"})}, [{"holds": frozenset({"view"})}]),
+        ({"amount_usd": 5000}, [{"verification": "full"}]),
         ({"assurance": 1}, [{"assurance": 2}, {"assurance": 3}]),
         ({"auth_age": 301}, [{"auth_age": 0}]),
         ({"auth_age": Unknown(WhyUnknown.TOKEN_LACKS_CLAIM)}, [{"auth_age": 0}]),
@@ -149,9 +166,9 @@ def test_the_smallest_sets_are_found(facts: Mapping[str, Any], sets: list[dict[s
 
 
 def test_three_things_at_once_are_found_and_four_are_not() -> None:
-    three = _facts(risk="high", auth_age=999, holds=frozenset({"withdraw"}))
-    assert {"risk": "low", "auth_age": 0, "holds": frozenset()} in _sets(three)
-    assert _sets(three._replace(status="restricted")) == []
+    three = _facts(flags=frozenset({"review"}), auth_age=999, holds=frozenset({"withdraw"}))
+    assert {"flags": frozenset(), "auth_age": 0, "holds": frozenset()} in _sets(three)
+    assert _sets(three._replace(amount_usd=5000.0)) == []
 
 
 def test_nobody_is_taken_for_a_customer_who_signs_in() -> None:
@@ -182,11 +199,9 @@ def test_the_search_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     assert changes_that_allow(_facts(country="US"), BUNDLE).complete
 
 
-def test_values_left_untried_make_the_search_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(what_if, "MOST_VALUES", 2)
-    changes = changes_that_allow(_facts(status="flagged"), BUNDLE)
-    assert not changes.complete
-    assert {change.fact for one in changes.sets for change in one} >= {"status"}
+def test_ways_left_untried_make_the_search_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alternatives, "MOST_SETS", 2)
+    assert not changes_that_allow(_facts(status="flagged"), BUNDLE).complete
 
 
 _CHOICES: dict[str, list[Any]] = {
@@ -211,17 +226,140 @@ generated = st.builds(
 @given(generated)
 def test_every_set_named_was_enough_and_no_part_of_it_is(facts: Facts) -> None:
     for changes in changes_that_allow(facts, BUNDLE).sets:
-        values = {change.fact: change.value for change in changes}
-        assert len(values) <= MOST_FACTS
+        values: dict[str, Any] = {change.fact: change.value for change in changes}
+        assert len(changes) == len(values) <= MOST_FACTS
         assert evaluate(facts._replace(**values), BUNDLE).outcome is Outcome.ALLOW
         for size in range(len(changes)):
             for part in combinations(changes, size):
-                less = facts._replace(**{change.fact: change.value for change in part})
+                less = facts._replace(**{change.fact: values[change.fact] for change in part})
                 assert evaluate(less, BUNDLE).outcome is not Outcome.ALLOW
 
 
 @settings(max_examples=15, deadline=None)
 @given(generated)
-def test_nothing_that_teaches_evasion_is_suggested(facts: Facts) -> None:
+def test_nothing_that_teaches_evasion_or_that_nobody_may_change_is_suggested(facts: Facts) -> None:
     named = {change.fact for one in changes_that_allow(facts, BUNDLE).sets for change in one}
-    assert not named & (EVIDENCE | {"account", "token", "operation"})
+    assert not named & (EVIDENCE | MEASURED | FIXED)
+
+
+def test_every_fact_is_changeable_or_has_its_cause_not_to_be() -> None:
+    assert sorted([*CHANGEABLE, *EVIDENCE, *MEASURED, *FIXED]) == sorted(FACTS)
+
+
+_HELD = ("withdraw", "view", "trade.spot")
+_DOMAINS: dict[str, list[Any]] = {
+    "credential": ["session", "api_key"],
+    "assurance": [0, 1, 2, 3],
+    "auth_age": [None, 0, 1, 58, 59, 60, 61, 62, 299, 300, 301, 302],
+    "status": [str(one) for one in Status if one is not Status.NONE],
+    "flags": [frozenset(some) for size in range(3) for some in combinations(("us-ip", "staff"), size)],
+    "verification": [str(one) for one in Verification],
+    "holds": [frozenset(some) for size in range(4) for some in combinations(_HELD, size)],
+    "destination": ["known", "new", None],
+}
+"""Everything that each changeable fact can be, as far as the conditions generated here speak of it."""
+
+
+def _opening_by_brute_force(facts: Facts, bundle: Bundle, most: int) -> set[frozenset[str]]:
+    """Return every set of at most `most` facts for which some values open the operation, by trying all of them."""
+    found = set()
+    for size in range(most + 1):
+        for names in combinations(_DOMAINS, size):
+            for values in product(*(_DOMAINS[name] for name in names)):
+                wanted = dict(zip(names, values, strict=True))
+                if any(getattr(facts, name) == value for name, value in wanted.items()):
+                    continue
+                brought: dict[str, Any] = {}
+                if "credential" in wanted:
+                    key = wanted["credential"] == "api_key"
+                    brought = {"assurance": 1, "auth_age": None} if key else {"auth_age": 0}
+                tried = facts._replace(**{**brought, **wanted})
+                api_key = tried.credential == "api_key"
+                impossible = api_key is not (tried.auth_age is None) or (api_key and tried.assurance != 1)
+                if not (names and impossible) and evaluate(tried, bundle).outcome is Outcome.ALLOW:
+                    found.add(frozenset(names))
+                    break
+    return found
+
+
+_ATOMS = (
+    'status == "open"', 'status in ["open", "flagged"]', 'status != "restricted"', "known(status)",
+    '"us-ip" in flags', '"staff" in flags', '["us-ip", "staff"] in flags', '"staff" not in flags', "known(flags)",
+    'verification == "full"', 'verification in ["basic", "full"]', "operation in holds", '"view" in holds',
+    '["view", "trade.spot"] in holds', "not known(holds)", 'destination == "new"', 'destination != "known"',
+    'credential == "session"', 'credential != "api_key"', "assurance >= 2", "assurance != 1", "auth_age <= 300",
+    "auth_age > 60", "59 <= auth_age < 301", 'country == "US"', 'country in ["US", "DE"]', 'risk == "high"',
+)  # fmt: skip
+
+
+def _condition(rng: Random, depth: int = 2) -> str:
+    if depth == 0 or rng.random() < 0.4:
+        return rng.choice(_ATOMS)
+    joint = rng.choice((" and ", " or "))
+    text = joint.join(f"({_condition(rng, depth - 1)})" for _ in range(2))
+    return f"not ({text})" if rng.random() < 0.15 else text
+
+
+def _small_bundle(rng: Random, generate: Any) -> Bundle:
+    rules = []
+    for number in range(rng.randint(2, 7)):
+        text = _condition(rng)
+        made = generate.rule(rng, "p", number, effect=Effect.GRANT if number == 0 else None)
+        rules.append(replace(made, when=parse(text, lambda _: Place("p", 1, 1)), when_text=text))
+    return cast("Bundle", generate.bundle_of([Policy("p", "p", "tests", None, tuple(rules), (), Place("p", 1, 1))]))
+
+
+def _small_facts(rng: Random, generate: Any, operation: str) -> Facts:
+    made = {name: rng.choice(values) for name, values in _DOMAINS.items()}
+    if rng.random() < 0.3:
+        name = rng.choice(tuple(_DOMAINS))
+        made[name] = generate.doubt(rng, FACTS[name])
+    if made["credential"] == "api_key":
+        made |= {"assurance": 1, "auth_age": None}
+    elif made["auth_age"] is None:
+        made["auth_age"] = 60
+    at = generate.facts(rng).at
+    return Facts(at, Operation(operation), country=rng.choice(("US", "PT")), risk="low", account="alice", **made)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(_HELD))
+def test_the_sets_named_are_those_that_brute_force_finds(generate: Any, seed: int, operation: str) -> None:
+    """Each stated set flips the verdict, and no set of fewer or of some of its facts does, whatever their values."""
+    rng = Random(seed)
+    bundle, facts = _small_bundle(rng, generate), _small_facts(rng, generate, operation)
+    assert consistent(facts)
+    changes = changes_that_allow(facts, bundle)
+    assert changes.complete
+    stated = {frozenset(change.fact for change in one) for one in changes.sets}
+    opening = _opening_by_brute_force(facts, bundle, 2)
+    smallest = {one for one in opening if not any(other < one for other in opening)}
+    assert {one for one in stated if len(one) <= 2} == smallest
+    assert not any(other < one for one in stated for other in opening)
+    for one in changes.sets:
+        tried = changed(facts, one)
+        assert reference(tried, bundle).outcome is Outcome.ALLOW
+        assert all(getattr(facts, change.fact) != change.value for change in one)
+        for change in one:
+            rest = changed(facts, [other for other in one if other is not change])
+            assert not (len(one) > 1 and consistent(rest)) or reference(rest, bundle).outcome is not Outcome.ALLOW
+
+
+def test_of_two_ways_to_change_a_set_the_smaller_is_named() -> None:
+    policy = """
+policy: kept
+title: A mark that is needed, and two that are in the way
+owner: tests
+rules:
+  - {id: vip, grant: full, when: '"vip" in flags'}
+  - {id: no-fraud, limit: none, when: '"fraud" in flags', reason: account-flagged, basis: tests}
+  - {id: no-review, limit: none, when: '"review" in flags', reason: account-flagged, basis: tests}
+tests:
+  - {name: fraud, facts: {flags: [fraud]}, operation: view, expect: {outcome: deny}}
+  - {name: review, facts: {flags: [review]}, operation: view, expect: {outcome: deny}}
+"""
+    bundle = load({"kept.yaml": policy}, sources_configured=None)
+    assert _sets(_facts(flags=frozenset({"vip", "fraud", "review", "else"})), bundle) == [
+        {"flags": frozenset({"vip", "else"})}
+    ]
+    assert _sets(_facts(flags=frozenset({"fraud"})), bundle) == [{"flags": frozenset({"vip"})}]

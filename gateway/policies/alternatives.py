@@ -1,0 +1,162 @@
+"""Which other values a fact could have had that would have made a difference, as far as the rules can tell."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
+from typing import Any, Final, NamedTuple
+
+from gateway.core.facts import AnyFact, Facts
+from gateway.core.terms import Credential, Effect, Status
+from gateway.policies.atoms import Among, Atom, Ordered, Overlaps, Pair, atom_of, facts_in, is_known
+from gateway.policies.compile import Bundle
+from gateway.policies.expression import Operator, comparisons
+from gateway.policies.rules import Rule
+from gateway.policies.schema import FACTS
+
+MOST_SETS: Final = 256
+"""So many ways to change one set are looked at, the smallest changes first."""
+
+
+class Alternative(NamedTuple):
+    """Values of one fact that no rule tells apart; the first stands for all."""
+
+    values: tuple[AnyFact, ...]
+
+
+class Alternatives(NamedTuple):
+    """What each fact could have been instead."""
+
+    by_fact: Mapping[str, tuple[Alternative, ...]]
+    complete: bool
+    """False where a set could have been changed in more ways than are looked at."""
+
+
+def decides(rule: Rule, facts: Facts) -> bool:
+    """Return whether the rule, at this instant, has a say in whether this operation is open."""
+    if not rule.in_force(facts.at):
+        return False
+    return (facts.operation in rule.operations) is (rule.effect is not Effect.LIMIT)
+
+
+def alternatives(facts: Facts, bundle: Bundle, changeable: Iterable[str]) -> Alternatives:
+    """Return, for each changeable fact that some rule asks about, the values to try in place of the one it has.
+
+    Two values for which every comparison comes out the same lead to the same answer: one of them is tried.
+    """
+    atoms = _atoms(facts, bundle)
+    found: dict[str, tuple[Alternative, ...]] = {}
+    complete = True
+    for name in changeable:
+        asked = [atom for atom in atoms if name in facts_in(atom)]
+        if not asked and not (name == "credential" and _asks_for_proof(atoms)):
+            continue
+        current = getattr(facts, name)
+        if FACTS[name].is_set:
+            options, all_of_them = _sets(asked, facts, current)
+            complete &= all_of_them
+        else:
+            options = _alike(name, asked, current)
+        if options:
+            found[name] = tuple(options)
+    return Alternatives(found, complete)
+
+
+def _atoms(facts: Facts, bundle: Bundle) -> list[Atom]:
+    """Return everything that the deciding rules compare."""
+    atoms: dict[Atom, None] = {}
+    for rule in bundle.rules:
+        if not decides(rule, facts):
+            continue
+        atoms.update((atom_of(part, bundle.entries)[0], None) for part in comparisons(rule.when))
+        if rule.proof is not None:
+            atoms[Ordered("assurance", Operator.AT_LEAST, rule.proof.assurance)] = None
+            if rule.max_age_s is not None:
+                atoms[Ordered("auth_age", Operator.AT_MOST, rule.max_age_s)] = None
+    return list(atoms)
+
+
+def _asks_for_proof(atoms: Iterable[Atom]) -> bool:
+    return any({"assurance", "auth_age"} & set(facts_in(atom)) for atom in atoms)
+
+
+def _values(name: str, asked: Iterable[Atom]) -> list[AnyFact]:
+    """Return every value that the comparisons could tell apart, the most natural first."""
+    if name == "status":
+        return [status for status in Status if status is not Status.NONE]
+    if name == "credential":
+        return [Credential.SESSION, Credential.API_KEY]
+    fact = FACTS[name]
+    if name == "auth_age":
+        ages = {0}
+        for number in _numbers(asked):
+            ages |= {age for age in (int(number // 1) - 1, int(number // 1), int(number // 1) + 1) if age >= 0}
+        return [*sorted(ages), None]
+    assert fact.domain is not None  # the other facts that may be changed can be counted
+    return [*fact.domain, None] if fact.nullable else [*fact.domain]
+
+
+def _numbers(asked: Iterable[Atom]) -> Iterator[Any]:
+    for atom in asked:
+        match atom:
+            case Ordered(_, _, number):
+                yield number
+            case Among(_, values):
+                yield from values
+            case _:
+                pass
+
+
+def _alike(name: str, asked: Iterable[Atom], current: AnyFact) -> list[Alternative]:
+    """Return the values that some comparison tells apart from the current one, those that none tells apart together."""
+    singles = [atom for atom in asked if not isinstance(atom, Pair)]
+
+    def kind(value: AnyFact) -> Any:  # noqa: ANN401 - anything that can be compared
+        told_by = tuple(atom.truth(value) for atom in singles)
+        # Each credential brings its own with it, and whether there is an age at all tells a session from an API key.
+        return told_by, value is None, value if name == "credential" else None
+
+    groups: dict[Any, list[AnyFact]] = {}
+    for value in _values(name, asked):
+        groups.setdefault(kind(value), []).append(value)
+    if is_known(current):
+        groups.pop(kind(current), None)
+    return [Alternative(tuple(group)) for group in groups.values()]
+
+
+def _sets(asked: Iterable[Atom], facts: Facts, current: AnyFact) -> tuple[list[Alternative], bool]:
+    """Return the sets that could stand in place of the current one, and whether those are all there are.
+
+    Members that stand in the same comparisons are alike: all of them have to go, or one of them has to come. A set in
+    doubt is taken for empty.
+    """
+    present = current if isinstance(current, frozenset) else frozenset[str]()
+    kinds: dict[tuple[int, ...], list[str]] = {}
+    within = [_members(atom, facts) for atom in asked]
+    for member in sorted(frozenset[str]().union(*within)):
+        kinds.setdefault(tuple(index for index, one in enumerate(within) if member in one), []).append(member)
+    found = [] if isinstance(current, frozenset) else [Alternative((present,))]
+    for size in range(1, len(kinds) + 1):
+        for chosen in combinations(kinds.values(), size):
+            if len(found) >= MOST_SETS:
+                return found, False
+            found.append(Alternative(tuple(_changed(present, chosen))))
+    return found, True
+
+
+def _members(atom: Atom, facts: Facts) -> frozenset[Any]:
+    match atom:
+        case Overlaps(_, members):
+            return members
+        case Pair(other, _, _):
+            value = getattr(facts, other)
+            return frozenset({value}) if isinstance(value, str) else frozenset()
+        case _:
+            return frozenset()
+
+
+def _changed(present: frozenset[str], chosen: Iterable[list[str]]) -> Iterator[frozenset[str]]:
+    """Yield the set with each chosen kind turned: taken away where it was there, added where it was not."""
+    made = [present]
+    for kind in chosen:
+        there = present.intersection(kind)
+        made = [one - there for one in made] if there else [one | {member} for one in made for member in kind]
+    yield from made
