@@ -14,9 +14,15 @@ from typing import Any, Final
 
 import structlog
 
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.publisher import Publisher
+from gateway.adapters.seal_lines import ABANDONED, CHECKPOINT, SEALED
+from gateway.adapters.sealer import Piece, Sealer
+from gateway.adapters.signing import Signer, signer_of
 from gateway.adapters.tail import RETRY_S, Stretch, Tail
 from gateway.adapters.worker_lock import WorkerLock, reclaim, segments_of
 from gateway.core.errors import JournalUnavailable
+from gateway.ports import Clock
 
 log: Any = structlog.get_logger("gateway")
 
@@ -27,6 +33,8 @@ DURABLE_WITHIN_S: Final = 2.0
 """How long `durable` waits for the disk."""
 CLOSE_WITHIN_S: Final = 5.0
 """How long `close` waits for it."""
+SEAL_EVERY_S: Final = 1.0
+"""How often what was written is sealed: what a forger could still change unseen is no older."""
 
 _WORKER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")
 
@@ -38,8 +46,29 @@ class FileJournal:
     """
 
     def __init__(
-        self, directory: Path, *, worker: str, segment_bytes: int = 64 * MiB, sync_every_ms: float = 20
+        self,
+        directory: Path,
+        *,
+        worker: str,
+        segment_bytes: int = 64 * MiB,
+        sync_every_ms: float = 20,
+        signer: Signer | None = None,
+        publisher: Publisher | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        """Build.
+
+        Args:
+            directory: the folder; it is made by `start`.
+            worker: 1 to 32 letters, digits, `-` and `_`; no other living process may have it.
+            segment_bytes: how long a file is.
+            sync_every_ms: how often the disk gets what nobody waits for.
+            signer: the key that seals; without it, the folder's own, which `start` makes.
+            publisher: where the newest seals go besides.
+            clock: tells when a seal was made.
+
+        Raise ValueError for what cannot work.
+        """
         if not _WORKER.match(worker):
             raise ValueError(f"worker name `{worker}`: 1 to 32 letters, digits, `-` and `_`, such as `w0`")
         if not LEAST_SEGMENT <= segment_bytes <= MOST_SEGMENT:
@@ -49,11 +78,23 @@ class FileJournal:
         self.directory = directory
         self.worker = worker
         self._sync_every_s = sync_every_ms / 1000
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix=f"journal-{worker}")
+        self._threads = ThreadPoolExecutor(3, thread_name_prefix=f"journal-{worker}")
         self._lock = WorkerLock(directory, worker)
         self._tail = Tail(directory, worker, segment_bytes, self._threads)
         self.append = self._tail.append
         """The tail's own method: one call less on the path of every request."""
+        self._signer = signer
+        self._publisher = publisher
+        self._now = (clock or SystemClock()).now
+        self._sealer: Sealer | None = None
+        self._unsealed: list[Piece] = []
+        """Segments that are done and wait for their last line."""
+        self._covered: Piece | None = None
+        """What the disk has of the present segment."""
+        self._sealed: Piece | None = None
+        """What had its line last of that."""
+        self._sealing: asyncio.Task[None] | None = None
+        self._seal_at = 0.0
         self._synced = 0
         self._lost: deque[tuple[int, int]] = deque(maxlen=256)
         self._waiting: dict[asyncio.Future[None], int] = {}
@@ -86,6 +127,7 @@ class FileJournal:
         self._closing = True
         self._wake.set()
         lost = len(self._lost)
+        finished = False
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
                 await self._syncing
@@ -94,10 +136,14 @@ class FileJournal:
                     self._tail.retired.append(left)
                 await self._sync()
                 await asyncio.to_thread(self._tail.discard_next, CLOSE_WITHIN_S)
+                await self._seal_the_rest()
+            finished = True
         except TimeoutError:
             raise JournalUnavailable(f"{self._tail.name}: the disk did not answer within {CLOSE_WITHIN_S} s") from None
+        except OSError as fault:
+            raise JournalUnavailable(f"{self._tail.name}: its end could not be sealed: {fault}") from None
         finally:
-            self._lock.release()
+            self._lock.release(unfinished=not finished)
             self._threads.shutdown(wait=False)
         if len(self._lost) > lost:
             raise JournalUnavailable(f"{self._tail.name}: the disk failed before it had everything")
@@ -130,10 +176,18 @@ class FileJournal:
 
     def _prepare(self) -> None:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        reclaim(self.directory)
+        self._signer = signer_of(self.directory, self._signer)
+        reclaim(self.directory, lambda worker: self._sealer_of(worker).recover())
         self._lock.take()
+        self._sealer_of(self.worker).recover()
+        self._sealer = self._sealer_of(self.worker)
         own = segments_of(self.directory, self.worker)
-        self._tail.number = own[-1][0] if own else 0
+        self._tail.number = max(self._sealer.segment, own[-1][0] if own else 0)
+        self._tail.link = self._sealer.link
+
+    def _sealer_of(self, worker: str) -> Sealer:
+        assert self._signer is not None
+        return Sealer(self.directory, worker, signer=self._signer, now=self._now, publisher=self._publisher)
 
     async def _keep_synced(self) -> None:
         """Sync every so often, at once where somebody waits for it, and see to the next segment."""
@@ -145,6 +199,7 @@ class FileJournal:
             timer.cancel()
             self._wake.clear()
             await self._sync()
+            self._seal_soon()
             no_room = self._tail.no_room()
             if no_room is not None and time.monotonic() >= allocate_at:
                 allocate_at = time.monotonic() + RETRY_S
@@ -164,6 +219,8 @@ class FileJournal:
             return
         if written is not None:
             written.segment.note(written.end, written.latest_at)
+        self._unsealed += [_piece(stretch, SEALED) for stretch in full]
+        self._covered = None if written is None else _piece(written, CHECKPOINT)
         self._synced = position
         self._tell()
 
@@ -172,11 +229,46 @@ class FileJournal:
         left = self._tail.stop(f"the disk failed: {fault}", time.monotonic() + RETRY_S)
         for stretch in (*full, *self._tail.retired, *([] if left is None else [left])):
             stretch.segment.abandon()
+            self._unsealed.append(_piece(stretch, ABANDONED))
+        self._covered = None
         self._tail.retired = []
         self._lost.append((self._synced, self._tail.position))
         self._synced = self._tail.position
         log.error("journal:failed", journal=self._tail.name, fault=str(fault))
         self._tell()
+
+    def _seal_soon(self) -> None:
+        """Have what the disk has sealed, in a thread, where the last time is long enough ago."""
+        now = time.monotonic()
+        if now < self._seal_at or self._sealing is not None or self._sealer is None:
+            return
+        if self._unsealed or self._covered not in {None, self._sealed}:
+            self._seal_at = now + SEAL_EVERY_S
+            self._sealing = asyncio.get_running_loop().create_task(self._seal())
+
+    async def _seal(self) -> None:
+        """Seal what the disk has. What could not be is tried again."""
+        assert self._sealer is not None
+        full, written = list(self._unsealed), self._covered
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._threads, self._sealer.seal, full, written)
+        except OSError as fault:
+            log.error("journal:not_sealed", journal=self._tail.name, fault=str(fault))  # noqa: TRY400 - the fault says it all
+        else:
+            del self._unsealed[: len(full)]
+            self._sealed = written
+            self._tail.link = self._sealer.link
+        finally:
+            self._sealing = None
+
+    async def _seal_the_rest(self) -> None:
+        """Seal all there is, at the end. Raise OSError."""
+        assert self._sealer is not None
+        if self._sealing is not None:
+            await self._sealing
+        threads, loop = self._threads, asyncio.get_running_loop()
+        await loop.run_in_executor(threads, self._sealer.seal, self._unsealed, None)
+        await loop.run_in_executor(threads, self._sealer.close)
 
     def _tell(self) -> None:
         for waiter, position in self._waiting.items():
@@ -189,3 +281,7 @@ def _to_disk(full: Sequence[Stretch], written: Stretch | None) -> None:
         stretch.segment.seal(stretch.end, stretch.latest_at)
     if written is not None:
         written.segment.sync()
+
+
+def _piece(stretch: Stretch, kind: str) -> Piece:
+    return Piece(stretch.segment.path, stretch.segment.number, stretch.end, stretch.latest_at, kind)

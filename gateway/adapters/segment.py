@@ -37,12 +37,23 @@ PADS: Final = tuple(b"\xff" * (8 - length) for length in range(8))
 
 _MAGIC: Final = b"GWJ\n"
 _FIXED: Final = struct.Struct("<4sBxHQqII32s32s")
-"""Magic, version, header length, number, begun_at, nonce, reserved, worker, reserved for a chain of digests."""
+"""Magic, version, header length, number, begun_at, nonce, line of the newest seal, worker, digest of that line."""
 _CHECK: Final = struct.Struct("<I")
 _CHECK_AT: Final = _FIXED.size
 _PROGRESS: Final = struct.Struct("<Qq")
 """How far the disk is known to have the segment, and the latest `at` in it; rewritten at every sync."""
-_PROGRESS_AT: Final = 112
+PROGRESS_AT: Final = 112
+
+
+class Link(NamedTuple):
+    """One line of a chain of seals."""
+
+    line: int
+    digest: bytes
+    """SHA-256 of the line."""
+
+
+NO_LINK: Final = Link(0, bytes(32))
 
 
 class Header(NamedTuple):
@@ -58,6 +69,8 @@ class Header(NamedTuple):
     """Everything before this offset was on the disk once; what cannot be read there now was damaged since."""
     latest_at: int
     """The latest decision before `synced`."""
+    link: Link = NO_LINK
+    """The newest seal of the worker when the segment was begun."""
 
 
 class HeaderFault(ValueError):
@@ -66,11 +79,13 @@ class HeaderFault(ValueError):
 
 def pack_header(header: Header) -> bytes:
     """Return the header as it stands at the start of the file."""
+    line, digest = header.link
     fixed = _FIXED.pack(
-        _MAGIC, VERSION, HEADER_BYTES, header.number, header.begun_at, header.nonce, 0, header.worker.encode(), b""
+        *(_MAGIC, VERSION, HEADER_BYTES, header.number, header.begun_at, header.nonce),
+        *(line, header.worker.encode(), digest),
     )
     progress = _PROGRESS.pack(header.synced, header.latest_at)
-    return (fixed + _CHECK.pack(crc32(fixed))).ljust(_PROGRESS_AT, b"\0") + progress
+    return (fixed + _CHECK.pack(crc32(fixed))).ljust(PROGRESS_AT, b"\0") + progress
 
 
 def unpack_header(raw: bytes) -> Header | None:
@@ -86,8 +101,9 @@ def unpack_header(raw: bytes) -> Header | None:
     (check,) = _CHECK.unpack_from(raw, _CHECK_AT)
     if crc32(raw[:_CHECK_AT]) != check:
         raise HeaderFault("its header does not agree with its own checksum")
-    _, _, _, number, begun_at, nonce, _, worker, _ = _FIXED.unpack_from(raw)
-    return Header(worker.rstrip(b"\0").decode(), number, begun_at, nonce, *_PROGRESS.unpack_from(raw, _PROGRESS_AT))
+    _, _, _, number, begun_at, nonce, line, worker, digest = _FIXED.unpack_from(raw)
+    synced, latest_at = _PROGRESS.unpack_from(raw, PROGRESS_AT)
+    return Header(worker.rstrip(b"\0").decode(), number, begun_at, nonce, synced, latest_at, Link(line, digest))
 
 
 def frame(kind: int, body: bytes, nonce: int) -> tuple[bytes, bytes]:
@@ -130,7 +146,7 @@ class Segment:
 
     def note(self, synced: int, latest_at: int) -> None:
         """Write down how far the disk is known to have the segment."""
-        self.map[_PROGRESS_AT:HEADER_BYTES] = _PROGRESS.pack(synced, latest_at)
+        self.map[PROGRESS_AT:HEADER_BYTES] = _PROGRESS.pack(synced, latest_at)
 
     def seal(self, end: int, latest_at: int) -> None:
         """Give back the room after `end` and close. The disk has it all before the header says so."""
@@ -180,3 +196,13 @@ def trim(path: Path) -> None:
             path.unlink()
         elif -(-end // 8) * 8 < size:
             file.truncate(-(-end // 8) * 8)
+
+
+def finish(path: Path, end: int, latest_at: int) -> None:
+    """Close a dead writer's segment: cut it at `end`, and let its header say that it is whole up to there."""
+    with path.open("r+b") as file:
+        file.truncate(end)
+        file.seek(PROGRESS_AT)
+        file.write(_PROGRESS.pack(end, latest_at))
+        file.flush()
+        os.fsync(file.fileno())

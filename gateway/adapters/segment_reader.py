@@ -83,6 +83,12 @@ class DecisionEntry(NamedTuple):
 Entry = RulingEntry | DecisionEntry
 
 
+def end_of(entry: Entry) -> int:
+    """Return the offset behind an entry's record."""
+    length = len(entry.document) if isinstance(entry, RulingEntry) else BODY.size + len(entry.request)
+    return entry.offset + WORD_BYTES + length + 8 - (length & 7)
+
+
 class SegmentReader:
     """One open segment. Reads by offset and never maps: a file cut short under a mapping kills its reader."""
 
@@ -114,11 +120,14 @@ class SegmentReader:
         """Whether the writer closed the segment: nothing can be missing from its end unnoticed."""
         return self.header is not None and self.header.synced == os.fstat(self._fd).st_size
 
-    def entries(self, report: Report = refuse) -> Iterator[Entry]:
-        """Yield what the segment holds, in order. A torn tail is left out; any other gap is reported."""
+    def entries(self, report: Report = refuse, start: int = HEADER_BYTES) -> Iterator[Entry]:
+        """Yield what the segment holds from `start` on, in order. A torn tail is left out; any other gap is reported.
+
+        `start` is where a record begins.
+        """
         if self.header is None:
             return
-        offset = HEADER_BYTES
+        offset = max(start, HEADER_BYTES)
         while True:
             chunk = os.pread(self._fd, _STEP + MAX_RECORD, offset)
             start, whole = 0, _whole(chunk, 0, self._nonce)

@@ -16,6 +16,7 @@ from gateway.adapters.segment import (
     MAX_DOCUMENT,
     MAX_REQUEST,
     NO_AGE,
+    NO_LINK,
     PADS,
     RULING,
     WORD,
@@ -61,6 +62,8 @@ class Tail:
         self.fault: str | None = "it is not started"
         """Why nothing can be appended before `retry_at`; None while all is well."""
         self.retry_at = float("inf")
+        self.link = NO_LINK
+        """The worker's newest seal: a segment that is begun names it."""
         self.retired: list[Stretch] = []
         """Segments that are full and wait to be sealed."""
         self._segment_bytes = segment_bytes
@@ -176,7 +179,7 @@ class Tail:
             self.retired.append(full)
         at = _within(at)
         self._nonce = int.from_bytes(os.urandom(4), "big")
-        segment.begin(Header(self.worker, segment.number, at, self._nonce, 0, at))
+        segment.begin(Header(self.worker, segment.number, at, self._nonce, 0, at, self.link))
         self._segment, self._map = segment, segment.map
         self._offset, self._limit, self._latest = HEADER_BYTES, self._segment_bytes, at
         self.fault = None

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -59,25 +60,32 @@ class WorkerLock:
                 return f"process {pid}"
         return "another process"
 
-    def release(self) -> None:
-        """Give it back, and remove the file."""
+    def release(self, *, unfinished: bool = False) -> None:
+        """Give it back, and remove the file, unless there is something that the next start should tidy up."""
         if self._fd >= 0:
             with suppress(OSError):
-                self.path.unlink()
+                if not unfinished:
+                    self.path.unlink()
             os.close(self._fd)
             self._fd = -1
 
 
-def reclaim(directory: Path) -> None:
-    """Give back the room that dead writers had allocated and not written. Their records stay as they are."""
+def reclaim(directory: Path, tidy: Callable[[str], None] | None = None) -> None:
+    """Tidy up after each dead writer, whose name is held meanwhile. Their records stay as they are.
+
+    Without `tidy`, the room that they had allocated and not written is given back, and no more.
+    """
     for path in directory.glob(f"*{LOCK}"):
         lock = WorkerLock(directory, path.stem)
         # What another user's process left behind is that user's to tidy.
         with suppress(JournalUnavailable, OSError):
             lock.take(patience_s=0)
             try:
-                for _, segment in segments_of(directory, path.stem):
-                    trim(segment)
+                if tidy is not None:
+                    tidy(path.stem)
+                else:
+                    for _, segment in segments_of(directory, path.stem):
+                        trim(segment)
             finally:
                 lock.release()
 

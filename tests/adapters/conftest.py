@@ -91,8 +91,8 @@ def ids(entries: Callable[[Path], list[Entry]]) -> Callable[[Path], list[bytes]]
 
 @pytest.fixture
 def files() -> Callable[..., list[Path]]:
-    """List what a folder holds, by name."""
-    return lambda directory, pattern="*": sorted(directory.glob(pattern))
+    """List the segments that a folder holds, or what else is asked for, by name."""
+    return lambda directory, pattern="*.gwj": sorted(directory.glob(pattern))
 
 
 @pytest.fixture

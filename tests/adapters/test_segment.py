@@ -14,7 +14,9 @@ from gateway.adapters.segment import (
     WORD,
     Header,
     HeaderFault,
+    Link,
     Segment,
+    finish,
     frame,
     pack_header,
     trim,
@@ -31,6 +33,7 @@ headers = st.builds(
     nonce=st.integers(0, 2**32 - 1),
     synced=st.integers(0, 2**64 - 1),
     latest_at=st.integers(-(2**63), 2**63 - 1),
+    link=st.builds(Link, line=st.integers(0, 2**32 - 1), digest=st.binary(min_size=32, max_size=32)),
 )
 
 
@@ -143,3 +146,12 @@ def test_trimming_reads_a_long_empty_tail_backwards(tmp_path: Path) -> None:
     path.write_bytes(struct.pack("<Q", 1) + b"\0" * (3 << 20))
     trim(path)
     assert path.read_bytes() == struct.pack("<Q", 1)
+
+
+def test_a_dead_writers_segment_is_closed_where_its_records_end(tmp_path: Path) -> None:
+    path = tmp_path / "w0-1.gwj"
+    path.write_bytes(pack_header(HEADER._replace(synced=0)) + b"recorded" + b"torn" + b"\0" * 4096)
+    finish(path, HEADER_BYTES + 8, 77)
+    raw = path.read_bytes()
+    assert raw[HEADER_BYTES:] == b"recorded"
+    assert unpack_header(raw) == HEADER._replace(synced=len(raw), latest_at=77)

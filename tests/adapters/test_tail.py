@@ -44,6 +44,8 @@ def test_a_ruling_is_written_once_a_segment_and_every_segment_stands_alone(
     first, second = ruling(n=1), ruling(n=2)
     for n in range(1500):
         append(tail, (first, second)[n % 2], n)
+    assert tail._next is not None
+    tail._next.result(10)
     found = entries(tmp_path)
     files = len(list(tmp_path.glob("*.gwj"))) - 1
     assert files > 2
