@@ -16,6 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
+# A server that somebody else runs, for the tests alone; under this name it is no setting (tests/postgres_server.py).
+if _server := os.environ.get("GATEWAY_TEST_POSTGRES_URL"):
+    os.environ["TEST_POSTGRES_URL"] = _server
+
 for _name in [name for name in os.environ if name.startswith(("GATEWAY_", "FORWARDED_ALLOW_IPS"))]:
     del os.environ[_name]
 

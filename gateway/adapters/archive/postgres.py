@@ -1,0 +1,214 @@
+"""The archive of decisions in PostgreSQL."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg  # type: ignore[import-untyped] - asyncpg brings no types
+from asyncpg.exceptions import (  # type: ignore[import-untyped] - asyncpg brings no types
+    CheckViolationError,
+    DeadlockDetectedError,
+    InterfaceError,
+    PostgresError,
+    UniqueViolationError,
+)
+
+from gateway.adapters.archive.documents import Kind, id_of
+from gateway.adapters.archive.memory import check_rulings
+from gateway.adapters.archive.postgres_retention import Export, forget
+from gateway.adapters.archive.postgres_schema import LAST_DAY, Connection, add_days, migrate, quoted
+from gateway.adapters.archive.postgres_search import document_of, row_of, search_page
+from gateway.adapters.archive.postgres_taking import DaysMissing, take
+from gateway.core.decision import Document
+from gateway.core.errors import StoreUnavailable
+from gateway.core.search import MOST, Page, Search, read_cursor
+from gateway.ports import Count, Stretch
+
+READ_WITHIN_S: Final = 5.0
+TAKE_WITHIN_S: Final = 60.0
+START_WITHIN_S: Final = 60.0
+FORGET_WITHIN_S: Final = 6 * 3600.0
+CONNECT_WITHIN_S: Final = 5.0
+_ATTEMPTS: Final = 4
+_AGAIN: Final = (DeadlockDetectedError, CheckViolationError, UniqueViolationError)
+"""What another process that takes or forgets at the same time may cause, and a second attempt ends."""
+_FIND: Final = """
+    SELECT d.*, r.document FROM decisions d JOIN rulings r ON r.number = d.ruling WHERE d.id = $1
+"""
+_COUNTS: Final = """
+    SELECT hour, array_agg(kind) AS kinds, array_agg(decisions) AS decisions FROM counts
+    WHERE hour >= $1 AND hour < $2 GROUP BY hour ORDER BY hour
+"""
+
+
+class PostgresArchive:
+    """The `Archive` port on a schema of a PostgreSQL database (15 or newer).
+
+    `url` is what asyncpg takes (`postgresql://user@host/database?sslmode=verify-full`); the password may stand in a file
+    of its own. Every wait is bounded, and a connection that broke is made anew by whoever needs it next.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        password_file: Path | None = None,
+        schema: str = "archive",
+        connections: int = 4,
+        read_within_s: float = READ_WITHIN_S,
+        take_within_s: float = TAKE_WITHIN_S,
+    ) -> None:
+        self._url = url
+        self._password_file = password_file
+        self._schema = schema
+        self._connections = connections
+        self._read_within_s = read_within_s
+        self._take_within_s = take_within_s
+        self._pool: asyncpg.Pool[Any] | None = None
+        self._kinds: dict[Kind, int] = {}
+        parts = urlsplit(url)
+        # What people see of the URL: never the user's part of it, never its query.
+        self._name = f"archive at {parts.netloc.rpartition('@')[2]}{parts.path}"
+
+    async def start(self) -> None:
+        """Connect, and bring the tables to the schema that this code knows. Raise StoreUnavailable."""
+        async with self._within(START_WITHIN_S, "start"):
+            self._pool = await asyncpg.create_pool(
+                self._url,
+                password=self._password,
+                min_size=0,
+                max_size=self._connections,
+                timeout=CONNECT_WITHIN_S,
+                command_timeout=None,
+                server_settings={
+                    "application_name": "gateway-archive",
+                    "search_path": quoted(self._schema),
+                    "jit": "off",
+                    # Each plan is made for its own days and values: a general one would look at every day.
+                    "plan_cache_mode": "force_custom_plan",
+                    "work_mem": "16MB",
+                },
+            )
+        try:
+            async with self._connected(START_WITHIN_S, "start") as connection:
+                await migrate(connection, self._schema)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        """Let go of the connections; where they do not end within a bounded time, they are cut."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            try:
+                async with asyncio.timeout(CONNECT_WITHIN_S):
+                    await pool.close()
+            except (TimeoutError, PostgresError, InterfaceError, OSError):
+                pool.terminate()
+
+    async def taken(self) -> Mapping[str, tuple[int, int]]:
+        """Return how far each worker's journal was taken: the segment, and the offset in it. Raise StoreUnavailable."""
+        async with self._reading("read how far journals were taken") as connection:
+            rows = await connection.fetch("SELECT worker, segment, taken FROM progress")
+        return {row["worker"]: (row["segment"], row["taken"]) for row in rows}
+
+    async def take(self, stretch: Stretch) -> int:
+        """Take a stretch, whole or not at all; return how many decisions were new. Raise StoreUnavailable."""
+        check_rulings(stretch)
+        async with self._connected(self._take_within_s, "take a stretch") as connection:
+            for _ in range(_ATTEMPTS - 1):
+                try:
+                    return await self._take(connection, stretch)
+                except DaysMissing as missing:
+                    # The day after as well, so that midnight finds its partition made.
+                    ahead = min(max(missing.days) + 1, LAST_DAY - 1)
+                    await add_days(connection, [*missing.days, ahead])
+                except _AGAIN:
+                    continue
+            try:
+                return await self._take(connection, stretch)
+            except DaysMissing as missing:
+                raise StoreUnavailable(
+                    f"{self._name}: the days {missing.days} were dropped as they were made"
+                ) from None
+
+    async def _take(self, connection: Connection, stretch: Stretch) -> int:
+        kinds = dict(self._kinds)
+        async with connection.transaction():
+            new = await take(connection, stretch, kinds)
+        # Only now: the numbers of a transaction that was given up are nobody's.
+        self._kinds = kinds
+        return new
+
+    async def find(self, decision_id: str) -> Document | None:
+        """Return the decision document, or None. Raise StoreUnavailable within a bounded time."""
+        sought = id_of(decision_id)
+        if sought is None:
+            return None
+        async with self._reading("find a decision") as connection:
+            row = await connection.fetchrow(_FIND, UUID(bytes=sought))
+        return None if row is None else document_of(row_of(row), row["document"])
+
+    async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
+        """Return the decisions that a search finds, the newest id first, at most `limit` (1 to 1000) of them.
+
+        Raise SearchError for a cursor that is none, StoreUnavailable within a bounded time.
+        """
+        before = None if cursor is None else UUID(bytes=read_cursor(cursor))
+        async with self._reading("search") as connection:
+            return await search_page(connection, search, min(max(limit, 1), MOST), before)
+
+    async def counts(self, since: int, until: int) -> Sequence[Count]:
+        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
+        async with self._reading("count decisions") as connection:
+            hours = await connection.fetch(_COUNTS, since, until)
+            rows = await connection.fetch("SELECT number, operation, outcome, reason, country, bundle FROM kinds")
+        kinds = {number: Kind(*kind) for number, *kind in rows}
+        return [
+            Count(hour, *kinds[kind], number)
+            for hour, of_hour, numbers in hours
+            for kind, number in zip(of_hour, numbers, strict=True)
+        ]
+
+    async def forget(self, before: int, export: Export | None = None) -> int:
+        """Remove decisions made before this instant and rulings that nothing else names; return how many decisions.
+
+        Counts stay. With `export`, only whole days go, and each is handed to it before: what it raises keeps the day.
+        """
+        async with self._connected(FORGET_WITHIN_S, "forget decisions") as connection:
+            return await forget(connection, before, export)
+
+    @property
+    def _password(self) -> Any:  # noqa: ANN401 - what asyncpg takes
+        """What asyncpg asks at each connection, so that a password that was changed is read again."""
+        file = self._password_file
+        return None if file is None else lambda: file.read_text("utf-8").rstrip("\r\n")
+
+    @asynccontextmanager
+    async def _within(self, seconds: float, what: str) -> AsyncIterator[None]:
+        """Bound the wait, and say StoreUnavailable for whatever goes wrong."""
+        try:
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            raise StoreUnavailable(f"{self._name}: could not {what} within {seconds:g} s") from None
+        except (PostgresError, InterfaceError, OSError, ssl.SSLError, ValueError) as fault:
+            raise StoreUnavailable(f"{self._name}: could not {what}: {fault}") from fault
+
+    @asynccontextmanager
+    async def _connected(self, seconds: float, what: str) -> AsyncIterator[Connection]:
+        pool = self._pool
+        if pool is None:
+            raise StoreUnavailable(f"{self._name}: could not {what}: it is not started")
+        async with self._within(seconds, what), pool.acquire(timeout=min(seconds, 2 * CONNECT_WITHIN_S)) as connection:
+            # The server's own bound as well: what nobody waits for any more must not go on there.
+            await connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
+            yield connection
+
+    def _reading(self, what: str) -> Any:  # noqa: ANN401 - an async context of a connection
+        return self._connected(self._read_within_s, what)

@@ -1,0 +1,74 @@
+"""How a ruling lies in PostgreSQL: the terms it is found by, and its document, compressed."""
+
+import zlib
+from hashlib import blake2b
+from typing import Final
+
+from gateway.core.search import Findable, Search
+
+_LONGEST: Final = 200
+"""Characters of a term. PostgreSQL takes no index entry of more than a third of a page."""
+_WORDS: Final = (
+    b'"unknown":{"subdivision":{"one_of":[],"why":""}},"ambiguous":{"why":"","detail":""},"anything":true,'
+    b'"how":"peer","how":"header","role":"peer","role":"trusted","role":"client","IPv4","IPv6","deposit","security",'
+    b'"account":"none","status":"none","credential":"api_key","verification":"basic","institutional","residence":null,'
+    b'"jurisdiction-blocked","jurisdiction-exit","sanctioned-country","effect":"limit","effect":"require","challenge",'
+    b'"withdraw_only","support_only","read_only","reduce_only","none","outcome":"deny","outcome":"challenge",'
+    b'"bundle":"0123456789abcdef","editions":["country 20","asn 20"],"operation":"withdraw","operation":"trade.spot",'
+    b'"operation":"login","operation":"view","token":"absent","token":"expired","country":"US","continent":"NA",'
+    b'{"client_ip":{"address":"203.0.113.7","reason":null,"how":"rightmost","chain":[{"text":"203.0.113.7","role":'
+    b'"client"}]},"operation":"view","facts":{"operation":"view","country":"PT","subdivision":null,"continent":"EU",'
+    b'"asn":64500,"network":[],"credential":"session","token":"valid","assurance":1,"auth_age":60,"account":"",'
+    b'"status":"open","flags":[],"verification":"full","documents":["PT"],"residence":"PT","nationality":"PT",'
+    b'"holds":[],"signals":[],"risk":"low","amount_usd":null,"destination":null,"withdrawn_today_usd":null},'
+    b'"unknown":{},"bundle":"","editions":[],"verdict":{"outcome":"allow","access":"full","operations":["deposit",'
+    b'"login","security","support","trade.copy","trade.futures","trade.spot","transfer","unclassified","view",'
+    b'"withdraw"],"by":[{"policy":"","rule":"","effect":"grant","reason":"","basis":"","uncertain":false}],'
+    b'"nothing_granted":false,"reason":null,"challenge":null,"uncertain":[],"obligations":[],"outage":false},'
+    b'"reply":{"status":200,"reason":null}}'
+)
+"""What most documents say, so that they need not: the most usual words last, as zlib wants them. Part of the format."""
+_LARGEST: Final = 1 << 24
+
+
+def packed_document(document: bytes) -> bytes:
+    """Return a ruling's document as it is stored: a byte that says how, and the document compressed in that way."""
+    squeeze = zlib.compressobj(3, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, _WORDS)
+    return b"\x01" + squeeze.compress(document) + squeeze.flush()
+
+
+def unpacked_document(stored: bytes) -> bytes:
+    """Return the document. Raise ValueError where it was stored in a way that this code does not know."""
+    if stored[:1] != b"\x01":
+        raise ValueError(f"a ruling is stored in way {stored[:1].hex() or 'none'}, this gateway knows 01")
+    try:
+        return zlib.decompressobj(-15, _WORDS).decompress(stored[1:], _LARGEST)
+    except zlib.error as fault:
+        raise ValueError(f"a ruling is damaged: {fault}") from None
+
+
+def terms_of(found_by: Findable) -> list[str]:
+    """Return the terms of a ruling. What its kind says (operation, outcome, reason, bundle) is none of them."""
+    terms = [_term("account", found_by.account)] if found_by.account is not None else []
+    terms += [_term("country", country) for country in found_by.countries]
+    terms += [_term("asn", str(asn)) for asn in found_by.asns]
+    return terms + [_term("rule", rule) for rule in found_by.rules]
+
+
+def terms_asked(search: Search) -> list[str]:
+    """Return the terms that every ruling has that the search finds."""
+    asked = (
+        ("account", search.account),
+        ("country", search.country),
+        ("asn", None if search.asn is None else str(search.asn)),
+        ("rule", search.rule),
+    )
+    return [_term(name, value) for name, value in asked if value is not None]
+
+
+def _term(name: str, value: str) -> str:
+    # Escaped, because PostgreSQL takes neither NUL nor lone surrogates in a text; the escape is one-to-one.
+    text = value.encode("unicode_escape").decode("ascii")
+    if len(text) > _LONGEST:
+        text = "#" + blake2b(text.encode("ascii"), digest_size=32).hexdigest()
+    return f"{name}:{text}"

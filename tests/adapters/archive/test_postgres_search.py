@@ -1,0 +1,151 @@
+"""Searches of the archive in PostgreSQL, compared with what looking at everything finds."""
+
+import random
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from gateway.adapters.archive import postgres_search
+from gateway.adapters.archive.memory import MemoryArchive
+from gateway.adapters.archive.postgres import PostgresArchive
+from gateway.core.errors import StoreUnavailable
+from gateway.core.search import Search
+from tests.contract.stretches import AT, BUNDLES, decision, ruling, stretch
+from tests.postgres_server import postgres, postgres_database
+
+__all__ = ["postgres", "postgres_database"]
+
+DAY = 86_400_000_000
+RULES = ("us-exit/us-closed", "base/customers", "risk/travel")
+
+
+@pytest.fixture
+async def archive(postgres_database: str) -> AsyncIterator[PostgresArchive]:
+    archive = PostgresArchive(postgres_database)
+    await archive.start()
+    yield archive
+    await archive.close()
+
+
+@pytest.fixture
+async def both(archive: PostgresArchive) -> tuple[PostgresArchive, MemoryArchive]:
+    """Two archives with the same decisions of four days, in hours that differ in what they have."""
+    memory = MemoryArchive()
+    draw = random.Random(7)
+    documents = [
+        ruling(
+            account=draw.choice([None, "alice", "bob", f"u{n}"]),
+            address=draw.choice([None, "81.20.30.40", f"81.20.{n % 3}.{n}", "2001:db8::7"]),
+            country=draw.choice([None, "PT", "US", ["CA", "US"]]),
+            asn=draw.choice([None, 64500, [64500, 64501], n]),
+            operation=draw.choice([None, "withdraw", "view"]),
+            outcome=draw.choice(["allow", "deny"]),
+            reason=draw.choice([None, "jurisdiction-blocked", "sanctioned-country"]),
+            rules=draw.sample(RULES, draw.randrange(3)),
+            bundle=BUNDLES[n % 2],
+        )
+        for n in range(60)
+    ]
+    for part in range(8):
+        decisions = [
+            decision(part * 1000 + n, document, AT + (part // 2) * DAY + draw.randrange(DAY // 2000) * 1000)
+            for n in range(100)
+            for document in [draw.choice(documents[part * 6 : part * 6 + 18])]
+        ]
+        piece = stretch(decisions, documents, segment=part)
+        assert await archive.take(piece) == await memory.take(piece) == 100
+    return archive, memory
+
+
+def searches() -> list[Search]:
+    conditions: list[dict[str, Any]] = [
+        {},
+        {"account": "alice"},
+        {"account": "u7"},
+        {"account": "nobody"},
+        {"address": ip_network("81.20.30.40/32")},
+        {"address": ip_network("81.20.0.0/16")},
+        {"address": ip_network("2001:db8::/32")},
+        {"address": ip_network("::/0")},
+        {"country": "PT"},
+        {"country": "CA"},
+        {"country": "DE"},
+        {"asn": 64501},
+        {"asn": 64500},
+        {"operation": "withdraw"},
+        {"operation": "ambiguous"},
+        {"operation": "login"},
+        {"outcome": "deny"},
+        {"reason": "sanctioned-country"},
+        {"reason": "ambiguous-request"},
+        {"rule": RULES[0]},
+        {"rule": "base/none"},
+        {"bundle": BUNDLES[0][:6]},
+        {"bundle": "ab12cdff"},
+        {"since": AT + DAY},
+        {"until": AT + 2 * DAY},
+        {"since": AT + DAY // 3 + 1, "until": AT + 2 * DAY + 77_001},
+        {"since": AT + 2 * DAY, "until": AT + DAY},
+        {"since": AT - 900 * DAY, "until": AT - 800 * DAY},
+    ]
+    draw = random.Random(11)
+    pairs = [{**draw.choice(conditions), **draw.choice(conditions)} for _ in range(60)]
+    return [Search(**one) for one in conditions + pairs]
+
+
+async def agree(archive: PostgresArchive, memory: MemoryArchive, limit: int) -> int:
+    """Go through every page of every search; return how many decisions were found in all."""
+    found = 0
+    for search in searches():
+        cursor = None
+        while True:
+            expected = await memory.search(search, limit=limit, cursor=cursor)
+            page = await archive.search(search, limit=limit, cursor=cursor)
+            assert [one["id"] for one in page.documents] == [one["id"] for one in expected.documents], search
+            assert page == expected, search
+            found += len(page.documents)
+            cursor = page.cursor
+            if cursor is None:
+                break
+    return found
+
+
+@pytest.mark.parametrize(("glance", "rulings"), [(1500, 2000), (3, 2), (1, 5), (1, 1000), (10, 0)])
+async def test_every_way_of_searching_finds_what_looking_at_everything_finds(
+    both: tuple[PostgresArchive, MemoryArchive], monkeypatch: pytest.MonkeyPatch, glance: int, rulings: int
+) -> None:
+    monkeypatch.setattr(postgres_search, "_GLANCE", glance)
+    monkeypatch.setattr(postgres_search, "_RULINGS", rulings)
+    assert await agree(*both, limit=37) > 5000
+
+
+async def test_clocks_that_were_off_hide_nothing(both: tuple[PostgresArchive, MemoryArchive]) -> None:
+    archive, memory = both
+    document = ruling()
+    odd = [
+        decision(9001, document, AT + DAY, id=decision(1, document, AT - 40 * DAY).id),
+        decision(9002, document, AT - 3 * DAY, id=decision(2, document, AT + 9 * DAY).id),
+        decision(9003, document, -5),
+        decision(9004, document, AT, id=bytes(16)),
+        decision(9005, document, AT + DAY, id=b"\xfe" * 16),
+        decision(9006, document, AT + 60 * 366 * DAY),
+        decision(9007, document, AT + 300 * 366 * DAY),
+    ]
+    piece = stretch(odd, [document], segment=99)
+    assert await archive.take(piece) == await memory.take(piece) == len(odd)
+    assert await agree(archive, memory, limit=101) > 5000
+    for one in odd:
+        text = str(one.id.hex())
+        assert await archive.find(text) == await memory.find(text) is not None
+
+
+async def test_a_decision_whose_ruling_is_damaged_is_named(archive: PostgresArchive) -> None:
+    document = ruling()
+    await archive.take(stretch([decision(1, document)], [document]))
+    pool = archive._pool
+    assert pool is not None
+    await pool.execute("UPDATE rulings SET document = '\\x01ff'")
+    with pytest.raises(StoreUnavailable, match=r"decision [0-9a-f-]{36}: a ruling is damaged"):
+        await archive.search(Search())
