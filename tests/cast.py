@@ -35,6 +35,9 @@ url = "sqlite:///gateway.db"
 directory = "journal"
 segment_bytes = "1MiB"
 
+[archive]
+ship = "off"
+
 [server]
 support_url = "https://help.example/"
 

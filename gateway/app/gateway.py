@@ -7,9 +7,11 @@ from typing import Any, Self
 import structlog
 
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.metrics import Metrics
 from gateway.adapters.policy_files import BundleArchive, read_sources
+from gateway.adapters.progress import ProgressFile
 from gateway.adapters.sql import AccountStore
-from gateway.app.parts import bundle_of, geo_of, journal_of, keys_of, reader_of, sources_of, tokens_of
+from gateway.app.parts import bundle_of, geo_of, journal_of, keys_of, reader_of, shipper_of, sources_of, tokens_of
 from gateway.config import Settings, load
 from gateway.core.errors import GatewayError, PolicyError
 from gateway.policies.bundle import load as load_bundle
@@ -40,6 +42,12 @@ class Gateway:
             journal=self.journal,
             clock=self.clock,
         )
+        self._shipper = shipper_of(settings)
+        self.metrics = Metrics(
+            progress=ProgressFile(settings.journal.directory).read,
+            unrecorded=lambda: self.line.unrecorded,
+            clock=self.clock,
+        )
         self._sources = self.line.bundle.sources
         self.started = False
         """Whether `start` is done and `close` is not."""
@@ -67,6 +75,8 @@ class Gateway:
             except BaseException:
                 await self._let_go()
                 raise
+            if self._shipper is not None:
+                await self._shipper.start()
             self._refreshing = asyncio.get_running_loop().create_task(self._keep_up())
             self.started = True
             log.info(
@@ -88,6 +98,9 @@ class Gateway:
             try:
                 await self.journal.close()
             finally:
+                # After the journal, so that its last pass takes everything.
+                if self._shipper is not None:
+                    await self._shipper.close()
                 await self._let_go()
             log.info("gateway:stopped", unrecorded=self.line.unrecorded)
 

@@ -7,6 +7,9 @@ from gateway.adapters.journal import FileJournal
 from gateway.adapters.keys import FixedKeys, RefreshedKeys, key_source
 from gateway.adapters.policy_files import read_sources
 from gateway.adapters.tokens import KeyOwner, TokenChecker
+from gateway.app.archives import archive_at
+from gateway.app.shipper import Plan
+from gateway.app.shipping_process import Shipper, ShippingProcess, ShippingThread
 from gateway.config import Settings
 from gateway.core.client_ip import ClientIPRule
 from gateway.core.credential import CredentialRule
@@ -14,7 +17,7 @@ from gateway.core.headers import HeaderRule
 from gateway.core.operations import OperationTable
 from gateway.policies.bundle import Bundle, load
 from gateway.policies.schema import Sources
-from gateway.ports import Clock
+from gateway.ports import Archive, Clock
 from gateway.service.reading import RequestReader
 
 
@@ -102,6 +105,35 @@ def journal_of(settings: Settings, at: int) -> FileJournal:
         segment_bytes=journal.segment_bytes,
         sync_every_ms=journal.sync_every_ms,
     )
+
+
+def plan_of(settings: Settings) -> Plan | None:
+    """Return what shipping needs to know; None where decisions stay in the journal."""
+    url = settings.archive_url
+    archive = settings.archive
+    if url is None:
+        return None
+    return Plan(
+        directory=str(settings.journal.directory),
+        url=url,
+        keep_s=archive.keep_s,
+        keep_journal_s=archive.keep_journal_s,
+        journal_at_most=archive.journal_at_most,
+        warn_behind_s=archive.warn_behind_s,
+    )
+
+
+def shipper_of(settings: Settings) -> Shipper | None:
+    """Return what ships for a gateway with these settings; None where it does not."""
+    plan = plan_of(settings)
+    if plan is None or settings.archive.ship == "off":
+        return None
+    return ShippingThread(plan) if settings.archive.ship == "thread" else ShippingProcess(plan)
+
+
+def archive_of(settings: Settings) -> Archive | None:
+    """Return the archive of decisions, not started; None where decisions stay in the journal."""
+    return None if settings.archive_url is None else archive_at(settings.archive_url)
 
 
 def sources_of(settings: Settings) -> Sources:

@@ -1,25 +1,34 @@
 """The decisions on record: found, explained, made again."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import structlog
 
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.follow import find_untaken
 from gateway.adapters.policy_files import BundleArchive
 from gateway.adapters.recorded import RecordedDecisions, read_documents
-from gateway.app.parts import bundle_of
+from gateway.app.parts import archive_of, bundle_of
 from gateway.config import Settings, load
 from gateway.core.decision import Document, parse_instant
-from gateway.core.errors import ConfigError, GatewayError, ReplayError
+from gateway.core.errors import ConfigError, GatewayError, ReplayError, StoreUnavailable
 from gateway.policies.explain import Explanation, explain
+from gateway.ports import Archive
 from gateway.service.replay import Replayed, Replayer
 
+log: Any = structlog.get_logger("gateway")
+
+_EMBEDDED = "sqlite:///"
 _AGO = re.compile(r"([0-9]{1,6})([smhd])\Z")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Records:
-    """The journal of one configuration, and the bundles that its decisions were made by."""
+    """The journal and the archive of one configuration, and the bundles that its decisions were made by."""
 
     def __init__(self, settings: Settings) -> None:
         self.directory = settings.journal.directory
@@ -45,8 +54,33 @@ class Records:
         return configured.sources if configured.digest == digest else None
 
     def find(self, decision_id: str) -> Document | None:
-        """Return the decision with this id, or None."""
+        """Return the decision with this id, or None: from the archive, else from what it has not taken yet.
+
+        Where the archive cannot be asked, all of the journal is searched. Raise JournalDamaged. Not for use in a loop.
+        """
+        try:
+            archive = self._archive_to_ask()
+            if archive is not None:
+                return asyncio.run(self._find(archive, decision_id))
+        except StoreUnavailable as fault:
+            log.warning("archive:not_asked", why=str(fault))
         return self._decisions.find(decision_id)
+
+    def _archive_to_ask(self) -> Archive | None:
+        # Who looks for a decision makes no file: it would belong to somebody whom the gateway may not be.
+        url = self._settings.archive_url or ""
+        there = not url.startswith(_EMBEDDED) or Path(url.removeprefix(_EMBEDDED)).exists()
+        return archive_of(self._settings) if there else None
+
+    async def _find(self, archive: Archive, decision_id: str) -> Document | None:
+        try:
+            await archive.start()
+            # Asked first: what is taken while we look is found in the archive or in the journal, or in both.
+            taken = await archive.taken()
+            found = await archive.find(decision_id)
+        finally:
+            await archive.close()
+        return found or find_untaken(self.directory, taken, decision_id)
 
     def since(self, text: str) -> Iterator[Document]:
         """Yield the decisions since an instant (RFC 3339) or for so long (`90m`, `24h`, `7d`). Raise ConfigError."""

@@ -296,6 +296,27 @@ class Journal(Table):
     sync_every_ms: Milliseconds = Field(default=20, alias="sync_every", ge=1, le=10_000)
 
 
+class Archive(Table):
+    """Where decisions go from the journal, and how long either keeps them."""
+
+    url: _Text | None = Field(default=None, repr=False)
+    ship: Literal["process", "thread", "off"] = "process"
+    keep_s: Seconds | None = Field(default=None, alias="keep", ge=3600)
+    keep_journal_s: Seconds = Field(default=7 * 86_400, alias="keep_journal", ge=60)
+    journal_at_most: Size | None = Field(default=None, ge=16 * 1024**2)
+    warn_behind_s: Seconds = Field(default=60, alias="warn_behind", ge=1)
+
+    @field_validator("url")
+    @classmethod
+    def _locate(cls, url: str | None, info: ValidationInfo) -> str | None:
+        scheme, _, rest = (url or "none").partition("://")
+        if scheme == "none" or (scheme == "postgresql" and rest):
+            return url
+        if scheme != "sqlite" or len(rest) < 2 or rest[0] != "/" or "?" in rest:
+            raise ValueError("must be `sqlite:///PATH`, `postgresql://USER@HOST/DATABASE` or `none`")
+        return f"sqlite:///{values.under_base(rest[1:], info)}"
+
+
 class Upstream(Table):
     """What the gateway stands in front of."""
 
@@ -312,7 +333,24 @@ class Server(Table):
     support_url: Link | None = None
 
 
-_OPTIONAL = ("policies", "geodb", "store", "journal", "server")
+class Admin(Table):
+    """Where the admin API listens; nowhere without a port."""
+
+    host: _Text = "127.0.0.1"
+    port: Whole | None = Field(default=None, ge=0, le=65_535)
+    tls_in_front: bool = False
+
+    @model_validator(mode="after")
+    def _tokens_do_not_cross_a_network_in_the_clear(self) -> Self:
+        if self.host not in values.LOOPBACK and not self.tls_in_front:
+            raise ValueError(
+                f"`host` is `{self.host[:64]}`, which others reach, and the API itself speaks plain HTTP; end TLS in "
+                "front of it and say `tls_in_front = true`, or listen on `127.0.0.1`"
+            )
+        return self
+
+
+_OPTIONAL = ("policies", "geodb", "store", "journal", "archive", "server", "admin")
 
 
 class Settings(Table):
@@ -325,8 +363,10 @@ class Settings(Table):
     geodb: GeoDB = GeoDB()
     store: Store = Store()
     journal: Journal = Journal()
+    archive: Archive = Archive()
     upstream: Upstream | None = None
     server: Server = Server()
+    admin: Admin = Admin()
     _base: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="before")
@@ -334,6 +374,13 @@ class Settings(Table):
     def _tables_left_out_are_empty(cls, data: object) -> object:
         """Return `data` with every optional table in it, so that default paths are resolved like given ones."""
         return {**{name: {} for name in _OPTIONAL}, **data} if isinstance(data, Mapping) else data
+
+    @property
+    def archive_url(self) -> str | None:
+        """Where decisions are archived; None where they stay in the journal."""
+        if self.archive.url is None:
+            return f"sqlite:///{Path(self.store.url.removeprefix('sqlite:///')).parent / 'decisions.db'}"
+        return None if self.archive.url == "none" else self.archive.url
 
     @property
     def base(self) -> Path:

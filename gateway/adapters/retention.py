@@ -1,0 +1,97 @@
+"""Removing segments of the journal that the archive has: those that are old, and more where room runs short."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.adapters.segment import SUFFIX, sync_directory
+from gateway.adapters.segment_files import SegmentFile, Taken, segment_files
+from gateway.adapters.segment_reader import Damage, DecisionEntry, JournalDamaged, SegmentReader
+
+log: Any = structlog.get_logger("gateway")
+
+
+class Retention:
+    """Which segments of one folder stay. Nothing goes that was not taken whole, or cannot be read whole."""
+
+    def __init__(self, directory: Path, *, keep_s: int, at_most: int | None) -> None:
+        """Build.
+
+        Args:
+            directory: the journal's folder.
+            keep_s: how long a segment stays after the latest decision in it.
+            at_most: bytes that all segments may take; where they take more, the oldest ones that were taken go early.
+        """
+        self.directory = directory
+        self._keep_us = keep_s * 1_000_000
+        self._at_most = at_most
+        self._damaged: set[Path] = set()
+
+    def journal_bytes(self) -> int:
+        """Return how much room the segments take."""
+        total = 0
+        for path in self.directory.glob(f"*{SUFFIX}"):
+            with suppress(FileNotFoundError):
+                total += path.stat().st_size
+        return total
+
+    def remove(self, taken: Taken, now: int) -> list[Path]:
+        """Remove what need not stay; return what was removed. Raise OSError where the folder cannot be changed."""
+        over = 0 if self._at_most is None else self.journal_bytes() - self._at_most
+        removed: list[Path] = []
+        for file in self._taken_whole(taken):
+            old = file.begun_at < now - self._keep_us
+            if over <= 0 and not old:
+                break  # the others were begun later
+            if over <= 0 and file.header.latest_at >= now - self._keep_us:
+                continue
+            latest_at = self._latest_of(file, taken)
+            if latest_at is None or (over <= 0 and latest_at >= now - self._keep_us):
+                continue
+            size = file.path.stat().st_size
+            file.path.unlink()
+            over -= size
+            removed.append(file.path)
+            log.info("journal:removed", segment=file.path.name, bytes=size, early=latest_at >= now - self._keep_us)
+        if removed:
+            sync_directory(self.directory)
+        return removed
+
+    def _taken_whole(self, taken: Taken) -> Iterator[SegmentFile]:
+        """Yield the closed segments that may be taken whole, oldest first."""
+        for file in segment_files(self.directory, {}, lambda _: None):
+            number, _ = taken.get(file.worker, (0, 0))
+            closed = file.number < number or (file.finished and file.number == number and _sealed(file))
+            if closed and file.path not in self._damaged:
+                yield file
+
+    def _latest_of(self, file: SegmentFile, taken: Taken) -> int | None:
+        """Return when the latest decision of a segment was made; None where it must stay."""
+        number, offset = taken[file.worker]
+        latest_at = file.header.latest_at
+        damages: list[Damage] = []
+        try:
+            with SegmentReader(file.path) as segment:
+                for entry in segment.entries(damages.append):
+                    if isinstance(entry, DecisionEntry):
+                        latest_at = max(latest_at, entry.at)
+                        if file.number == number and entry.offset >= offset:
+                            return None
+        except JournalDamaged as fault:
+            damages.append(fault.damage)
+        except OSError as fault:
+            damages.append(Damage(file.path, 0, 0, f"it cannot be read: {fault}"))
+        if damages:
+            self._damaged.add(file.path)
+            log.error("journal:kept_damaged", what=damages[0].text(), damaged=len(damages))
+            return None
+        return latest_at
+
+
+def _sealed(file: SegmentFile) -> bool:
+    with suppress(FileNotFoundError):
+        return file.header.synced == file.path.stat().st_size
+    return False

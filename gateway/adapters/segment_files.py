@@ -1,0 +1,85 @@
+"""The segments that lie in a journal's folder, and which of them nobody writes any more."""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from gateway.adapters.segment import HEADER_BYTES, SUFFIX, VERSION, Header, HeaderFault, unpack_header
+from gateway.adapters.segment_reader import Damage, Report
+from gateway.adapters.worker_lock import LOCK
+
+Taken = Mapping[str, tuple[int, int]]
+"""How far each worker's journal was taken: the segment, and the offset in it."""
+
+
+class SegmentFile(NamedTuple):
+    """One begun segment of a worker."""
+
+    begun_at: int
+    """Never before that of the worker's segment before it, so that sorting keeps each worker's order."""
+    worker: str
+    number: int
+    path: Path
+    finished: bool
+    """Whether nobody writes to it any more: all that will ever be in it can be read now."""
+    header: Header
+
+
+def segment_files(directory: Path, since: Taken, report: Report) -> list[SegmentFile]:
+    """Return the begun segments of every worker from those in `since` on, the oldest first.
+
+    One whose header cannot be read is reported and left out; what a newer gateway wrote is left to that, with all that
+    its worker wrote afterwards.
+    """
+    workers: dict[str, list[tuple[int, Path]]] = {}
+    for path in directory.glob(f"*{SUFFIX}"):
+        worker, _, number = path.stem.rpartition("-")
+        if worker and number.isdigit() and int(number) >= since.get(worker, (0, 0))[0]:
+            workers.setdefault(worker, []).append((int(number), path))
+    return sorted(
+        file for worker, files in workers.items() for file in _begun(directory, worker, sorted(files), report)
+    )
+
+
+def _begun(directory: Path, worker: str, files: list[tuple[int, Path]], report: Report) -> list[SegmentFile]:
+    # Asked before the headers are read: whoever was dead then had written all that is there.
+    written = _is_written(directory, worker)
+    found: list[SegmentFile] = []
+    latest = 0
+    for number, path in files:
+        try:
+            with path.open("rb", buffering=0) as file:
+                raw = file.read(HEADER_BYTES) or b""
+                size = os.fstat(file.fileno()).st_size
+        except FileNotFoundError:
+            continue
+        try:
+            header = unpack_header(raw)
+        except HeaderFault as fault:
+            if raw.startswith(b"GWJ\n") and raw[4] > VERSION:
+                break
+            report(Damage(path, 0, 0, str(fault)))
+            continue
+        if header is not None:
+            latest = max(latest, header.begun_at)
+            found.append(SegmentFile(latest, worker, number, path, not written or header.synced == size, header))
+    return [one._replace(finished=True) for one in found[:-1]] + found[-1:]
+
+
+def _is_written(directory: Path, worker: str) -> bool:
+    """Return whether a living process writes under this name."""
+    try:
+        fd = os.open(directory / f"{worker}{LOCK}", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False

@@ -1,0 +1,120 @@
+"""Shipping one folder's journal, in whatever process or thread it runs."""
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+from typing import Any, Final, NamedTuple
+
+import orjson
+import structlog
+
+from gateway.adapters.clock import SystemClock
+from gateway.adapters.follow import Follower
+from gateway.adapters.live_segment import Bounds
+from gateway.adapters.progress import ProgressFile
+from gateway.adapters.retention import Retention
+from gateway.adapters.shipping_lock import ShippingLock
+from gateway.app.archives import archive_at
+from gateway.ports import MICROSECONDS
+from gateway.service.shipping import Shipping, Terms
+
+log: Any = structlog.get_logger("gateway")
+
+TAKEN: Final = 75
+"""The exit code of a process that found another one shipping (EX_TEMPFAIL of sysexits.h)."""
+FREE_AGAIN_S: Final = 2.0
+"""How long it takes at most to notice that nobody ships any more."""
+BESIDE_REQUESTS: Final = 0.25
+"""The share of its time that a thread ships."""
+_LOWER: Final = 5
+_USUAL: Final = Bounds()
+_SMALL: Final = Bounds(decisions=1_000, bytes=1 << 20)
+"""So that a thread never holds the interpreter for long."""
+
+
+class Plan(NamedTuple):
+    """What shipping needs to know of the settings: as plain values, for another process."""
+
+    directory: str
+    url: str
+    keep_s: int | None
+    keep_journal_s: int
+    journal_at_most: int | None
+    warn_behind_s: int
+
+
+async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
+    """Ship until `stop` is set, and once more then; return False at once where somebody else ships this journal."""
+    directory = Path(plan.directory)
+    lock = ShippingLock(directory)
+    if not lock.take():
+        return False
+    archive = archive_at(plan.url)
+    progress = ProgressFile(directory)
+    try:
+        await Shipping(
+            source=Follower(directory, _USUAL if share == 1 else _SMALL),
+            keeping=Retention(directory, keep_s=plan.keep_journal_s, at_most=plan.journal_at_most),
+            archive=archive,
+            clock=SystemClock(),
+            note=lambda now: progress.write(now._asdict()),
+            terms=Terms(
+                keep_us=None if plan.keep_s is None else plan.keep_s * MICROSECONDS,
+                warn_behind_us=plan.warn_behind_s * MICROSECONDS,
+                share=share,
+            ),
+        ).run(stop)
+    finally:
+        await archive.close()
+        lock.release()
+    return True
+
+
+async def ship_when_free(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> None:
+    """Ship until `stop` is set; wait for it where somebody else ships this journal."""
+    while not await ship(plan, stop, share=share):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), FREE_AGAIN_S)
+        if stop.is_set():
+            return
+
+
+def child() -> None:
+    """Ship as the plan on stdin says, until stdin ends: with the process that holds its other end, however it ends.
+
+    The last pass then takes what that process left.
+    """
+    # Whoever ends the gateway (a terminal, a service manager) tells all its processes. This one has a last pass to do.
+    for ending in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.SIG_IGN)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    os.nice(_LOWER)
+    with open(0, "rb", buffering=0, closefd=False) as stdin:
+        plan = Plan(*orjson.loads(stdin.readline()))
+
+    async def until_alone() -> bool:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def watch() -> None:
+            while os.read(0, 1024):
+                pass
+            with suppress(RuntimeError):  # the loop is over
+                loop.call_soon_threadsafe(stop.set)
+
+        Thread(target=watch, daemon=True, name="shipping-watch").start()
+        return await ship(plan, stop)
+
+    sys.exit(0 if asyncio.run(until_alone()) else TAKEN)
