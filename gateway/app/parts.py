@@ -21,10 +21,10 @@ from gateway.ports import Archive, Clock
 from gateway.service.reading import RequestReader
 
 
-def reader_of(settings: Settings) -> RequestReader:
-    """Return how requests are read under these settings. Raise ConfigError where they cannot work."""
-    client, identity = settings.client_ip, settings.identity
-    client_ip = ClientIPRule(
+def client_ip_of(settings: Settings) -> ClientIPRule:
+    """Return how the address held responsible is found. Raise ConfigError where these settings cannot work."""
+    client = settings.client_ip
+    return ClientIPRule(
         trusted_proxies=client.trusted_proxies,
         header=client.header,
         trusted_hops=client.trusted_hops,
@@ -33,6 +33,11 @@ def reader_of(settings: Settings) -> RequestReader:
         trust_unix_socket=client.trust_unix_socket,
         nat64_prefixes=client.nat64_prefixes,
     )
+
+
+def reader_of(settings: Settings) -> RequestReader:
+    """Return how requests are read under these settings. Raise ConfigError where they cannot work."""
+    client_ip, identity = client_ip_of(settings), settings.identity
     api_key_header = None if identity is None else identity.api_key_header
     return RequestReader(
         headers=HeaderRule(
