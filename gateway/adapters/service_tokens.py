@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hmac import compare_digest
 from typing import Any, Final, NamedTuple
 
@@ -135,6 +135,20 @@ class ServiceTokens:
         if entries:
             async with self._store.writing("note an unmasking") as connection:
                 await note(connection, *entries)
+        return None
+
+    async def note_unmasked_search(self, who: str, why: str, search: Mapping[str, str]) -> Refused | None:
+        """Write down that `who` sees unmasked whatever this search finds, and why; None where that is done.
+
+        One entry, before anything is shown: an export may hold millions. Raise StoreUnavailable.
+        """
+        entry = entry_of(
+            self._store.clock, "decisions.unmask", search.get("account", ""), who, why, search=dict(search)
+        )
+        if isinstance(entry, Refused):
+            return entry
+        async with self._store.writing("note an unmasking") as connection:
+            await note(connection, entry)
         return None
 
 

@@ -23,7 +23,7 @@ key = typer.Typer(help="API keys of an account: add, revoke, list.", no_args_is_
 app.add_typer(key, name="key")
 
 
-def _os_user() -> str:
+def os_user() -> str:
     """Return the name of the user who runs the command, from the system's own list and not from the environment."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
@@ -40,7 +40,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Uid = Annotated[str, typer.Argument(metavar="UID", help="The account.")]
 Why = Annotated[str, typer.Option("--why", help="Why: it stands in the audit for good.")]
 Who = Annotated[
-    str, typer.Option("--who", default_factory=_os_user, show_default="your user name", help="Who answers for it.")
+    str, typer.Option("--who", default_factory=os_user, show_default="your user name", help="Who answers for it.")
 ]
 
 

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from gateway.adapters.clock import SystemClock
 from gateway.app import Gateway, GatewayMiddleware
+from gateway.app.admin import admin_beside
 from gateway.cli.exchange import create_exchange
 from gateway.config import load
 from gateway.enforce.http_server import run
@@ -65,6 +66,9 @@ segment_bytes = "4MiB"
 host = "127.0.0.1"
 port = {port}
 support_url = "https://support.demo.invalid/"
+
+[admin]
+port = {admin}
 
 [upstream]
 url = "{upstream}"
@@ -161,7 +165,8 @@ def run_demo(directory: Path, port: int) -> None:
     with _exchange() as upstream:
         config = directory / "gateway.toml"
         config.write_text(
-            _CONFIG.format(issuer=_ISSUER, audience=_AUDIENCE, port=port, upstream=upstream), encoding="utf-8"
+            _CONFIG.format(issuer=_ISSUER, audience=_AUDIENCE, port=port, admin=port and port + 1, upstream=upstream),
+            encoding="utf-8",
         )
         uvloop.run(_serve(directory, key, Gateway(load(config)), upstream, port))
 
@@ -180,12 +185,15 @@ async def _serve(directory: Path, key: Ed25519PrivateKey, gateway: Gateway, upst
         )
     minting = asyncio.ensure_future(_mint_for_ever(directory, key))
     try:
-        await run(
+        serving = run(
             GatewayMiddleware(ReverseProxy(upstream), gateway=gateway),
             host="127.0.0.1",
             port=port,
             max_head_bytes=32_768,
             ready=lambda url: typer.echo("\n".join(_to_try(url, directory))),
+        )
+        await admin_beside(
+            serving, gateway, ready=lambda url: typer.echo(f"gateway: admin API on {url}/api/v1", err=True)
         )
     finally:
         minting.cancel()
@@ -259,6 +267,7 @@ def _to_try(url: str, directory: Path) -> Iterator[str]:
     yield f"""
 Each answer carries its decision's id in the header Gateway-Decision:
   gateway explain ID -c {config}        what was decided, why, what would change it
+  gateway decisions search --outcome deny --since 1h -c {config}
   gateway replay --since 1h -c {config}  decide everything again from the record alone
   gateway account set carol --status open --evidence TICKET-7 --why 'documents examined' -c {config}
 Press Ctrl-C to stop."""

@@ -28,6 +28,7 @@ def serve(
     import uvloop
 
     from gateway.app import Gateway, GatewayMiddleware
+    from gateway.app.admin import admin_beside
     from gateway.config import load
     from gateway.core.errors import ConfigError
     from gateway.enforce.http_server import run
@@ -38,14 +39,16 @@ def serve(
     if settings.upstream is None:
         raise ConfigError(f'{config}: there is nothing to serve; add `[upstream]` with `url = "http://127.0.0.1:9000"`')
     upstream = settings.upstream.url
+    gateway = Gateway(settings)
+    serving = run(
+        GatewayMiddleware(ReverseProxy(upstream), gateway=gateway),
+        host=host or settings.server.host,
+        port=settings.server.port if port is None else port,
+        max_head_bytes=settings.server.max_header_bytes,
+        ready=lambda url: typer.echo(f"gateway: serving {url} in front of {upstream}", err=True),
+    )
     uvloop.run(
-        run(
-            GatewayMiddleware(ReverseProxy(upstream), gateway=Gateway(settings)),
-            host=host or settings.server.host,
-            port=settings.server.port if port is None else port,
-            max_head_bytes=settings.server.max_header_bytes,
-            ready=lambda url: typer.echo(f"gateway: serving {url} in front of {upstream}", err=True),
-        )
+        admin_beside(serving, gateway, ready=lambda url: typer.echo(f"gateway: admin API on {url}/api/v1", err=True))
     )
 
 

@@ -1,0 +1,146 @@
+"""The table of routes: what each takes, needs and answers. The app and the OpenAPI document are made of it."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from gateway.api.schemas import Schema, listed
+from gateway.core.masking import Reader
+from gateway.core.search import AMBIGUOUS, MOST, Search
+from gateway.core.service_token import Scope
+from gateway.core.terms import Operation, Outcome, Reason
+from gateway.service.overview import GROUPS
+
+
+class Parameter(NamedTuple):
+    """One query parameter, path parameter or header."""
+
+    name: str
+    says: str
+    schema: Schema
+    place: str = "query"
+
+
+class Route(NamedTuple):
+    """One path; every route answers GET."""
+
+    name: str
+    """The endpoint's name, and OpenAPI's operationId."""
+    path: str
+    says: str
+    scope: Scope | None
+    """What the token must open; None: no token is asked for."""
+    parameters: tuple[Parameter, ...]
+    answer: str | None
+    """The schema of the answer; None where it is not JSON, or is the OpenAPI document itself."""
+    media_type: str = "application/json"
+    problems: tuple[int, ...] = ()
+    """Statuses other than 200, besides those that follow from the scope."""
+
+    def statuses(self) -> tuple[int, ...]:
+        """Return every status but 200 that the route may answer with."""
+        return tuple(sorted({*self.problems, *(() if self.scope is None else (401, 403, 429, 503))}))
+
+
+def _text(**more: object) -> Schema:
+    return {"type": "string", **more}
+
+
+_FILTERS: Final[Mapping[str, tuple[str, Schema]]] = {
+    "account": ("Of this account.", _text(maxLength=256)),
+    "address": ("From this address, or from a network such as 203.0.113.0/24.", _text()),
+    "country": ("From this country (ISO 3166-1), or where it may have been this one.", _text()),
+    "asn": ("From this autonomous system, such as AS64500.", _text()),
+    "operation": (
+        "Of this operation; `ambiguous`: what could not be read.",
+        _text(enum=[*map(str, Operation), AMBIGUOUS]),
+    ),
+    "outcome": ("With this outcome.", _text(enum=[*map(str, Outcome)])),
+    "reason": ("With this reason.", _text(enum=[*map(str, Reason)])),
+    "rule": ("Determined by this rule, as policy/rule.", _text()),
+    "bundle": ("Decided by the bundle whose digest begins so: 6 to 64 hexadecimal digits.", _text()),
+    "since": ("Since this instant (RFC 3339), or since 90m, 24h, 7d; inclusive.", _text()),
+    "until": ("Until this instant, or until so long ago; exclusive.", _text()),
+}
+assert tuple(_FILTERS) == Search._fields
+_SPAN: Final = {"since": "24h", "until": "0s"}
+"""What statistics are of where nobody says."""
+
+REASON_HEADER: Final = "Gateway-Reason"
+_REASON: Final = Parameter(
+    REASON_HEADER,
+    "Why addresses and documents are to be shown as they are: 10 to 500 characters, written into the audit with the "
+    f"token and each decision. Needs the scope {Scope.DECISIONS_UNMASK}.",
+    _text(minLength=10, maxLength=500),
+    "header",
+)
+
+ROUTES: Final = (
+    Route(
+        "searchDecisions",
+        "/api/v1/decisions",
+        "Decisions that all these conditions hold for, the newest first, a page at a time.",
+        Scope.DECISIONS_READ,
+        (
+            *(Parameter(name, says, schema) for name, (says, schema) in _FILTERS.items()),
+            Parameter("limit", "At most so many.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": 50}),
+            Parameter("cursor", "What the page before ended with.", _text()),
+            _REASON,
+        ),
+        "Decisions",
+        problems=(400,),
+    ),
+    Route(
+        "countDecisions",
+        "/api/v1/decisions/stats",
+        "How many decisions there were, by outcome, reason, country, operation, bundle, hour or day.",
+        Scope.DECISIONS_READ,
+        (
+            *(
+                Parameter(name, f"{_FILTERS[name][0]} Whole hours count.", {**_FILTERS[name][1], "default": default})
+                for name, default in _SPAN.items()
+            ),
+            Parameter("by", "Groups, joined by commas; all where nobody says.", listed(_text(enum=[*GROUPS]))),
+        ),
+        "Overview",
+        problems=(400,),
+    ),
+    Route(
+        "readDecision",
+        "/api/v1/decisions/{id}",
+        "One decision, and in sentences what happened, why, and what would change the answer.",
+        Scope.DECISIONS_READ,
+        (
+            Parameter("id", "The decision's id, as the header Gateway-Decision told it.", _text(format="uuid"), "path"),
+            Parameter("explain", "`1` adds the explanation.", _text(enum=["0", "1"], default="0")),
+            Parameter(
+                "role",
+                "For whom it is explained. Any but `support` sees more, and so needs a reason and the scope "
+                f"{Scope.DECISIONS_UNMASK}.",
+                _text(enum=[*map(str, Reader)], default=str(Reader.SUPPORT)),
+            ),
+            Parameter("language", "In which language the customer's words are given.", _text(default="en")),
+            _REASON,
+        ),
+        "Explained",
+        problems=(400, 404),
+    ),
+    Route(
+        "readHealth",
+        "/api/v1/health",
+        "Whether the archive answers.",
+        None,
+        (),
+        "Health",
+        problems=(503,),
+    ),
+    Route("readOpenapi", "/api/v1/openapi.json", "This description.", None, (), None),
+    Route(
+        "readMetrics",
+        "/metrics",
+        "The metrics of this process, for Prometheus.",
+        Scope.METRICS_READ,
+        (),
+        None,
+        media_type="text/plain",
+    ),
+)

@@ -1,0 +1,133 @@
+"""Recorded decisions as people look for them: what the archive has, and the end of the journal that it has not yet."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from gateway.adapters.archive.memory import MemoryArchive
+from gateway.adapters.follow import Follower, find_untaken
+from gateway.adapters.segment_files import Taken
+from gateway.app.parts import archive_of
+from gateway.config import Settings
+from gateway.core.decision import Document
+from gateway.core.search import MOST, Page, Search, cursor_of, read_cursor
+from gateway.ports import Archive, Count, Stretch
+
+MOST_RECENT: Final = 50_000
+"""Decisions beyond the archive that are held in memory at most. Further behind, and it is said instead."""
+
+_PATIENCE: Final = 5
+_EMBEDDED: Final = "sqlite:///"
+
+
+class Found:
+    """The decisions of an archive and of the journal before it, as one. Reads only; `look` before the rest."""
+
+    def __init__(self, archive: Archive, directory: Path, most: int = MOST_RECENT) -> None:
+        self._archive = archive
+        self._directory = directory
+        self._follower = Follower(directory)
+        self._most = most
+        self._recent = MemoryArchive()
+        self._taken: Taken = {}
+        self.recent = 0
+        """How many decisions the archive had not taken when `look` looked."""
+        self.left_out = False
+        """Whether there were more of them than could be held: then the latest of them are not found."""
+
+    async def look(self) -> None:
+        """Read what the archive has not taken by now. Raise StoreUnavailable."""
+        # In this order: what is taken in between is found in both, and counted once, but never in neither.
+        taken: Taken = dict(await self._archive.taken())
+        self._taken = taken
+        recent, self.recent, self.left_out = MemoryArchive(), 0, False
+        while not self.left_out:
+            stretches = await asyncio.to_thread(self._read, taken)
+            if not stretches:
+                break
+            for stretch in stretches:
+                self.recent += await recent.take(stretch)
+            taken = {**taken, **await recent.taken()}
+            self.left_out = self.recent >= self._most
+        self._recent = recent
+
+    def _read(self, taken: Taken) -> list[Stretch]:
+        found: list[Stretch] = []
+        read = 0
+        for stretch in self._follower.stretches(taken):
+            found.append(stretch)
+            read += len(stretch.decisions)
+            if read >= self._most:
+                break
+        return found
+
+    async def find(self, decision_id: str) -> Document | None:
+        """Return the decision document, from the archive or else from the journal; None where neither has it."""
+        taken = await self._archive.taken()
+        document = await self._archive.find(decision_id)
+        return document or await asyncio.to_thread(find_untaken, self._directory, taken, decision_id)
+
+    async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
+        """Return what both have, the newest id first. Raise SearchError, StoreUnavailable."""
+        if cursor is not None:
+            read_cursor(cursor)
+        archived = await self._archive.search(search, limit=limit, cursor=cursor)
+        recent = await self._recent.search(search, limit=limit, cursor=cursor) if self.recent else Page((), None)
+        # The newest `limit` of both lie within the newest `limit` of each.
+        both = {str(one["id"]): one for one in (*recent.documents, *archived.documents)}
+        ids = sorted(both, reverse=True)
+        more = len(ids) > limit or archived.cursor is not None or recent.cursor is not None
+        documents = tuple(both[one] for one in ids[:limit])
+        return Page(documents, cursor_of(UUID(ids[len(documents) - 1]).bytes) if more and documents else None)
+
+    async def every(self, search: Search, *, cursor: str | None = None, page: int = MOST) -> AsyncIterator[Page]:
+        """Yield every page of a search, the newest first."""
+        while True:
+            found = await self.search(search, limit=page, cursor=cursor)
+            yield found
+            cursor = found.cursor
+            if cursor is None:
+                return
+
+    async def counts(self, since: int, until: int) -> Sequence[Count]:
+        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
+        archived = await self._archive.counts(since, until)
+        for _ in range(_PATIENCE):
+            if dict(await self._archive.taken()) == self._taken:
+                break
+            # Something was taken since `look`, and would be counted on both sides.
+            await self.look()
+            archived = await self._archive.counts(since, until)
+        added: Counter[Count] = Counter()
+        for count in (*archived, *await self._recent.counts(since, until)):
+            added[count._replace(decisions=0)] += count.decisions
+        return [
+            count._replace(decisions=number) for count, number in sorted(added.items(), key=lambda one: one[0].hour)
+        ]
+
+
+@asynccontextmanager
+async def found_of(settings: Settings) -> AsyncIterator[Found]:
+    """Give the decisions of a configuration, looked at once. Raise StoreUnavailable.
+
+    Where there is no archive, or none yet, they are those of the journal, as far as it can be held in memory.
+    """
+    archive = _archive_to_ask(settings)
+    await archive.start()
+    try:
+        found = Found(archive, settings.journal.directory)
+        await found.look()
+        yield found
+    finally:
+        await archive.close()
+
+
+def _archive_to_ask(settings: Settings) -> Archive:
+    url = settings.archive_url or ""
+    # Who looks for a decision makes no file: it would belong to somebody whom the gateway may not be.
+    missing = url.startswith(_EMBEDDED) and not Path(url.removeprefix(_EMBEDDED)).exists()
+    return (None if missing else archive_of(settings)) or MemoryArchive()
