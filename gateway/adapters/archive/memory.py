@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from gateway.adapters.archive.documents import Kind, archived_document, hour_of, id_of, read_ruling
+from gateway.adapters.archive.documents import Kind, ReadRuling, archived_document, hour_of, id_of, read_ruling
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
 from gateway.core.search import MOST, Findable, Page, Search, cursor_of, packed_range, read_cursor
@@ -17,7 +17,7 @@ class MemoryArchive:
     """
 
     def __init__(self) -> None:
-        self._rulings: dict[bytes, bytes] = {}
+        self._rulings: dict[bytes, tuple[bytes, ReadRuling]] = {}
         self._decisions: dict[bytes, RecordedDecision] = {}
         self._taken: dict[str, tuple[int, int]] = {}
         self._counts: Counter[tuple[int, Kind]] = Counter()
@@ -38,10 +38,11 @@ class MemoryArchive:
         new = 0
         for decision in stretch.decisions:
             if decision.id not in self._decisions:
-                document = stretch.rulings[decision.ruling]
-                self._rulings[decision.ruling] = document
+                if decision.ruling not in self._rulings:
+                    document = stretch.rulings[decision.ruling]
+                    self._rulings[decision.ruling] = (document, read_ruling(document))
                 self._decisions[decision.id] = decision
-                self._counts[hour_of(decision.at), read_ruling(document).kind] += 1
+                self._counts[hour_of(decision.at), self._rulings[decision.ruling][1].kind] += 1
                 new += 1
         reached = (stretch.segment, stretch.end)
         self._taken[stretch.worker] = max(reached, self._taken.get(stretch.worker, reached))
@@ -62,7 +63,7 @@ class MemoryArchive:
             if (before is None or decision.id < before)
             and (search.since is None or decision.at >= search.since)
             and (search.until is None or decision.at < search.until)
-            and fits(read_ruling(self._rulings[decision.ruling]).found_by, search)
+            and fits(self._rulings[decision.ruling][1].found_by, search)
         ]
         page = tuple(self._document(decision) for decision in found[:limit])
         return Page(page, cursor_of(found[limit - 1].id) if len(found) > limit else None)
@@ -78,11 +79,11 @@ class MemoryArchive:
         named = {decision.ruling for decision in kept.values()}
         gone = len(self._decisions) - len(kept)
         self._decisions = kept
-        self._rulings = {digest: document for digest, document in self._rulings.items() if digest in named}
+        self._rulings = {digest: ruling for digest, ruling in self._rulings.items() if digest in named}
         return gone
 
     def _document(self, decision: RecordedDecision) -> Document:
-        return archived_document(self._rulings[decision.ruling], decision)
+        return archived_document(self._rulings[decision.ruling][0], decision)
 
 
 def fits(found_by: Findable, search: Search) -> bool:

@@ -1,0 +1,182 @@
+"""The embedded archive: decisions in an SQLite file of its own, written by one thread and read by a few."""
+
+import asyncio
+import sqlite3
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from gateway.adapters.archive.documents import id_of
+from gateway.adapters.archive.sqlite_forgetting import forget_some, give_back
+from gateway.adapters.archive.sqlite_reading import counts_of, find, page_of, taken
+from gateway.adapters.archive.sqlite_schema import make, open_reader, open_writer
+from gateway.adapters.archive.sqlite_taking import Taker
+from gateway.adapters.sqlite_file import SqliteFile
+from gateway.core.decision import Document
+from gateway.core.errors import StoreUnavailable
+from gateway.core.search import MOST, Page, Search, read_cursor
+from gateway.ports import Count, Stretch
+
+READ_WITHIN_S: Final = 5.0
+WRITE_WITHIN_S: Final = 30.0
+_START_WITHIN_S: Final = 30.0
+_READERS: Final = 3
+_LOOK_EVERY: Final = 2000
+"""Steps of SQLite's machine, a fraction of a millisecond, after which it looks at the clock."""
+
+T = TypeVar("T")
+
+
+class SqliteArchive:
+    """The `Archive` port on one SQLite file. Several processes may have it open: one takes at a time, all read."""
+
+    def __init__(
+        self, path: Path, *, read_within_s: float = READ_WITHIN_S, write_within_s: float = WRITE_WITHIN_S
+    ) -> None:
+        self.path = path
+        self._read_within_s = read_within_s
+        self._write_within_s = write_within_s
+        self._file = SqliteFile(path)
+        self._writing: ThreadPoolExecutor | None = None
+        self._reading: ThreadPoolExecutor | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._taker: Taker | None = None
+        self._readers: asyncio.LifoQueue[sqlite3.Connection] = asyncio.LifoQueue()
+        self._opened: list[sqlite3.Connection] = []
+
+    async def start(self) -> None:
+        """Open the file, making it where there is none. Raise StoreUnavailable where it cannot be used."""
+        if self._writing is not None:
+            return
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="archive-writer")
+        self._reading = ThreadPoolExecutor(_READERS, thread_name_prefix="archive-reader")
+        try:
+            async with self._bounded(_START_WITHIN_S, "open it"):
+                await asyncio.get_running_loop().run_in_executor(self._writing, self._open)
+        except BaseException:
+            await self.close()
+            raise
+        for reader in self._opened[1:]:
+            self._readers.put_nowait(reader)
+
+    async def close(self) -> None:
+        """Let go of the file, once what is being done is done or interrupted."""
+        writing, reading = self._writing, self._reading
+        self._writing = self._reading = self._writer = self._taker = None
+        self._readers = asyncio.LifoQueue()
+        for pool in (writing, reading):
+            if pool is not None:
+                await asyncio.to_thread(pool.shutdown, cancel_futures=True)
+        for connection in self._opened:
+            connection.close()
+        self._opened = []
+        self._file.forget()
+
+    async def taken(self) -> Mapping[str, tuple[int, int]]:
+        """Return how far each worker's journal was taken. Raise StoreUnavailable."""
+        return await self._read("say what was taken", taken)
+
+    async def take(self, stretch: Stretch) -> int:
+        """Take a stretch, whole or not at all; return how many decisions were new. Raise StoreUnavailable.
+
+        Where it raises after the time is over, it may have been taken all the same; taking it again adds nothing.
+        """
+        return await self._write("take a stretch", lambda _, taker: taker.take(stretch))
+
+    async def find(self, decision_id: str) -> Document | None:
+        """Return the decision document, or None. Raise StoreUnavailable within a bounded time."""
+        raw = id_of(decision_id)
+        return None if raw is None else await self._read("find a decision", lambda reader: find(reader, raw))
+
+    async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
+        """Return the decisions that a search finds, the newest id first, at most `limit` of them.
+
+        Raise SearchError for a cursor that is none, StoreUnavailable within a bounded time.
+        """
+        before = None if cursor is None else read_cursor(cursor)
+        limit = min(max(limit, 1), MOST)
+        return await self._read("search", lambda reader: page_of(reader, search, limit, before))
+
+    async def counts(self, since: int, until: int) -> Sequence[Count]:
+        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
+        return await self._read("count", lambda reader: counts_of(reader, since, until))
+
+    async def forget(self, before: int) -> int:
+        """Remove decisions made before this instant and rulings that nothing else names; return how many decisions.
+
+        Counts stay. Stretches are taken in between. Raise StoreUnavailable; what was removed by then is gone.
+        """
+        gone = 0
+        while some := await self._write("forget", lambda writer, _: forget_some(writer, before)):
+            gone += some
+        while await self._write("give room back", lambda writer, _: give_back(writer)):
+            pass
+        return gone
+
+    def _open(self) -> None:
+        make(self.path)
+        self._file.check()
+        self._opened.append(writer := open_writer(self.path))
+        for _ in range(_READERS):
+            self._opened.append(open_reader(self.path))
+        self._writer, self._taker = writer, Taker(writer)
+
+    async def _write(self, what: str, work: Callable[[sqlite3.Connection, Taker], T]) -> T:
+        writer, taker = self._writer, self._taker
+        if writer is None or taker is None or self._writing is None:
+            raise StoreUnavailable(f"archive {self.path}: it is not open")
+        async with self._bounded(self._write_within_s, what):
+            timed = _timed(writer, self._write_within_s, lambda: work(writer, taker))
+            return await asyncio.get_running_loop().run_in_executor(self._writing, timed)
+
+    async def _read(self, what: str, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._reading is None:
+            raise StoreUnavailable(f"archive {self.path}: it is not open")
+        readers = self._readers
+        async with self._bounded(self._read_within_s, what):
+            reader = await readers.get()
+            future = asyncio.get_running_loop().run_in_executor(
+                self._reading, _timed(reader, self._read_within_s, lambda: work(reader))
+            )
+
+            def done(future: asyncio.Future[T]) -> None:
+                # Whoever asked may have given up; the connection is free when the thread is done with it.
+                readers.put_nowait(reader)
+                if not future.cancelled():
+                    future.exception()
+
+            future.add_done_callback(done)
+            return await asyncio.shield(future)
+
+    @asynccontextmanager
+    async def _bounded(self, seconds: float, what: str) -> AsyncIterator[None]:
+        """Bound the wait, use no file but the one that was opened, and say StoreUnavailable for whatever goes wrong."""
+        try:
+            if self._opened:
+                self._file.check()
+            async with asyncio.timeout(seconds):
+                yield
+        except TimeoutError:
+            raise StoreUnavailable(f"archive {self.path}: could not {what} within {seconds} s") from None
+        except (sqlite3.Error, zlib.error, OSError, RuntimeError) as fault:
+            if isinstance(fault, sqlite3.OperationalError) and str(fault) == "interrupted":
+                raise StoreUnavailable(f"archive {self.path}: could not {what} within {seconds} s") from None
+            raise StoreUnavailable(f"archive {self.path}: could not {what}: {fault}") from fault
+
+
+def _timed(database: sqlite3.Connection, seconds: float, work: Callable[[], T]) -> Callable[[], T]:
+    """Return the work, which ends with sqlite3.OperationalError where it is not done in time."""
+    deadline = time.monotonic() + seconds
+
+    def run() -> T:
+        database.set_progress_handler(lambda: time.monotonic() > deadline, _LOOK_EVERY)
+        try:
+            return work()
+        finally:
+            database.set_progress_handler(None, 0)
+
+    return run

@@ -1,0 +1,223 @@
+"""Taking stretches into the embedded archive: one transaction each, nothing twice."""
+
+import re
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+import orjson
+
+from gateway.adapters.archive.documents import Kind, ReadRuling, hour_of, read_ruling
+from gateway.adapters.archive.memory import check_rulings
+from gateway.adapters.archive.sqlite_packing import Packer, pack_asns
+from gateway.adapters.archive.sqlite_schema import epoch_of
+from gateway.ports import RecordedDecision, Stretch
+
+_ASKED_AT_ONCE: Final = 500
+_DAY: Final = 86_400_000_000
+_FARTHEST: Final = 1 << 62
+"""Instants and ages beyond this are taken for it: SQLite has 63 bits, and sums of them must fit too."""
+_LIKE_NO_OTHER: Final = re.compile(rb"[0-9]{4}|[0-9a-fA-F]{8}")
+"""A path with such a number in it is likely asked for once, and kept with its decision."""
+
+Key = tuple[int, bytes]
+"""An epoch, and the digest of a ruling."""
+
+
+class Shape(NamedTuple):
+    """What many rulings have in common: all that they are found by but account, address and ASN."""
+
+    kind: Kind
+    countries: tuple[str, ...]
+    rules: tuple[str, ...]
+
+
+class Taker:
+    """Writes stretches through one connection."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._packer = Packer()
+
+    def take(self, stretch: Stretch) -> int:
+        """Return how many decisions were new. Raise StoreUnavailable or sqlite3.Error, and then nothing was taken."""
+        check_rulings(stretch)
+        database = self._database
+        database.execute("BEGIN IMMEDIATE")
+        try:
+            new = self._new(stretch.decisions)
+            if new:
+                self._write(new, stretch)
+            database.execute(
+                "INSERT INTO progress VALUES (?1, ?2, ?3) ON CONFLICT (worker) DO UPDATE SET segment = ?2, "
+                '"end" = ?3 WHERE (segment, "end") < (?2, ?3)',
+                (stretch.worker, stretch.segment, stretch.end),
+            )
+            database.execute("COMMIT")
+        except BaseException:
+            self._packer.clear()
+            if database.in_transaction:
+                database.execute("ROLLBACK")
+            raise
+        return len(new)
+
+    def _new(self, decisions: Sequence[RecordedDecision]) -> list[RecordedDecision]:
+        """Return the decisions that are not there yet, each once, in the order of their ids."""
+        offered: dict[bytes, RecordedDecision] = {}
+        for decision in decisions:
+            offered.setdefault(decision.id, decision)
+        ids = sorted(offered)
+        for start in range(0, len(ids), _ASKED_AT_ONCE):
+            some = ids[start : start + _ASKED_AT_ONCE]
+            query = f"SELECT id FROM decisions WHERE id IN ({','.join('?' * len(some))})"  # noqa: S608 - question marks
+            for (known,) in self._database.execute(query, some):
+                del offered[known]
+        return [offered[key] for key in ids if key in offered]
+
+    def _write(self, new: Sequence[RecordedDecision], stretch: Stretch) -> None:
+        read = {digest: read_ruling(stretch.rulings[digest]) for digest in {decision.ruling for decision in new}}
+        rulings = self._rulings({(epoch_of(decision.id), decision.ruling) for decision in new}, read, stretch)
+        halves = [_halves(decision.request) for decision in new]
+        texts = self._texts(zip(halves, new, strict=True))
+        self._database.executemany(
+            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    decision.id,
+                    rulings[epoch_of(decision.id), decision.ruling],
+                    _within(decision.at),
+                    decision.took_us,
+                    None if decision.auth_age is None else _within(decision.auth_age),
+                    texts.get(asked, asked),
+                    None if sender is None else texts[sender],
+                )
+                for decision, (asked, sender) in zip(new, halves, strict=True)
+            ],
+        )
+        self._count(Counter((hour_of(_within(decision.at)), read[decision.ruling].kind) for decision in new))
+        skews = [_within(decision.at) - int.from_bytes(decision.id[:6], "big") * 1000 for decision in new]
+        self._database.execute(
+            "UPDATE skew SET low = min(low, ?1), high = max(high, ?2) WHERE low > ?1 OR high < ?2",
+            (min(skews), max(skews)),
+        )
+
+    def _rulings(self, keys: set[Key], read: dict[bytes, ReadRuling], stretch: Stretch) -> dict[Key, int]:
+        """Return the number of each ruling in each epoch, which those that are not there yet are given."""
+        database = self._database
+        numbers: dict[Key, int] = {}
+        absent: list[Key] = []
+        for key in sorted(keys):
+            row = database.execute("SELECT id FROM rulings WHERE epoch = ? AND digest = ?", key).fetchone()
+            if row is None:
+                absent.append(key)
+            else:
+                numbers[key] = row[0]
+        if not absent:
+            return numbers
+        packed = self._packed({digest for _, digest in absent}, read, stretch)
+        shapes = self._shapes({_shape(read[digest]) for _, digest in absent})
+        (last,) = database.execute("SELECT coalesce(max(id), 0) FROM rulings").fetchone()
+        rows, asns = [], []
+        for number, (epoch, digest) in enumerate(absent, last + 1):
+            found_by = read[digest].found_by
+            shape = shapes[_shape(read[digest])]
+            rows.append(
+                (
+                    number,
+                    epoch,
+                    digest,
+                    shape,
+                    found_by.account,
+                    found_by.address,
+                    pack_asns(found_by.asns),
+                    *packed[digest],
+                )
+            )
+            asns += [(asn, epoch, number, shape) for asn in found_by.asns]
+            numbers[epoch, digest] = number
+        database.executemany("INSERT INTO rulings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        database.executemany("INSERT INTO ruling_asns VALUES (?, ?, ?, ?)", asns)
+        return numbers
+
+    def _packed(
+        self, digests: set[bytes], read: dict[bytes, ReadRuling], stretch: Stretch
+    ) -> dict[bytes, tuple[int, bytes]]:
+        by_bundle: dict[str, list[bytes]] = defaultdict(list)
+        for digest in sorted(digests):
+            by_bundle[read[digest].found_by.bundle].append(digest)
+        packed = {}
+        for bundle, ones in by_bundle.items():
+            self._packer.prepare(self._database, bundle, [stretch.rulings[digest] for digest in ones])
+            packed.update({digest: self._packer.pack(bundle, stretch.rulings[digest]) for digest in ones})
+        return packed
+
+    def _shapes(self, shapes: Iterable[Shape]) -> dict[Shape, int]:
+        database = self._database
+        numbers = {}
+        for shape in shapes:
+            digest = blake2b(orjson.dumps((tuple(shape.kind), shape.countries, shape.rules)), digest_size=16).digest()
+            row = database.execute("SELECT id FROM shapes WHERE digest = ?", (digest,)).fetchone()
+            if row is None:
+                kind = self._kind(shape.kind)
+                insert = "INSERT INTO shapes (digest, kind) VALUES (?, ?) RETURNING id"
+                row = database.execute(insert, (digest, kind)).fetchone()
+                database.executemany(
+                    "INSERT INTO shape_countries VALUES (?, ?)", [(country, row[0]) for country in shape.countries]
+                )
+                database.executemany("INSERT INTO shape_rules VALUES (?, ?)", [(rule, row[0]) for rule in shape.rules])
+            numbers[shape] = row[0]
+        return numbers
+
+    def _kind(self, kind: Kind) -> int:
+        select = "SELECT id FROM kinds WHERE (operation, outcome, bundle) = (?, ?, ?) AND reason IS ? AND country IS ?"
+        values = (kind.operation, kind.outcome, kind.bundle, kind.reason, kind.country)
+        row = self._database.execute(select, values).fetchone()
+        if row is None:
+            insert = (
+                "INSERT INTO kinds (operation, outcome, bundle, reason, country) VALUES (?, ?, ?, ?, ?) RETURNING id"
+            )
+            row = self._database.execute(insert, values).fetchone()
+        return int(row[0])
+
+    def _texts(self, used: Iterable[tuple[tuple[bytes, bytes | None], RecordedDecision]]) -> dict[bytes, int]:
+        """Return the number of each text that is kept once, which notes the last day on which it was used."""
+        latest: dict[bytes, int] = {}
+        for (asked, sender), decision in used:
+            until = (_within(decision.at) // _DAY + 1) * _DAY
+            if not _LIKE_NO_OTHER.search(asked):
+                latest[asked] = max(until, latest.get(asked, until))
+            if sender is not None:
+                latest[sender] = max(until, latest.get(sender, until))
+        numbers = {}
+        for text, until in latest.items():
+            row = self._database.execute("SELECT id, seen FROM texts WHERE text = ?", (text,)).fetchone()
+            if row is None:
+                insert = "INSERT INTO texts (text, seen) VALUES (?, ?) RETURNING id, seen"
+                row = self._database.execute(insert, (text, until)).fetchone()
+            elif row[1] < until:
+                self._database.execute("UPDATE texts SET seen = ? WHERE id = ?", (until, row[0]))
+            numbers[text] = row[0]
+        return numbers
+
+    def _count(self, counts: Counter[tuple[int, Kind]]) -> None:
+        kinds = {kind: self._kind(kind) for _, kind in counts}
+        self._database.executemany(
+            "INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET decisions = decisions + excluded.decisions",
+            sorted((hour, kinds[kind], number) for (hour, kind), number in counts.items()),
+        )
+
+
+def _shape(read: ReadRuling) -> Shape:
+    return Shape(read.kind, read.found_by.countries, read.found_by.rules)
+
+
+def _halves(request: bytes) -> tuple[bytes, bytes | None]:
+    """Return method and path, and what follows them; None where nothing does."""
+    end = request.find(b"\0", request.find(b"\0") + 1)
+    return (request, None) if end <= 0 or request.count(b"\0") < 2 else (request[:end], request[end + 1 :])
+
+
+def _within(number: int) -> int:
+    return min(max(number, -_FARTHEST), _FARTHEST)

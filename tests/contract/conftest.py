@@ -1,0 +1,45 @@
+"""Every backend of the archive, empty. A backend is a function of a folder; add yours to `BACKENDS`."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.adapters.archive.memory import MemoryArchive
+from gateway.adapters.archive.sqlite import SqliteArchive
+from gateway.ports import Archive
+
+Backend = Callable[[Path], AbstractAsyncContextManager[Archive]]
+"""Opens an archive for the time of the context. Within one folder it is the same archive, empty at first."""
+
+
+@asynccontextmanager
+async def memory(folder: Path) -> AsyncIterator[Archive]:
+    yield MemoryArchive()
+
+
+@asynccontextmanager
+async def sqlite(folder: Path) -> AsyncIterator[Archive]:
+    archive = SqliteArchive(folder / "decisions.db")
+    await archive.start()
+    try:
+        yield archive
+    finally:
+        await archive.close()
+
+
+BACKENDS: dict[str, Backend] = {"memory": memory, "sqlite": sqlite}
+
+
+@pytest.fixture(params=BACKENDS, scope="module")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Return what opens an archive: for tests that need several, each in a folder of its own."""
+    return BACKENDS[request.param]
+
+
+@pytest.fixture
+async def archive(backend: Backend, tmp_path: Path) -> AsyncIterator[Archive]:
+    """An archive of each backend, started and empty."""
+    async with backend(tmp_path) as opened:
+        yield opened
