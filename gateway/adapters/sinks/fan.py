@@ -197,16 +197,17 @@ class Fan:
         for batch in self._batches(waiting.stretches):
             if not await self._delivered(batch):
                 return
-        self._sent_to[worker] = self._read_to[worker]
         del self._waiting[worker]
+        places = {**self._sent_to, worker: self._read_to[worker]}
         failures = 0
         while not self._closing.is_set() or not failures:
             try:
-                await asyncio.to_thread(self._progress.save, self._sent_to)
+                await asyncio.to_thread(self._progress.save, places)
             except SinkUnavailable as fault:
                 failures += 1
                 await self._failed(fault, failures)
             else:
+                self._sent_to = places
                 return
 
     def _batches(self, stretches: list[Stretch]) -> Iterator[list[Document]]:

@@ -62,12 +62,9 @@ class ObjectStore:
     async def send(self, batch: Sequence[Document]) -> None:
         """Return once every object is in the store. Raise SinkUnavailable."""
         for key, documents in self._objects(batch).items():
-            body = await asyncio.to_thread(self._write, documents)
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    await self._obstore.put_async(self._store, key, body)
-                    if self._folder is not None:
-                        await asyncio.to_thread(_put_on_disk, self._folder / key, self._folder)
+                    await asyncio.to_thread(self._put, key, documents)
             except TimeoutError:
                 raise SinkUnavailable(f"{self.name}: {key} was not written within {self._timeout_s:g} s") from None
             except (self._obstore.exceptions.BaseError, OSError, ValueError, RuntimeError) as fault:
@@ -75,6 +72,12 @@ class ObjectStore:
 
     async def close(self) -> None:
         """Return: the store's connections end with it."""
+
+    def _put(self, key: str, documents: Sequence[Document]) -> None:
+        # In a thread of ours: the library's own coroutines now and then abort a process that ends soon after one.
+        self._obstore.put(self._store, key, self._write(documents))
+        if self._folder is not None:
+            _put_on_disk(self._folder / key, self._folder)
 
     def _objects(self, batch: Sequence[Document]) -> dict[str, list[Document]]:
         """Return the decisions of each hour by the key that they are written under."""

@@ -1,4 +1,4 @@
-"""Batches over HTTP: one POST, bounded in time and in what is read of its answer. The caller decides when to repeat it."""
+"""Batches over HTTP: one POST, bounded in time and in what is read of its answer. The caller repeats it."""
 
 import gzip
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,0 +1,253 @@
+import asyncio
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from structlog.testing import capture_logs
+
+from gateway.adapters.sinks import SinkUnavailable
+from gateway.adapters.sinks.fan import Fan, Pace
+from gateway.adapters.sinks.progress import Progress
+from gateway.core.decision import Document
+from gateway.ports import Stretch
+from tests.adapters.sinks.rig import Taken, first_seen, journal, number_of, service
+
+ROOT = Path(__file__).resolve().parents[3]
+PACE = Pace(batch=10, linger_s=0, idle_s=0.005, pause_s=0.001, most_pause_s=0.002)
+
+
+class Memory:
+    """A sink that keeps what it is sent, and fails as often as it is told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.faults: list[Exception] = []
+        self.closed = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def send(self, batch: Sequence[Document]) -> None:
+        await self.gate.wait()
+        if self.faults:
+            raise self.faults.pop(0)
+        self.batches.append([one["id"] for one in batch])
+
+    async def close(self) -> None:
+        self.closed = True
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number_of(one)[1] for batch in self.batches for one in batch]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.002)
+
+
+def fan(folder: Path, sink: Memory, count: int = 25, *, pace: Pace = PACE, **more: int) -> Fan:
+    return Fan("log", sink, journal(count, **more), Progress(folder, "log"), chance=lambda: 0.5, pace=pace)
+
+
+async def test_each_worker_s_decisions_arrive_in_order_and_the_progress_says_how_far(tmp_path: Path) -> None:
+    sink = Memory()
+    feeding = fan(tmp_path, sink, 25, workers=3)
+    await feeding.start()
+    await until(lambda: feeding.sent == 75)
+    await feeding.close()
+
+    assert first_seen(one for batch in sink.batches for one in batch) == {
+        worker: list(range(25)) for worker in range(3)
+    }
+    assert max(map(len, sink.batches)) == 10
+    assert Progress(tmp_path, "log").take() == {f"w{worker}": (1, 25) for worker in range(3)}
+    assert sink.closed
+    assert (feeding.buffered, feeding.oldest_at, feeding.failures, feeding.trouble) == (0, None, 0, None)
+
+
+async def test_a_second_start_goes_on_where_the_first_ended(tmp_path: Path) -> None:
+    for count, expected in ((10, range(10)), (25, range(10, 25))):
+        sink = Memory()
+        feeding = fan(tmp_path, sink, count)
+        await feeding.start()
+        await until(lambda: feeding.sent == len(expected))  # noqa: B023 - it is over before the next
+        await feeding.close()
+        assert sink.numbers == list(expected)
+
+
+async def test_a_sink_that_is_away_is_asked_again_and_gets_everything_in_order(tmp_path: Path) -> None:
+    sink = Memory()
+    sink.faults = [SinkUnavailable("away"), ValueError("broken"), SinkUnavailable("away", retry_after_s=0.01)]
+    feeding = fan(tmp_path, sink)
+    with capture_logs() as logs:
+        await feeding.start()
+        await until(lambda: feeding.sent == 25)
+        await feeding.close()
+
+    assert sink.numbers == list(range(25))
+    assert feeding.failures == 3
+    assert [log["event"] for log in logs] == ["sink:away", "sink:back"]
+
+
+async def test_what_a_sink_asks_for_is_waited_for_and_the_pauses_double_up_to_the_longest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = Memory()
+    away = SinkUnavailable("away")
+    sink.faults = [
+        away,
+        away,
+        away,
+        SinkUnavailable("later", retry_after_s=300),
+        SinkUnavailable("x", retry_after_s=1e9),
+    ]
+    feeding = fan(tmp_path, sink, pace=PACE._replace(pause_s=1, most_pause_s=3))
+    pauses: list[float] = []
+
+    async def note(seconds: float) -> None:
+        pauses.append(seconds)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(feeding, "_pause", note)
+    await feeding.start()
+    await until(lambda: feeding.sent == 25)
+    await feeding.close()
+
+    assert pauses[:5] == [0.75, 1.5, 2.25, 300, 3600]
+
+
+async def test_a_sink_that_never_answers_takes_only_the_buffer_and_holds_up_nobody(tmp_path: Path) -> None:
+    stuck, well = Memory(), Memory()
+    stuck.gate.clear()
+    pace = PACE._replace(buffer=50, close_s=0.01)
+    first = Fan("stuck", stuck, journal(10_000), Progress(tmp_path, "stuck"), chance=random.random, pace=pace)
+    second = Fan("well", well, journal(500), Progress(tmp_path, "well"), chance=random.random, pace=pace)
+    await first.start()
+    await second.start()
+    await until(lambda: second.sent == 500)
+
+    assert 50 <= first.buffered < 50 + 7
+    assert (first.sent, first.oldest_at) == (0, 1_763_700_000_000_000)
+    await first.close()
+    await second.close()
+    assert first.sent_to == {}
+
+
+async def test_a_sink_that_takes_too_long_is_interrupted(tmp_path: Path) -> None:
+    sink = Memory()
+    sink.gate.clear()
+    feeding = fan(tmp_path, sink, pace=PACE._replace(send_s=0.01))
+    await feeding.start()
+    await until(lambda: feeding.failures >= 2)
+    sink.gate.set()
+    await until(lambda: feeding.sent == 25)
+    await feeding.close()
+    assert sink.numbers == list(range(25))
+
+
+async def test_the_end_sends_what_waits_for_company(tmp_path: Path) -> None:
+    sink = Memory()
+    feeding = fan(tmp_path, sink, 5, pace=PACE._replace(linger_s=3600))
+    await feeding.start()
+    await until(lambda: feeding.buffered == 5)
+    assert sink.batches == []
+    await feeding.close()
+    assert sink.numbers == list(range(5))
+    assert Progress(tmp_path, "log").take() == {"w0": (1, 5)}
+
+
+async def test_a_journal_that_cannot_be_read_for_a_while_is_read_when_it_can(tmp_path: Path) -> None:
+    sink = Memory()
+    faults = [OSError("the disk"), OSError("the disk")]
+    whole = journal(25)
+
+    def stretches(places: Mapping[str, tuple[int, int]]) -> Iterator[Stretch]:
+        if faults:
+            raise faults.pop()
+        return whole(places)
+
+    feeding = Fan("log", sink, stretches, Progress(tmp_path, "log"), chance=random.random, pace=PACE)
+    await feeding.start()
+    await until(lambda: feeding.sent == 25)
+    await feeding.close()
+    assert feeding.failures == 2
+
+
+async def test_a_decision_that_nobody_can_read_is_named_and_left_out(tmp_path: Path) -> None:
+    sink = Memory()
+
+    def stretches(places: Mapping[str, tuple[int, int]]) -> Iterator[Stretch]:
+        for stretch in journal(7)(places):
+            odd = stretch.decisions[3]._replace(ruling=b"?" * 16)
+            yield stretch._replace(decisions=[*stretch.decisions[:3], odd, *stretch.decisions[4:]])
+
+    feeding = Fan("log", sink, stretches, Progress(tmp_path, "log"), chance=random.random, pace=PACE)
+    with capture_logs() as logs:
+        await feeding.start()
+        await until(lambda: feeding.sent == 6)
+        await feeding.close()
+    assert sink.numbers == [0, 1, 2, 4, 5, 6]
+    assert feeding.unreadable == 1
+    assert [number_of(log["id"])[1] for log in logs] == [3]
+
+
+async def test_two_processes_never_feed_one_sink(tmp_path: Path) -> None:
+    one, other = fan(tmp_path, Memory()), fan(tmp_path, Memory())
+    await one.start()
+    with pytest.raises(SinkUnavailable, match="another process feeds this sink"):
+        await other.start()
+    await one.close()
+    await other.start()
+    await other.close()
+
+
+async def test_nothing_is_lost_and_the_order_is_kept_however_often_the_sender_is_killed(tmp_path: Path) -> None:
+    count, kills = 600, 12
+    chance = random.Random(7)
+    taken: list[Taken] = []
+    answered: list[str] = []
+    running: list[asyncio.subprocess.Process] = []
+    killed = 0
+
+    async def answer(request: web.Request, one: Taken) -> web.Response | None:
+        nonlocal killed
+        what = chance.random()
+        if what < 0.08:
+            return web.Response(status=503, headers={"Retry-After": "0"})
+        if what < 0.16:
+            return None
+        answered.extend(event["decision_id"] for event in one.events())
+        if what < 0.45 and killed < kills:
+            # It has been taken, and the sender dies before it hears so.
+            killed += 1
+            running[-1].kill()
+            return None
+        return web.Response()
+
+    async with service(answer, taken) as url:
+        for _ in range(kills + 1):
+            arguments = ("-m", "tests.adapters.sinks.sender", url, str(tmp_path), str(count))
+            running.append(await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT))
+            async with asyncio.timeout(60):
+                code = await running[-1].wait()
+            if code == 0:
+                break
+            assert code == -9
+
+    assert killed == kills
+    assert first_seen(answered) == {0: list(range(count)), 1: list(range(count))}
+    assert len(answered) > 2 * count, "each kill makes a repeat, and the ids tell it"
+
+
+def test_the_rig_tells_numbers_from_ids() -> None:
+    seen: dict[str, Any] = {one.worker: one for one in journal(3, workers=2)({})}
+    assert [number_of(f"{int.from_bytes(one.id, 'big'):032x}") for one in seen["w1"].decisions] == [
+        (1, 0),
+        (1, 1),
+        (1, 2),
+    ]
