@@ -9,8 +9,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import asyncpg  # type: ignore[import-untyped] - asyncpg brings no types
-from asyncpg.exceptions import (  # type: ignore[import-untyped] - asyncpg brings no types
+import asyncpg  # type: ignore[import-untyped]  # asyncpg brings no types
+from asyncpg.exceptions import (  # type: ignore[import-untyped]  # asyncpg brings no types
     CheckViolationError,
     DeadlockDetectedError,
     InterfaceError,
@@ -49,8 +49,8 @@ _COUNTS: Final = """
 class PostgresArchive:
     """The `Archive` port on a schema of a PostgreSQL database (15 or newer).
 
-    `url` is what asyncpg takes (`postgresql://user@host/database?sslmode=verify-full`); the password may stand in a file
-    of its own. Every wait is bounded, and a connection that broke is made anew by whoever needs it next.
+    `url` is what asyncpg takes (`postgresql://user@host/database?sslmode=verify-full`); the password may stand in a
+    file of its own. Every wait is bounded, and a connection that broke is made anew by whoever needs it next.
     """
 
     def __init__(

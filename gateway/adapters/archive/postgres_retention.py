@@ -1,4 +1,4 @@
-"""Forgetting what is older than it must be kept: whole days dropped, the rest removed in batches, rulings after them."""
+"""Forgetting what is older than it must be kept: whole days dropped, the rest removed in batches, then rulings."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
@@ -115,8 +115,10 @@ async def _forget_rest(connection: Connection, before: int, skew: Skew) -> int:
 
 
 async def _forget_rulings(connection: Connection, before: int, skew: Skew) -> None:
-    """Remove the rulings that no decision names. What is left was made at `before` or later: so its rulings were used
-    in these slots, and only those that were last used in the slots around `before` must be looked at twice."""
+    """Remove the rulings that no decision names.
+
+    What is left was made at `before` or later, so that only rulings that were last used around it are looked at twice.
+    """
     oldest = (before - skew.most) // 1000
     latest = (before - skew.least) // 1000 + 1
     surely, perhaps = oldest // SLOT_MS, latest // SLOT_MS + 1

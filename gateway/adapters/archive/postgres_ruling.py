@@ -41,10 +41,14 @@ def unpacked_document(stored: bytes) -> bytes:
     """Return the document. Raise ValueError where it was stored in a way that this code does not know."""
     if stored[:1] != b"\x01":
         raise ValueError(f"a ruling is stored in way {stored[:1].hex() or 'none'}, this gateway knows 01")
+    reading = zlib.decompressobj(-15, _WORDS)
     try:
-        return zlib.decompressobj(-15, _WORDS).decompress(stored[1:], _LARGEST)
+        document = reading.decompress(stored[1:], _LARGEST)
     except zlib.error as fault:
         raise ValueError(f"a ruling is damaged: {fault}") from None
+    if not reading.eof:
+        raise ValueError("a ruling is damaged: it does not end where it should")
+    return document
 
 
 def terms_of(found_by: Findable) -> list[str]:

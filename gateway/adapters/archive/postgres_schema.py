@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from asyncpg.exceptions import LockNotAvailableError  # type: ignore[import-untyped] - asyncpg brings no types
+from asyncpg.exceptions import LockNotAvailableError  # type: ignore[import-untyped]  # asyncpg brings no types
 
 from gateway.core.errors import StoreUnavailable
 
@@ -12,9 +12,9 @@ DAY_MS: Final = 86_400_000
 SLOT_MS: Final = 600_000
 """How exactly a ruling knows from when to when it was used: ten minutes."""
 FIRST_DAY: Final = 10_957
-"""2000-01-01, and 2100-01-01. What a clock puts before or after lies in the default partition, so that no clock, however
-wrong, makes more tables than there are days in a century."""
 LAST_DAY: Final = 47_482
+"""2000-01-01 and 2100-01-01. What a clock puts before or after lies in the default partition: no clock, however wrong,
+makes more tables than a century has days."""
 _END: Final = UUID(int=(1 << 128) - 1)
 
 MIGRATING: Final = 0x6761_7465_0001
@@ -31,6 +31,7 @@ _FIRST: Final = (
     CREATE TABLE kinds (
         number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         operation text NOT NULL, outcome text NOT NULL, reason text, country text, bundle text NOT NULL,
+        first_hour bigint NOT NULL, last_hour bigint NOT NULL,
         UNIQUE NULLS NOT DISTINCT (operation, outcome, reason, country, bundle)
     )
     """,
@@ -49,6 +50,7 @@ _FIRST: Final = (
     """,
     "ALTER TABLE rulings ALTER document SET STORAGE EXTERNAL",
     "CREATE INDEX rulings_terms ON rulings USING gin (terms) WITH (gin_pending_list_limit = 512)",
+    "CREATE INDEX rulings_kind ON rulings (kind)",
     "CREATE INDEX rulings_address ON rulings (address) WHERE address IS NOT NULL",
     """
     CREATE TABLE decisions (

@@ -58,7 +58,11 @@ class _Condition(NamedTuple):
 
     parts: tuple[str, ...]
     values: tuple[object, ...]
-    kinds: Sequence[int] | None
+    kinds: Sequence[tuple[int, int]] | None
+    """The first and the last hour in which each kind that fits was decided."""
+
+    narrow: bool
+    """Few rulings can fit, and looking at the newest decisions first would be in vain."""
 
     def sql(self, before: int) -> str:
         numbers = [f"${before + n}" for n in range(1, len(self.values) + 1)]
@@ -111,25 +115,28 @@ async def _condition(connection: Connection, search: Search) -> _Condition | Non
     if any(one is not None for one in (search.operation, search.outcome, search.reason, search.bundle, search.country)):
         rows = await connection.fetch(
             """
-            SELECT number FROM kinds
+            SELECT number, first_hour, last_hour FROM kinds
             WHERE ($1::text IS NULL OR operation = $1) AND ($2::text IS NULL OR outcome = $2)
                 AND ($3::text IS NULL OR reason = $3) AND ($4::text IS NULL OR starts_with(bundle, $4))
                 AND ($5::text IS NULL OR country = $5 OR country IS NULL)
             """,
             *(search.operation, search.outcome, search.reason, search.bundle, search.country),
         )
-        kinds = [row["number"] for row in rows]
-        if not kinds:
+        if not rows:
             return None
+        kinds = [(row["first_hour"], row["last_hour"]) for row in rows]
         parts.append(f"r.kind = ANY({{{len(values)}}}::integer[])")
-        values.append(kinds)
+        values.append([row["number"] for row in rows])
     if terms := terms_asked(search):
         parts.append(f"r.terms @> {{{len(values)}}}::text[]")
         values.append(terms)
     if search.address is not None:
         parts.append(f"r.address BETWEEN {{{len(values)}}} AND {{{len(values) + 1}}}")
         values += packed_range(search.address)
-    return _Condition(tuple(parts), tuple(values), kinds)
+    narrow = search.account is not None or (
+        search.address is not None and search.address.num_addresses <= 1 << (search.address.max_prefixlen // 2)
+    )
+    return _Condition(tuple(parts), tuple(values), kinds, narrow)
 
 
 class _Finder:
@@ -149,25 +156,23 @@ class _Finder:
         where too many rulings fit to follow each, walk on, farther each time.
         """
         high = sought.high
-        length = _GLANCE
+        length = 0 if self._condition.narrow else _GLANCE
         while high > sought.low and len(self._found) < self._wanted:
-            if self._condition.parts:
-                high = await self._pass_over(sought.low, high)
-            high = await self._walk(sought._replace(high=high), length)
+            high = self._pass_over(sought.low, high)
+            if length:
+                high = await self._walk(sought._replace(high=high), length)
             if self._condition.parts and len(self._found) < self._wanted and high > sought.low:
                 high = await self._follow(sought._replace(high=high))
-            length = min(length * 4, _LONGEST_WALK)
+            length = min(max(length * 4, _GLANCE), _LONGEST_WALK)
         return self._found[: self._wanted]
 
-    async def _pass_over(self, low: UUID, high: UUID) -> UUID:
-        """Return where the hourly counts have the first hour before `high` with a decision of a kind that fits."""
-        if self._condition.kinds is None:
+    def _pass_over(self, low: UUID, high: UUID) -> UUID:
+        """Return the end of the last hour before `high` in which a kind that fits was decided."""
+        kinds = self._condition.kinds
+        if kinds is None:
             return high
-        latest = await self._connection.fetchval(
-            "SELECT max(hour) FROM counts WHERE kind = ANY($1::integer[]) AND hour <= $2",
-            self._condition.kinds,
-            hour_of(min(millisecond_of(high) * 1000 + self._skew.most, (1 << 62))),
-        )
+        hour = hour_of(min(millisecond_of(high) * 1000 + self._skew.most, 1 << 62))
+        latest = max((min(last, hour) for first, last in kinds if first <= hour), default=None)
         if latest is None:
             return low
         return min(high, id_at((latest + 3_600_000_000 - self._skew.least) // 1000 + 1))
@@ -175,29 +180,35 @@ class _Finder:
     async def _walk(self, sought: Range, length: int) -> UUID:
         """Look at the newest decisions, `length` of them; return the id down to which everything was seen."""
         for low, top in await self._days(sought.low, sought.high):
+            wanted = self._wanted - len(self._found)
             rows = await self._connection.fetch(
                 f"""
-                WITH newest AS MATERIALIZED (
+                SELECT {_COLUMNS} FROM (
                     SELECT {_COLUMNS} FROM decisions WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT $3
-                ), fitting AS (
-                    SELECT newest.* FROM newest
-                    CROSS JOIN LATERAL (
-                        SELECT FROM rulings r WHERE r.number = newest.ruling AND {self._condition.sql(6)} OFFSET 0
-                    ) AS its_ruling
-                    WHERE ($4::bigint IS NULL OR at >= $4) AND ($5::bigint IS NULL OR at < $5)
-                    ORDER BY id DESC LIMIT $6
-                ), walked AS (
-                    SELECT count(*) AS number, (SELECT id FROM newest ORDER BY id LIMIT 1) AS last FROM newest
-                )
-                SELECT walked.number, walked.last, {_COLUMNS} FROM walked LEFT JOIN fitting ON true ORDER BY id DESC
+                ) AS newest
+                CROSS JOIN LATERAL (
+                    SELECT FROM rulings r WHERE r.number = newest.ruling AND {self._condition.sql(6)} OFFSET 0
+                ) AS its_ruling
+                WHERE ($4::bigint IS NULL OR at >= $4) AND ($5::bigint IS NULL OR at < $5)
+                ORDER BY id DESC LIMIT $6
                 """,  # noqa: S608 - names and numbered parameters alone
-                *(low, top, length, sought.since, sought.until, self._wanted - len(self._found)),
+                *(low, top, length, sought.since, sought.until, wanted),
                 *self._condition.values,
             )
-            self._found += [row_of(row) for row in rows if row["id"] is not None]
-            if rows[0]["number"] == length or len(self._found) >= self._wanted:
-                return UUID(int=rows[0]["last"].int)
-            length -= rows[0]["number"]
+            self._found += map(row_of, rows)
+            if len(rows) == wanted:
+                return self._found[-1].id
+            walked = await self._connection.fetchrow(
+                """
+                SELECT count(*) AS number, (array_agg(id ORDER BY id))[1] AS last FROM (
+                    SELECT id FROM decisions WHERE id >= $1 AND id < $2 ORDER BY id DESC LIMIT $3
+                ) AS newest
+                """,
+                *(low, top, length),
+            )
+            if walked["number"] == length:
+                return UUID(int=walked["last"].int)
+            length -= walked["number"]
         return sought.low
 
     async def _follow(self, sought: Range) -> UUID:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
-from asyncpg.exceptions import UniqueViolationError  # type: ignore[import-untyped] - asyncpg brings no types
+from asyncpg.exceptions import UniqueViolationError  # type: ignore[import-untyped]  # asyncpg brings no types
 
 from gateway.adapters.archive.documents import Kind, hour_of, read_ruling
 from gateway.adapters.archive.postgres_ruling import packed_document, terms_of
@@ -38,16 +38,29 @@ _WIDEN: Final = """
     FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS used (number, first_slot, last_slot)
     WHERE rulings.number = used.number
 """
-_ADD_KIND: Final = """
-    INSERT INTO kinds (operation, outcome, reason, country, bundle) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+_NEW_KINDS: Final = """
+    unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+        AS new (operation, outcome, reason, country, bundle)
 """
-_KIND: Final = """
-    SELECT number FROM kinds WHERE operation = $1 AND outcome = $2 AND reason IS NOT DISTINCT FROM $3
-        AND country IS NOT DISTINCT FROM $4 AND bundle = $5
-"""
+_ADD_KINDS: Final = f"""
+    INSERT INTO kinds (operation, outcome, reason, country, bundle, first_hour, last_hour)
+    SELECT new.*, 9223372036854775807, -9223372036854775808 FROM {_NEW_KINDS} ON CONFLICT DO NOTHING
+"""  # noqa: S608 - no value is part of it
+_KINDS: Final = f"""
+    SELECT (SELECT number FROM kinds k WHERE k.operation = new.operation AND k.outcome = new.outcome
+        AND k.reason IS NOT DISTINCT FROM new.reason AND k.country IS NOT DISTINCT FROM new.country
+        AND k.bundle = new.bundle) FROM {_NEW_KINDS}
+"""  # noqa: S608 - no value is part of it
 _COUNT: Final = """
     INSERT INTO counts (hour, kind, decisions) SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[])
     ON CONFLICT (hour, kind) DO UPDATE SET decisions = counts.decisions + excluded.decisions
+"""
+_USE_KINDS: Final = """
+    UPDATE kinds SET first_hour = least(kinds.first_hour, used.first_hour),
+                     last_hour = greatest(kinds.last_hour, used.last_hour)
+    FROM (SELECT kind, min(hour) AS first_hour, max(hour) AS last_hour
+          FROM unnest($1::bigint[], $2::integer[]) AS one (hour, kind) GROUP BY kind) AS used
+    WHERE kinds.number = used.kind AND (used.first_hour < kinds.first_hour OR used.last_hour > kinds.last_hour)
 """
 _MOVE_ON: Final = """
     INSERT INTO progress (worker, segment, taken) VALUES ($1, $2, $3)
@@ -57,7 +70,7 @@ _MOVE_ON: Final = """
 
 
 class DaysMissing(Exception):
-    """A stretch has decisions of days that have no partition yet. Never leaves the archive: it makes them and comes again."""
+    """A stretch has decisions of days that have no partition yet. The archive makes them, and comes again."""
 
     def __init__(self, days: Sequence[int]) -> None:
         super().__init__(days)
@@ -153,14 +166,11 @@ async def _add_rulings(
 
 async def _learn_kinds(connection: Connection, wanted: set[Kind], kinds: dict[Kind, int]) -> None:
     """Complete `kinds`. What this transaction adds is remembered only if it is committed: see `PostgresArchive`."""
-    for kind in sorted(wanted - kinds.keys(), key=repr):
+    if new := sorted(wanted - kinds.keys(), key=repr):
         # What something else wrote may hold a NUL, which is no text to PostgreSQL.
-        texts = [text and text.replace("\0", "�") for text in kind]
-        number = await connection.fetchval(_KIND, *texts)
-        if number is None:
-            await connection.execute(_ADD_KIND, *texts)
-            number = await connection.fetchval(_KIND, *texts)
-        kinds[kind] = number
+        columns = [[text and text.replace("\0", "\ufffd") for text in column] for column in zip(*new, strict=True)]
+        await connection.execute(_ADD_KINDS, *columns)
+        kinds.update(zip(new, (row[0] for row in await connection.fetch(_KINDS, *columns)), strict=True))
 
 
 async def _copy(
@@ -212,7 +222,9 @@ async def _count(connection: Connection, new: Sequence[RecordedDecision], uses: 
     counts = Counter((hour_of(decision.at), uses[decision.ruling].kind) for decision in new)
     rows = sorted((hour, kind, number) for (hour, kind), number in counts.items())
     if rows:
-        await connection.execute(_COUNT, *map(list, zip(*rows, strict=True)))
+        hours, numbers, decisions = map(list, zip(*rows, strict=True))
+        await connection.execute(_COUNT, hours, numbers, decisions)
+        await connection.execute(_USE_KINDS, hours, numbers)
 
 
 async def _note_skew(connection: Connection, new: Sequence[RecordedDecision]) -> None:

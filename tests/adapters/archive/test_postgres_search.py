@@ -118,7 +118,7 @@ async def test_every_way_of_searching_finds_what_looking_at_everything_finds(
 ) -> None:
     monkeypatch.setattr(postgres_search, "_GLANCE", glance)
     monkeypatch.setattr(postgres_search, "_RULINGS", rulings)
-    assert await agree(*both, limit=37) > 5000
+    assert await agree(*both, limit=101) > 5000
 
 
 async def test_clocks_that_were_off_hide_nothing(both: tuple[PostgresArchive, MemoryArchive]) -> None:
