@@ -12,7 +12,7 @@ import typer
 from gateway.cli import logs
 from gateway.cli.account import AsJson, Config
 from gateway.cli.filters import Asked, Unmask, reading_for, with_filters
-from gateway.core.errors import SearchError
+from gateway.core.errors import GatewayError, SearchError
 
 if TYPE_CHECKING:
     from gateway.app.finding import Found
@@ -187,6 +187,10 @@ def stats(
 @app.command()
 def verify(
     since: Annotated[str | None, typer.Option(help="Of decisions since this instant, or since 90m, 24h, 7d.")] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="A public key, or a folder of them, that the gateway cannot write to.")
+    ] = None,
+    published: Annotated[Path | None, typer.Option(help="Digests that were published elsewhere.")] = None,
     config: Config = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -201,8 +205,14 @@ def verify(
 
     logs.to_stderr()
     settings = load(config)
-    at = None if since is None else read_instant("since", since, SystemClock().now())
-    proof = check(settings.journal.directory, since=at)
+    try:
+        at = None if since is None else read_instant("since", since, SystemClock().now())
+    except SearchError as fault:
+        raise typer.BadParameter(str(fault), param_hint="--since") from None
+    try:
+        proof = check(settings.journal.directory, since=at, keys=keys, published=published)
+    except OSError as fault:
+        raise GatewayError(f"{fault.filename or settings.journal.directory}: {fault.strerror}") from fault
     print(json.dumps(proof.to_json()) if as_json else proof.text())
     if not proof.ok:
         raise typer.Exit(1)

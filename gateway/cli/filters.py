@@ -104,23 +104,30 @@ def reading_for(config: Path, asked: Asked, unmask: str | None) -> Reading:
     except SearchError as fault:
         raise typer.BadParameter(str(fault)) from None
     if unmask is not None:
-        _note(config, unmask, asked)
+        _note(config, unmask, asked, now)
     return Reading(settings, search, now, whole=unmask is not None)
 
 
-def _note(config: Path, why: str, asked: Asked) -> None:
+def _note(config: Path, why: str, asked: Asked, now: int) -> None:
     import asyncio
 
     from gateway.adapters.service_tokens import ServiceTokens
     from gateway.cli.account import os_user
     from gateway.core.account import Refused
+    from gateway.core.errors import MaskingError
+    from gateway.core.masking import Reader, unmasking
 
+    try:
+        # The same rule for a reason as everywhere; here it is of a search, and not of one decision.
+        leave = unmasking({"id": "-"}, Reader.SUPPORT, os_user(), now, why)
+    except MaskingError as fault:
+        raise typer.BadParameter(str(fault), param_hint="--unmask") from None
     store = store_of(config, None)
 
     async def noted() -> Refused | None:
         try:
             await store.migrate()
-            return await ServiceTokens(store).note_unmasked_search(os_user(), why, asked)
+            return await ServiceTokens(store).note_unmasked_search(leave.who, leave.why, asked)
         finally:
             await store.close()
 

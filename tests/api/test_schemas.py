@@ -1,0 +1,26 @@
+from typing import Any
+
+from gateway.api.schemas import SCHEMAS, listed, named, whole
+
+
+def references(schema: Any) -> set[str]:
+    if isinstance(schema, dict):
+        found = {schema["$ref"].rpartition("/")[2]} if "$ref" in schema else set()
+        return found.union(*map(references, schema.values()))
+    return set().union(*map(references, schema)) if isinstance(schema, list) else set()
+
+
+def test_every_reference_leads_to_a_schema() -> None:
+    assert references(SCHEMAS) == {"Decision"}
+    assert references(SCHEMAS) <= set(SCHEMAS)
+
+
+def test_a_whole_object_has_all_that_it_says_and_nothing_else() -> None:
+    schema = whole(b=named("Decision"), a=listed({"type": "string"}))
+    assert schema["required"] == ["a", "b"]
+    assert schema["additionalProperties"] is False
+
+
+def test_what_only_some_decisions_have_is_not_required_of_all() -> None:
+    decision = SCHEMAS["Decision"]
+    assert set(decision["properties"]) - set(decision["required"]) == {"ambiguous", "masked"}
