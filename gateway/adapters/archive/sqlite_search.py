@@ -10,8 +10,9 @@ from gateway.adapters.archive.sqlite_conditions import Bounds, bounds_of
 from gateway.adapters.archive.sqlite_schema import EPOCH_BITS, epoch_of, first_id
 from gateway.core.search import Search
 
-_WALKED: Final = 2000
-"""Decisions that are looked at before any index is asked: what is frequent is found among them."""
+_WALKED: Final = (2000, 6000)
+"""Decisions that are looked at before any index is asked: what is frequent is found among them. The second time only
+where the first found a good part of the page."""
 _GATHERED: Final = 256
 """Rulings of one epoch beyond which its decisions are walked."""
 
@@ -24,19 +25,23 @@ def newest_ids(database: sqlite3.Connection, search: Search, wanted: int, before
         return []
     if candidates.few:
         return _by_rulings(database, candidates, bounds, wanted)
-    reached = _reached(database, bounds)
-    if reached is None:
-        return _walk(database, candidates, bounds, wanted)
-    found = _walk(database, candidates, bounds._replace(first=reached), wanted)
-    if len(found) < wanted:
-        found += _by_rulings(database, candidates, bounds._replace(end=reached), wanted - len(found))
-    return found
+    found: list[bytes] = []
+    for most in _WALKED:
+        reached = _reached(database, bounds, most)
+        within = bounds._replace(first=reached or bounds.first)
+        found += _walk(database, candidates, within, wanted - len(found))
+        if reached is None or len(found) == wanted:
+            return found
+        bounds = bounds._replace(end=reached)
+        if len(found) < wanted // 4:
+            break
+    return found + _by_rulings(database, candidates, bounds, wanted - len(found))
 
 
-def _reached(database: sqlite3.Connection, bounds: Bounds) -> bytes | None:
+def _reached(database: sqlite3.Connection, bounds: Bounds, most: int) -> bytes | None:
     """Return the id that so many decisions reach back to; None where there are not so many."""
     query = "SELECT id FROM decisions WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1 OFFSET ?"
-    row = database.execute(query, (bounds.first, bounds.end, _WALKED - 1)).fetchone()
+    row = database.execute(query, (bounds.first, bounds.end, most - 1)).fetchone()
     return None if row is None else row[0]
 
 

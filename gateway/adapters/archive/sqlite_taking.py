@@ -67,7 +67,7 @@ class Taker:
         """Return the decisions that are not there yet, each once, in the order of their ids."""
         offered: dict[bytes, RecordedDecision] = {}
         for decision in decisions:
-            offered.setdefault(decision.id, decision)
+            offered.setdefault(decision.id, decision if _is_within(decision) else _brought_within(decision))
         ids = sorted(offered)
         for start in range(0, len(ids), _ASKED_AT_ONCE):
             some = ids[start : start + _ASKED_AT_ONCE]
@@ -80,24 +80,24 @@ class Taker:
         read = {digest: read_ruling(stretch.rulings[digest]) for digest in {decision.ruling for decision in new}}
         rulings = self._rulings({(epoch_of(decision.id), decision.ruling) for decision in new}, read, stretch)
         halves = [_halves(decision.request) for decision in new]
-        texts = self._texts(zip(halves, new, strict=True))
+        texts = self._texts(halves, new)
         self._database.executemany(
             "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     decision.id,
                     rulings[epoch_of(decision.id), decision.ruling],
-                    _within(decision.at),
+                    decision.at,
                     decision.took_us,
-                    None if decision.auth_age is None else _within(decision.auth_age),
+                    decision.auth_age,
                     texts.get(asked, asked),
                     None if sender is None else texts[sender],
                 )
                 for decision, (asked, sender) in zip(new, halves, strict=True)
             ],
         )
-        self._count(Counter((hour_of(_within(decision.at)), read[decision.ruling].kind) for decision in new))
-        skews = [_within(decision.at) - int.from_bytes(decision.id[:6], "big") * 1000 for decision in new]
+        self._count(Counter((hour_of(decision.at), read[decision.ruling].kind) for decision in new))
+        skews = [decision.at - int.from_bytes(decision.id[:6], "big") * 1000 for decision in new]
         self._database.execute(
             "UPDATE skew SET low = min(low, ?1), high = max(high, ?2) WHERE low > ?1 OR high < ?2",
             (min(skews), max(skews)),
@@ -181,17 +181,20 @@ class Taker:
             row = self._database.execute(insert, values).fetchone()
         return int(row[0])
 
-    def _texts(self, used: Iterable[tuple[tuple[bytes, bytes | None], RecordedDecision]]) -> dict[bytes, int]:
+    def _texts(self, halves: Sequence[tuple[bytes, bytes | None]], new: Sequence[RecordedDecision]) -> dict[bytes, int]:
         """Return the number of each text that is kept once, which notes the last day on which it was used."""
         latest: dict[bytes, int] = {}
-        for (asked, sender), decision in used:
-            until = (_within(decision.at) // _DAY + 1) * _DAY
-            if not _LIKE_NO_OTHER.search(asked):
-                latest[asked] = max(until, latest.get(asked, until))
-            if sender is not None:
-                latest[sender] = max(until, latest.get(sender, until))
+        for texts, decision in zip(halves, new, strict=True):
+            at = decision.at
+            for text in texts:
+                if text is not None and at > latest.get(text, -_FARTHEST - 1):
+                    latest[text] = at
+        senders = {sender for _, sender in halves}
         numbers = {}
-        for text, until in latest.items():
+        for text, at in latest.items():
+            if text not in senders and _LIKE_NO_OTHER.search(text):
+                continue
+            until = (at // _DAY + 1) * _DAY
             row = self._database.execute("SELECT id, seen FROM texts WHERE text = ?", (text,)).fetchone()
             if row is None:
                 insert = "INSERT INTO texts (text, seen) VALUES (?, ?) RETURNING id, seen"
@@ -217,6 +220,16 @@ def _halves(request: bytes) -> tuple[bytes, bytes | None]:
     """Return method and path, and what follows them; None where nothing does."""
     end = request.find(b"\0", request.find(b"\0") + 1)
     return (request, None) if end <= 0 or request.count(b"\0") < 2 else (request[:end], request[end + 1 :])
+
+
+def _is_within(decision: RecordedDecision) -> bool:
+    return -_FARTHEST <= decision.at <= _FARTHEST and -_FARTHEST <= (decision.auth_age or 0) <= _FARTHEST
+
+
+def _brought_within(decision: RecordedDecision) -> RecordedDecision:
+    return decision._replace(
+        at=_within(decision.at), auth_age=None if decision.auth_age is None else _within(decision.auth_age)
+    )
 
 
 def _within(number: int) -> int:
