@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from gateway.adapters.signing import Signer
+from gateway.adapters.signing import Keys, Signer, signed
 
 CHECKPOINT: Final = "checkpoint"
 SEALED: Final = "sealed"
@@ -124,6 +124,11 @@ def signed_part(raw: bytes) -> bytes:
 def signature_of(raw: bytes) -> bytes:
     """Return the signature of a line that could be read."""
     return bytes.fromhex(raw[-(_SIGNATURE + len(_END)) : -len(_END)].decode())
+
+
+def is_signed(raw: bytes, key: str, keys: Keys) -> bool:
+    """Return whether a line that could be read was signed by the key with this id, which is among those known."""
+    return signed(keys, key, signature_of(raw), signed_part(raw))
 
 
 def digest_of(raw: bytes) -> str:

@@ -207,13 +207,14 @@ def read_lines(path: Path) -> Iterator[tuple[bytes, bool]]:
             yield raw.removesuffix(b"\n"), raw.endswith(b"\n")
 
 
-def last_line(path: Path) -> bytes | None:
-    """Return the last whole line of a file, which the disk then has; None where there is none."""
+def last_line(path: Path, *, durable: bool = False) -> bytes | None:
+    """Return the last whole line of a file, which the disk then has if it is to be `durable`; None where none is."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - 2 * MAX_LINE))
         lines = file.read().split(b"\n")[:-1]
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     return lines[-1] if lines else None
 
 
@@ -247,7 +248,8 @@ def heads(directory: Path, but: str, most: int = 16) -> Beside:
     beside: dict[str, tuple[int, int, str]] = {}
     for _, name, path in sorted(found, reverse=True)[:most]:
         with suppress(FileNotFoundError, SealFault):
-            raw = last_line(path)
+            # Durable first: a loss of power may not take what another chain names.
+            raw = last_line(path, durable=True)
             if raw is not None:
                 line = read_removal(raw) if name == REMOVED else read_seal(raw)
                 beside[name] = (line.line, line.last, digest_of(raw))

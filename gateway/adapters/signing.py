@@ -118,10 +118,10 @@ def read_keys(path: Path) -> Keys:
 
 
 def signed(keys: Keys, key: str, signature: bytes, content: bytes) -> bool:
-    """Return whether the signature of `content` is that of the key with this id. It is in `keys`."""
+    """Return whether the signature of `content` is that of the key with this id, which is among those known."""
     try:
         keys[key].verify(signature, _CONTEXT + content)
-    except InvalidSignature:
+    except (InvalidSignature, KeyError):
         return False
     return True
 

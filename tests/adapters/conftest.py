@@ -8,8 +8,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from gateway.adapters.seal_lines import SEALED
+from gateway.adapters.sealer import Piece, Sealer
 from gateway.adapters.segment_reader import DecisionEntry, Entry, read_segment
-from gateway.adapters.tail import Tail
+from gateway.adapters.signing import signer_of
+from gateway.adapters.tail import Stretch, Tail
 from gateway.ports import Ruling
 
 AT = 1_763_700_000_000_000
@@ -99,3 +102,57 @@ def files() -> Callable[..., list[Path]]:
 def text_of() -> Callable[[bytes], str]:
     """Write an id as people do."""
     return lambda raw: str(uuid.UUID(bytes=raw))
+
+
+@pytest.fixture
+def write_sealed(append: Callable[..., bytes], ruling: Callable[..., Ruling]) -> Callable[..., list[bytes]]:
+    """Write decisions under a worker name, sealed after every so many, as the journal does; their ids come back.
+
+    Where it is not to be closed, the newest segment keeps its allocated room and lacks its last seal.
+    """
+
+    def piece(stretch: Stretch, kind: str = "checkpoint") -> Piece:
+        return Piece(stretch.segment.path, stretch.segment.number, stretch.end, stretch.latest_at, kind)
+
+    def write(
+        directory: Path,
+        worker: str = "w0",
+        decisions: int = 400,
+        *,
+        every: int = 40,
+        begin: int = 0,
+        close: bool = True,
+    ) -> list[bytes]:
+        times = iter(range(AT, AT + 10**15, 10**6))
+        sealer = Sealer(directory, worker, signer=signer_of(directory), now=lambda: next(times))
+        with ThreadPoolExecutor(1) as threads:
+            tail = Tail(directory, worker, 16 * 1024, threads)
+            tail.number = sealer.segment
+            tail.allocate().result(10)
+            tail.fault = None
+            shared = ruling()
+            told = []
+            for n in range(begin, begin + decisions):
+                told.append(append(tail, shared, n))
+                if (n + 1) % every == 0:
+                    full, tail.retired = tail.retired, []
+                    for stretch in full:
+                        stretch.segment.seal(stretch.end, stretch.latest_at)
+                    written = tail.written
+                    assert written is not None
+                    written.segment.note(written.end, written.latest_at)
+                    sealer.seal([piece(stretch, SEALED) for stretch in full], piece(written))
+                    tail.link = sealer.link
+            left = tail.stop("the test is over", float("inf"))
+            assert left is not None
+            for stretch in (*tail.retired, left):
+                if close or stretch is not left:
+                    stretch.segment.seal(stretch.end, stretch.latest_at)
+                    sealer.seal([piece(stretch, SEALED)], None)
+                else:
+                    stretch.segment.abandon()
+            sealer.close()
+            tail.discard_next(10)
+        return told
+
+    return write
