@@ -15,7 +15,7 @@ from gateway.api.services import Services, Wanted
 from gateway.app.gateway import Gateway
 from gateway.app.parts import archive_of, client_ip_of
 from gateway.app.records import Records
-from gateway.core.customer import LANGUAGES, told
+from gateway.core.customer import LANGUAGES
 from gateway.core.decision import Document
 from gateway.core.errors import ConfigError, StoreUnavailable
 from gateway.enforce.http_server import run
@@ -77,12 +77,8 @@ class Admin:
         return await asyncio.to_thread(find_untaken, self._directory, taken, decision_id)
 
     def _explain(self, document: Document, wanted: Wanted) -> Document:
-        customer = told(document, wanted.language)
-        return {
-            **self._records.explain(document).to_json(),
-            "language": wanted.language,
-            "to_customer": None if customer is None else customer._asdict(),
-        }
+        explanation = self._records.explain(document, wanted.role, wanted.leave, wanted.language)
+        return {**explanation.to_json(), "language": wanted.language}
 
     def _address_of(self, peer: str | None, headers: Mapping[str, Sequence[bytes]]) -> str | None:
         """Return the address that failures count against: whom a trusted proxy speaks for, or else the peer."""

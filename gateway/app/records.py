@@ -14,8 +14,10 @@ from gateway.adapters.policy_files import BundleArchive
 from gateway.adapters.recorded import RecordedDecisions, read_documents
 from gateway.app.parts import archive_of, bundle_of
 from gateway.config import Settings, load
+from gateway.core.customer import DEFAULT
 from gateway.core.decision import Document, parse_instant
 from gateway.core.errors import ConfigError, GatewayError, ReplayError, StoreUnavailable
+from gateway.core.masking import Reader, Unmasking
 from gateway.policies.explain import Explanation, explain
 from gateway.ports import Archive
 from gateway.service.replay import Replayed, Replayer
@@ -96,13 +98,22 @@ class Records:
                 ) from None
         return read_documents(self.directory, since)
 
-    def explain(self, document: Document) -> Explanation:
-        """Return the decision in sentences; without the rules' own words where its bundle is not at hand."""
+    def explain(
+        self,
+        document: Document,
+        reader: Reader = Reader.SUPPORT,
+        leave: Unmasking | None = None,
+        language: str = DEFAULT,
+    ) -> Explanation:
+        """Return the decision in sentences; without the rules' own words where its bundle is not at hand.
+
+        `reader`, `leave` and `language` are as in `policies.explain`: without leave, support sees personal data masked.
+        """
         try:
             bundle = self._replayer.bundle(str(document.get("bundle")))
         except ReplayError:
             bundle = None
-        return explain(document, bundle)
+        return explain(document, bundle, reader, leave, language=language)
 
     def replay(self, document: Document) -> Replayed:
         """Return whether the document's facts give its verdict again."""
