@@ -1,0 +1,68 @@
+import sqlite3
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gateway.adapters.archive.sqlite_schema import VERSION, epoch_of, first_id, make, open_reader, open_writer
+from gateway.core.errors import StoreUnavailable
+
+
+def test_the_file_is_nobody_elses_and_so_are_those_beside_it(path: Path) -> None:
+    make(path)
+    database = open_writer(path)
+    database.execute("INSERT INTO progress VALUES ('w0', 1, 2)")
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    database.close()
+    assert modes == {"decisions.db": 0o600, "decisions.db-wal": 0o600, "decisions.db-shm": 0o600}
+
+
+def test_making_it_again_changes_nothing(database: sqlite3.Connection, path: Path) -> None:
+    database.execute("INSERT INTO progress VALUES ('w0', 1, 2)")
+    make(path)
+    assert database.execute("SELECT * FROM progress").fetchall() == [("w0", 1, 2)]
+    assert database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+    assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_many_make_it_at_once(path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(make, [path] * 16)) == [None] * 16
+    reader = open_reader(path)
+    assert reader.execute("SELECT * FROM skew").fetchall() == [(0, 999)]
+    reader.close()
+
+
+def test_a_file_of_a_newer_gateway_is_refused(database: sqlite3.Connection, path: Path) -> None:
+    database.execute(f"PRAGMA user_version={VERSION + 1}")
+    with pytest.raises(StoreUnavailable, match=f"schema {VERSION + 1}, written by a newer gateway"):
+        make(path)
+
+
+@pytest.mark.parametrize(
+    "statement", ["CREATE TABLE accounts (uid TEXT)", "PRAGMA user_version=1", "PRAGMA application_id=7"]
+)
+def test_a_database_of_something_else_is_refused_and_left_as_it_is(path: Path, statement: str) -> None:
+    other = sqlite3.connect(path)
+    other.execute(statement)
+    other.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreUnavailable, match="something else"):
+        make(path)
+    assert path.read_bytes() == before
+
+
+def test_a_reader_changes_nothing(database: sqlite3.Connection, path: Path) -> None:
+    reader = open_reader(path)
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        reader.execute("DELETE FROM skew")
+    reader.close()
+
+
+def test_epochs_and_first_ids_follow_the_time_of_ids() -> None:
+    assert first_id(-5) == first_id(0) == bytes(16)
+    assert first_id(1 << 48) > b"\xff" * 16
+    assert epoch_of(first_id(7 << 20)) == 7
+    assert epoch_of(first_id((8 << 20) - 1)) == 7
+    assert first_id(8 << 20) > first_id((8 << 20) - 1)
