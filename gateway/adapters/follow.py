@@ -30,8 +30,8 @@ class Follower:
         """How many places could not be read."""
         self._bounds = bounds
         self._reported: set[tuple[Path, int]] = set()
-        self._ended: dict[Path, int] = {}
-        """Finished segments, and the offset after which they hold nothing."""
+        self._ended: dict[Path, tuple[int, int]] = {}
+        """Finished segments: the offset after which they hold nothing, and what their header said of the disk then."""
         self._living: dict[Path, LiveSegment] = {}
         """Segments that are written, as they were read last: closed, and remembering rulings."""
 
@@ -76,7 +76,7 @@ class Follower:
         files = segment_files(self.directory, taken, self._report)
         there = {file.path for file in files}
         self._ended = {path: end for path, end in self._ended.items() if path in there}
-        return [file for file in files if _offset(file, taken) < self._ended.get(file.path, 1 << 62)]
+        return [file for file in files if self._ended.get(file.path) != (_offset(file, taken), file.header.synced)]
 
     def _of(self, file: SegmentFile, offset: int) -> Iterator[Stretch]:
         """Yield the stretches of one segment; a single one where more may be written to it."""
@@ -99,7 +99,7 @@ class Follower:
                     more = more and file.finished
             if file.finished:
                 # What was left out between the last decision and the end will be there again: it is no news then.
-                self._ended[file.path] = start
+                self._ended[file.path] = (start, file.header.synced)
             else:
                 self._living[file.path] = segment
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import structlog
 
+from gateway.adapters.seals import note_removed
 from gateway.adapters.segment import SUFFIX, sync_directory
 from gateway.adapters.segment_files import SegmentFile, Taken, segment_files
 from gateway.adapters.segment_reader import Damage, DecisionEntry, JournalDamaged, SegmentReader
+from gateway.adapters.signing import signer_of
+from gateway.core.errors import JournalUnavailable
 
 log: Any = structlog.get_logger("gateway")
 
@@ -29,6 +32,7 @@ class Retention:
         self._keep_us = keep_s * 1_000_000
         self._at_most = at_most
         self._damaged: set[Path] = set()
+        self._unproved: set[Path] = set()
 
     def journal_bytes(self) -> int:
         """Return how much room the segments take."""
@@ -51,14 +55,31 @@ class Retention:
             latest_at = self._latest_of(file, taken)
             if latest_at is None or (over <= 0 and latest_at >= now - self._keep_us):
                 continue
+            early = latest_at >= now - self._keep_us
             size = file.path.stat().st_size
-            file.path.unlink()
+            if not self._take_away(file, now, "room ran short" if early else "kept long enough"):
+                continue
             over -= size
             removed.append(file.path)
-            log.info("journal:removed", segment=file.path.name, bytes=size, early=latest_at >= now - self._keep_us)
+            log.info("journal:removed", segment=file.path.name, bytes=size, early=early)
         if removed:
             sync_directory(self.directory)
         return removed
+
+    def _take_away(self, file: SegmentFile, now: int, why: str) -> bool:
+        """Return whether a segment could be removed: first it is noted, signed, so that nobody takes it for a gap."""
+        try:
+            signer = signer_of(self.directory)
+            numbers = (file.number, file.number)
+            noted = note_removed(self.directory, file.worker, numbers, signer=signer, at=now, why=f"archived; {why}")
+        except JournalUnavailable as fault:
+            if file.path not in self._unproved:
+                self._unproved.add(file.path)
+                log.warning("journal:kept_unproved", what=str(fault))
+            return False
+        for path in noted:
+            path.unlink(missing_ok=True)
+        return True
 
     def _taken_whole(self, taken: Taken) -> Iterator[SegmentFile]:
         """Yield the closed segments that may be taken whole, oldest first."""
