@@ -56,6 +56,8 @@ class ChainCheck:
         self._before = _Before()
         self._pending: Finding | None = None
         """A line that could not be believed, until it is known what it hides."""
+        self._begun: set[int] = set()
+        """The segments that hold anything."""
         self._links: dict[int, list[tuple[str, str]]] = {}
         """The lines that segments name in their headers: digest, and the segment's file."""
         self._seals = self._segments = self._reclaimed = self._removed = self._unsealed = 0
@@ -64,15 +66,14 @@ class ChainCheck:
 
     def run(self) -> WorkerProof:
         """Check; return what is proved. Raise OSError where the folder cannot be read."""
-        headers = self._headers()
+        self._begun = {number for number, header in self._headers().items() if header is not None}
         for number in sorted(self._files.seals):
             with suppress(FileNotFoundError):
                 self._segment(number)
         self._settle(None)
         self._check_links()
         for number in sorted(self._files.segments.keys() - self._files.seals.keys()):
-            if headers.get(number) is not None and not self._removals.removed(self._worker, number):
-                self._behind(number, HEADER_BYTES)
+            self._unproved(number)
         return WorkerProof(
             *(self._worker, self._first or 1, self._before.last, self._segments, self._seals, self._reclaimed),
             *(self._removed, self._unsealed, self._unsealed_at),
@@ -122,6 +123,7 @@ class ChainCheck:
                 check.close()
         segment = self._files.segments.get(number)
         if seal is None or opening is None:
+            self._unproved(number)
             return
         self._reclaimed += seal.reclaimed
         if segment is None or not segment.exists():
@@ -225,6 +227,11 @@ class ChainCheck:
         file = f"{self._worker}-{number:08d}.gwj"
         self._report(Finding(self._worker, file, None, first, last, "the segment is gone", last - first + 1))
 
+    def _unproved(self, number: int) -> None:
+        """Count what is in a segment of which nothing is sealed."""
+        if number in self._begun and not self._removals.removed(self._worker, number):
+            self._behind(number, HEADER_BYTES)
+
     def _behind(self, number: int, offset: int) -> None:
         """Count what is not sealed at the end of a segment; it is a finding where nobody will seal it."""
         path = self._files.segments[number]
@@ -234,7 +241,7 @@ class ChainCheck:
             self._unsealed += decisions
             self._unsealed_at = self._unsealed_at or f"{path.name}, offset {offset}"
         else:
-            whole = offset == HEADER_BYTES and number not in self._files.seals
+            whole = offset == HEADER_BYTES
             what = "it is not sealed" if whole else "what begins here is not sealed"
             what += f": nothing proves its {decisions:,} decisions, nor that there were no more"
             self._report(Finding(self._worker, path.name, None if whole else offset, None, None, what, None))

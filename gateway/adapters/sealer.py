@@ -113,7 +113,7 @@ class Sealer:
         if damage and damage[-1].offset >= end:
             # The disk had it once: that is no torn tail, and it stays as it is.
             end = size & ~7
-        if start <= end:
+        if start <= end <= size:
             finish(path, end, latest)
         # Else it ends before what is sealed of it: it is evidence, and stays as it is.
         self._line(Piece(path, number, max(end, start), latest, SEALED), reclaimed=True)

@@ -14,8 +14,13 @@ import pytest
 from gateway.adapters import journal as journal_module
 from gateway.adapters import tail as tail_module
 from gateway.adapters.journal import FileJournal
+from gateway.adapters.proof import check
+from gateway.adapters.publisher import FilePublisher
+from gateway.adapters.seal_lines import read_seal
+from gateway.adapters.seals import LineFile, read_lines
 from gateway.adapters.segment import HEADER_BYTES
 from gateway.adapters.segment_reader import SegmentReader
+from gateway.adapters.signing import signer_of
 from gateway.core.errors import JournalUnavailable
 from gateway.ports import Journal, Ruling
 
@@ -283,6 +288,10 @@ async def test_a_second_process_with_the_same_worker_name_is_refused(
 import asyncio
 from pathlib import Path
 from gateway.adapters.journal import FileJournal
+from gateway.adapters.proof import check
+from gateway.adapters.publisher import FilePublisher
+from gateway.adapters.seal_lines import read_seal
+from gateway.adapters.seals import LineFile, read_lines
 asyncio.run(FileJournal(Path({str(journal.directory)!r}), worker="w0").start())
 """
     second = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stderr=asyncio.subprocess.PIPE)
@@ -335,6 +344,10 @@ LIMITED = """
 import asyncio, resource, sys
 from pathlib import Path
 from gateway.adapters.journal import FileJournal
+from gateway.adapters.proof import check
+from gateway.adapters.publisher import FilePublisher
+from gateway.adapters.seal_lines import read_seal
+from gateway.adapters.seals import LineFile, read_lines
 from gateway.core.errors import JournalUnavailable
 from gateway.ports import Ruling
 
@@ -390,6 +403,10 @@ async def test_a_dead_workers_room_is_given_back_by_the_next_start(
 import asyncio, os, signal
 from pathlib import Path
 from gateway.adapters.journal import FileJournal
+from gateway.adapters.proof import check
+from gateway.adapters.publisher import FilePublisher
+from gateway.adapters.seal_lines import read_seal
+from gateway.adapters.seals import LineFile, read_lines
 from gateway.ports import Ruling
 async def main():
     journal = FileJournal(Path({str(tmp_path)!r}), worker="dead")
@@ -409,3 +426,135 @@ asyncio.run(main())
     assert ids(tmp_path) == [b"d" * 16, told]
     assert [path.name for path in files(tmp_path)] == ["dead-00000001.gwj", "w0-00000001.gwj"]
     assert sum(path.stat().st_size for path in files(tmp_path)) < 1024
+
+
+async def test_what_was_recorded_is_sealed_while_it_is_written_and_proved_at_the_end(
+    journal: FileJournal, ruling: Rulings, append: Append, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEAL_EVERY_S", 0.0)
+    shared = ruling()
+    for n in range(100):
+        append(journal, shared, n)
+    await until(lambda: journal._tail.link.line > 0)
+    proof = check(journal.directory)
+    assert proof.ok, proof.text()
+    assert proof.workers[0].last + proof.workers[0].unsealed == 100
+    for n in range(100, 500):
+        append(journal, shared, n)
+    await journal.close()
+    proof = check(journal.directory)
+    assert proof.ok, proof.text()
+    (worker,) = proof.workers
+    assert (worker.first, worker.last, worker.unsealed) == (1, 500, 0)
+    assert worker.segments > 2
+
+
+async def test_each_second_has_one_seal_at_most(
+    journal: FileJournal, disk: Disk, ruling: Rulings, append: Append
+) -> None:
+    shared = ruling()
+    for n in range(5):
+        append(journal, shared, n)
+        syncs = disk.syncs
+        await until(lambda syncs=syncs: disk.syncs > syncs)  # type: ignore[misc] # mypy infers no lambda with defaults
+    await until(lambda: journal._tail.link.line > 0)
+    assert journal._tail.link.line == 1
+
+
+async def test_a_disk_that_takes_no_seals_is_tried_again_and_keeps_nobody_from_recording(
+    journal: FileJournal, ruling: Rulings, append: Append, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEAL_EVERY_S", 0.0)
+    tries = 0
+
+    def full(_file: LineFile, _raw: bytes) -> None:
+        nonlocal tries
+        tries += 1
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    shared = ruling()
+    with monkeypatch.context() as failing:
+        failing.setattr(LineFile, "add", full)
+        for n in range(300):
+            append(journal, shared, n)
+        await until(lambda: tries > 2)
+        await journal.durable(journal._tail.position)
+    await journal.close()
+    proof = check(journal.directory)
+    assert proof.ok, proof.text()
+    assert proof.workers[0].last == 300
+
+
+async def test_an_end_that_could_not_be_sealed_is_said_so_and_sealed_by_the_next_start(
+    tmp_path: Path, ruling: Rulings, append: Append, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_file: LineFile, _raw: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    journal = FileJournal(tmp_path, worker="w0")
+    await journal.start()
+    with monkeypatch.context() as failing:
+        failing.setattr(LineFile, "add", full)
+        append(journal, ruling(), 1)
+        with pytest.raises(JournalUnavailable, match=r"its end could not be sealed: .*No space"):
+            await journal.close()
+    assert check(tmp_path).workers[0].unsealed == 1
+    other = FileJournal(tmp_path, worker="w1")
+    await other.start()
+    await other.close()
+    proof = check(tmp_path)
+    assert proof.ok, proof.text()
+    assert (proof.workers[0].last, proof.workers[0].reclaimed) == (1, 1)
+
+
+async def test_a_segment_that_the_disk_failed_keeps_its_place_in_the_chain(
+    journal: FileJournal, disk: Disk, ruling: Rulings, append: Append, at: int
+) -> None:
+    shared = ruling()
+    append(journal, shared, 1)
+    await journal.durable(journal._tail.position)
+    disk.fault = OSError(errno.EIO, "Input/output error")
+    with pytest.raises(JournalUnavailable):
+        await journal.durable(journal.append(shared, b"2" * 16, at, None, 1, b""))
+    disk.fault = None
+    journal._tail.retry_at = 0
+    await journal.durable(journal.append(shared, b"3" * 16, at, None, 1, b""))
+    await journal.close()
+    kinds = [read_seal(raw).kind for raw, _ in read_lines(journal.directory / "w0-00000001.seals")]
+    assert kinds[-1] == "abandoned"
+    proof = check(journal.directory)
+    assert proof.ok, proof.text()
+    assert proof.workers[0].last == 3
+
+
+async def test_a_key_and_a_publisher_given_from_elsewhere_are_used(
+    tmp_path: Path, ruling: Rulings, append: Append
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    signer = signer_of(tmp_path / "secrets")
+    published = tmp_path / "published"
+    journal = FileJournal(tmp_path / "journal", worker="w0", signer=signer, publisher=FilePublisher(published))
+    await journal.start()
+    append(journal, ruling(), 1)
+    await journal.close()
+    assert not (tmp_path / "journal" / "signing.key").exists()
+    newest = read_seal(published.read_bytes().split()[-1])
+    assert (newest.key, newest.kind, newest.last) == (signer.key_id, "sealed", 1)
+    proof = check(tmp_path / "journal", keys=tmp_path / "secrets" / "signing.pub", published=published)
+    assert proof.ok, proof.text()
+
+
+async def test_workers_that_run_at_once_hold_on_to_each_other(
+    tmp_path: Path, ruling: Rulings, append: Append, files: Files
+) -> None:
+    journals = [FileJournal(tmp_path, worker=worker) for worker in ("a", "b")]
+    for journal in journals:
+        await journal.start()
+        append(journal, ruling(), 1)
+    for journal in journals:
+        await journal.close()
+    assert check(tmp_path).ok
+    for path in files(tmp_path, "a-*"):
+        path.unlink()
+    (found,) = check(tmp_path).findings
+    assert "everything of this worker is gone, and a seal of b names line" in found.what

@@ -26,6 +26,7 @@ from gateway.adapters.segment_reader import (
     JournalDamaged,
     RulingEntry,
     SegmentReader,
+    end_of,
     read_segment,
 )
 from gateway.adapters.tail import Tail
@@ -72,6 +73,17 @@ def test_entries_come_back_as_they_were_appended(segment: Builder) -> None:
         DecisionEntry(first, 1, (1).to_bytes(16, "big"), HEADER_BYTES, 7, None, b"GET\0/a\0h\0u"),
         DecisionEntry(first + len(FIRST), 2, (2).to_bytes(16, "big"), HEADER_BYTES, 7, None, b"POST\0/b\0host\0agent"),
     ]
+
+
+def test_reading_begins_where_it_is_told_to_and_each_entry_says_where_it_ends(segment: Builder) -> None:
+    path = segment(WHOLE, spare=4096)
+    entries = list(read_segment(path))
+    assert [end_of(entry) for entry in entries[:-1]] == [entry.offset for entry in entries[1:]]
+    assert end_of(entries[-1]) == HEADER_BYTES + len(WHOLE)
+    with SegmentReader(path) as reader:
+        for n, entry in enumerate(entries):
+            assert list(reader.entries(start=entry.offset)) == entries[n:]
+        assert list(reader.entries(start=0)) == entries
 
 
 def test_a_segment_that_was_not_begun_holds_nothing(tmp_path: Path) -> None:

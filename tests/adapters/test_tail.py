@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters import tail as tail_module
-from gateway.adapters.segment import MAX_DOCUMENT, MAX_REQUEST
-from gateway.adapters.segment_reader import DecisionEntry, RulingEntry, read_segment
+from gateway.adapters.segment import MAX_DOCUMENT, MAX_REQUEST, NO_LINK, Link
+from gateway.adapters.segment_reader import DecisionEntry, RulingEntry, SegmentReader, read_segment
 from gateway.adapters.tail import Tail
 from gateway.core.errors import JournalUnavailable
 from gateway.ports import Ruling
@@ -208,3 +208,19 @@ def test_what_is_left_says_how_far_it_was_written_and_what_came_last(
     assert written is not None
     assert (written.end, written.latest_at) == (position, at + 90)
     assert written.segment.path == tmp_path / "w0-00000001.gwj"
+
+
+def test_a_segment_names_the_newest_seal_there_was_when_it_was_begun(
+    tail: Tail, tmp_path: Path, ruling: Rulings, append: Append
+) -> None:
+    append(tail, ruling(), 1)
+    tail.link = Link(7, b"d" * 32)
+    shared = ruling()
+    for n in range(2, 1000):
+        append(tail, shared, n)
+    links = []
+    for number in (1, 2):
+        with SegmentReader(tmp_path / f"w0-{number:08d}.gwj") as segment:
+            assert segment.header is not None
+            links.append(segment.header.link)
+    assert links == [NO_LINK, Link(7, b"d" * 32)]

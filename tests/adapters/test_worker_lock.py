@@ -108,6 +108,33 @@ def test_the_room_of_dead_writers_is_given_back_and_that_of_the_living_is_not(tm
     living.release()
 
 
+def test_whoever_tidies_up_after_a_dead_writer_holds_its_name_meanwhile(tmp_path: Path) -> None:
+    for worker in ("dead", "alive"):
+        (tmp_path / f"{worker}.lock").write_text("1")
+    living = WorkerLock(tmp_path, "alive")
+    living.take()
+    tidied = []
+
+    def tidy(worker: str) -> None:
+        tidied.append(worker)
+        with pytest.raises(JournalUnavailable):
+            WorkerLock(tmp_path, worker).take(patience_s=0)
+
+    reclaim(tmp_path, tidy)
+    assert tidied == ["dead"]
+    living.release()
+
+
+def test_a_lock_given_back_unfinished_is_tidied_up_after(tmp_path: Path) -> None:
+    lock = WorkerLock(tmp_path, "w0")
+    lock.take()
+    lock.release(unfinished=True)
+    tidied: list[str] = []
+    reclaim(tmp_path, tidied.append)
+    assert tidied == ["w0"]
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_cannot_be_tidied_keeps_nobody_from_starting(tmp_path: Path) -> None:
     (tmp_path / "odd.lock").mkdir()
     reclaim(tmp_path)
