@@ -211,7 +211,7 @@ def _rules(then: Facts, facts: Facts, bundle_then: Bundle, bundle_now: Bundle) -
     }
     for ref in sorted({*was, *is_now}):
         before, after = was.get(ref), is_now.get(ref)
-        mentioned = tuple(sorted(lists & (_lists_of(before) | _lists_of(after))))
+        mentioned = tuple(sorted(lists & (lists_of(before) | lists_of(after))))
         if before == after and not mentioned:
             continue
         matters = any(_says(before, some, bundle_then) != _says(after, some, bundle_now) for some in (then, facts))
@@ -221,8 +221,8 @@ def _rules(then: Facts, facts: Facts, bundle_then: Bundle, bundle_now: Bundle) -
         yield RuleChange(ref.policy, ref.rule, how, mentioned, matters)
 
 
-def _lists_of(rule: Rule | None) -> frozenset[str]:
-    """Return the named lists that a rule mentions."""
+def lists_of(rule: Rule | None) -> frozenset[str]:
+    """Return the named lists that a rule mentions, as conditions write them."""
     if rule is None:
         return frozenset()
     parts = [part for part in comparisons(rule.when) if isinstance(part, Compared)]

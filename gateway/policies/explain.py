@@ -3,32 +3,22 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from gateway.core.client_ip import How, Role, Unresolved
+from gateway.core.customer import DEFAULT, texts, told
 from gateway.core.decision import Document, instant_text, parse_instant, verdict_document
 from gateway.core.errors import ReplayError
-from gateway.core.facts import ACCOUNT_FACTS, CONNECTION_FACTS, CREDENTIAL_FACTS, Facts, Unknown, from_json
+from gateway.core.facts import Facts, from_json
+from gateway.core.masking import Reader, Unmasking, masked, seen_by
 from gateway.core.reply import WORDS, reply_to, reply_to_ambiguous
-from gateway.core.terms import Ambiguity, Credential, Outcome, Reason, TokenState, WhyUnknown
-from gateway.core.verdict import RuleRef, Verdict
+from gateway.core.terms import Ambiguity, Effect, Operation, Outcome, Proof, Reason
+from gateway.core.verdict import Verdict
+from gateway.policies.compare import Comparison, lists_of
 from gateway.policies.compile import Bundle
 from gateway.policies.evaluate import evaluate
-from gateway.policies.expression import facts_of
-from gateway.policies.phrases import (
-    CREDENTIALS,
-    HOW,
-    OUTCOMES,
-    ROLES,
-    TOKENS,
-    UNRESOLVED,
-    change,
-    doubt,
-    listed,
-    printable,
-    shown,
-    value_of,
-)
-from gateway.policies.schema import FACTS
-from gateway.policies.what_if import EVIDENCE, Change, Changes, changes_that_allow
+from gateway.policies.phrases import ASKED, OUTCOMES, duration, listed, operation_words, printable, shown
+from gateway.policies.rules import Rule
+from gateway.policies.since import since
+from gateway.policies.situation import address, asked, customer, databases
+from gateway.policies.ways import ways
 
 TITLES: Final[Mapping[str, str]] = {
     "asked": "What was asked",
@@ -38,17 +28,21 @@ TITLES: Final[Mapping[str, str]] = {
     "answer": "The answer",
     "rules": "Which rules determined it",
     "uncertain": "Which rules could be neither confirmed nor excluded",
-    "obligations": "What followed from it",
+    "obligations": "What the rules asked for besides",
     "told": "What the customer was told",
     "change": "What would change the answer",
+    "now": "Whether it would be the same now",
+    "record": "What it can be checked by",
 }
-_MOST_SETS: Final = 12
 
 
 class Explanation(NamedTuple):
     """A decision in sentences, by question."""
 
     decision_id: str
+    reader: Reader
+    masked: tuple[str, ...]
+    """The kinds of personal data that are left out."""
     asked: tuple[str, ...]
     address: tuple[str, ...]
     databases: tuple[str, ...]
@@ -56,12 +50,17 @@ class Explanation(NamedTuple):
     answer: tuple[str, ...]
     rules: tuple[str, ...]
     uncertain: tuple[str, ...]
+    """For analysts and auditors."""
     obligations: tuple[str, ...]
     told: tuple[str, ...]
     change: tuple[str, ...]
+    now: tuple[str, ...]
+    """Empty where nobody compared it."""
+    record: tuple[str, ...]
+    """For analysts and auditors."""
 
     def text(self) -> str:
-        """Return the page that a support agent reads. Questions without an answer are left out."""
+        """Return the page. Questions without an answer are left out."""
         lines = [f"Decision {self.decision_id}"]
         for name, title in TITLES.items():
             sentences = getattr(self, name)
@@ -71,53 +70,71 @@ class Explanation(NamedTuple):
 
     def to_json(self) -> Document:
         """Return the same as a JSON object."""
-        return {"id": self.decision_id, **{name: list(getattr(self, name)) for name in TITLES}}
+        head = {"id": self.decision_id, "role": str(self.reader), "masked": list(self.masked)}
+        return {**head, **{name: list(getattr(self, name)) for name in TITLES}}
 
 
-def explain(document: Document, bundle: Bundle | None) -> Explanation:
+def explain(  # noqa: PLR0917 - the first two say what, the others for whom
+    document: Document,
+    bundle: Bundle | None,
+    reader: Reader = Reader.SUPPORT,
+    leave: Unmasking | None = None,
+    comparison: Comparison | None = None,
+    language: str = DEFAULT,
+) -> Explanation:
     """Return a recorded decision in sentences. `bundle` is the one that it was made by; None where it is not at hand.
 
-    Raise ReplayError where the document is not a decision.
+    `reader` is for whom: support sees no address, user agent or country of a person, an auditor all; the rules' own
+    conditions are for analysts and auditors. `leave` shows what is masked otherwise. `comparison` says whether it would
+    be the same now. `language` is that of the customer. Raise ReplayError where the document is not a decision,
+    MaskingError where the leave is for another, ConfigError where there are no texts in the language.
     """
+    texts(language)
     try:
-        return _explain(document, bundle)
+        return _explain(document, bundle, reader, leave, comparison, language)
     except (KeyError, ValueError, TypeError, AttributeError) as fault:
         raise ReplayError(f"this is not a whole decision: {type(fault).__name__} at {fault}") from fault
 
 
-def _explain(document: Document, bundle: Bundle | None) -> Explanation:
+def _explain(  # noqa: PLR0917 - as above
+    document: Document,
+    bundle: Bundle | None,
+    reader: Reader,
+    leave: Unmasking | None,
+    comparison: Comparison | None,
+    language: str,
+) -> Explanation:
     if bundle is not None and bundle.digest != document["bundle"]:
         msg = f"the decision was made by the bundle {str(document['bundle'])[:12]}, not by {bundle.digest[:12]}"
         raise ReplayError(msg)
-    request = document["request"]
-    operation = document["operation"]
-    meant = f"That is the operation {shown(operation)}." if operation else "It could not be read as any operation."
-    at = parse_instant(document["at"])
-    decision_id = printable(document["id"])
-    asked = (
-        f"{shown(request['method'])} {shown(request['path'])} on {shown(request['host'])}, at {instant_text(at)}.",
-        meant,
-        f"The client called itself {shown(request['user_agent'])}.",
-    )
-    address = tuple(_address(document["client_ip"]))
-    if document["verdict"] is None:
-        return Explanation(decision_id, asked, address, **_ambiguous(document))
-    facts = from_json(at, document["facts"], document["unknown"])
-    verdict = _same_verdict(document, facts, bundle)
+    seen = seen_by(document, reader, leave)
+    visible = masked(document, seen)
+    deep = reader is not Reader.SUPPORT
     recorded = document["verdict"]
-    return Explanation(
-        decision_id,
-        asked,
-        address,
-        databases=tuple(_databases(document)),
-        customer=tuple(_customer(document)),
-        answer=tuple(_answer(recorded)),
-        rules=tuple(_rules(recorded, bundle)),
-        uncertain=tuple(_uncertain(recorded, bundle)),
-        obligations=tuple(_obligations(recorded)),
-        told=tuple(_told(document["reply"], verdict)),
-        change=tuple(_change(recorded, facts, bundle, verdict)),
-    )
+    parts: dict[str, Iterable[str]] = {
+        "asked": asked(visible),
+        "address": address(visible),
+        "record": _record(document, bundle, reader) if deep else (),
+    }
+    if recorded is None:
+        parts |= _ambiguous(visible, language)
+    else:
+        at = parse_instant(document["at"])
+        facts = from_json(at, document["facts"], document["unknown"])
+        verdict = _same_verdict(document, facts, bundle)
+        parts |= {
+            "databases": databases(visible, digests=deep),
+            "customer": customer(visible),
+            "answer": _answer(recorded, document["reply"], codes=deep),
+            "rules": _rules(recorded, bundle, reader, at),
+            "uncertain": _uncertain(recorded, bundle) if deep else (),
+            "obligations": _obligations(recorded),
+            "told": _told(document, verdict, language),
+            "change": ways(recorded, document["reply"], facts, bundle, verdict),
+            "now": () if comparison is None else since(comparison, seen),
+        }
+    sentences: dict[str, Any] = {name: tuple(parts.get(name, ())) for name in TITLES}
+    return Explanation(printable(document["id"]), reader, tuple(visible["masked"]), **sentences)
 
 
 def _same_verdict(document: Document, facts: Facts, bundle: Bundle | None) -> Verdict | None:
@@ -128,113 +145,89 @@ def _same_verdict(document: Document, facts: Facts, bundle: Bundle | None) -> Ve
     return verdict if verdict_document(verdict) == document["verdict"] else None
 
 
-def _ambiguous(document: Document) -> dict[str, tuple[str, ...]]:
+def _ambiguous(document: Document, language: str) -> dict[str, Iterable[str]]:
     """Return what is to be said of a request that could not be read."""
     ambiguous = document["ambiguous"]
     reply = reply_to_ambiguous(Ambiguity(ambiguous["why"]))
+    status = int(document["reply"]["status"])
     return {
-        "databases": (),
         "customer": ("Nobody was asked for: the request was refused before it was read.",),
         "answer": (
             f"Refused, because the request can be read in more than one way: {shown(ambiguous['why'])}.",
             f"What could not be read: {shown(ambiguous['detail'])}.",
         ),
         "rules": ("No rule: this comes before the rules.",),
-        "uncertain": (),
-        "obligations": (),
-        "told": (f"Status {int(document['reply']['status'])}, {shown(reply.reason)}: {reply.title}. {reply.detail}",),
+        "told": (
+            f"Status {status}, {shown(reply.reason)}: {reply.title}. {reply.detail}",
+            *_translated(document, language),
+        ),
         "change": (f"A request that can be read in one way only. {reply.detail}",),
     }
 
 
-def _address(client_ip: Mapping[str, Any]) -> Iterator[str]:
-    how = HOW[How(client_ip["how"])]
-    if client_ip["address"] is None:
-        yield f"None: {UNRESOLVED[Unresolved(client_ip['reason'])]}. Everything about the connection is unknown."
+def _answer(verdict: Mapping[str, Any], reply: Mapping[str, Any], *, codes: bool) -> Iterator[str]:
+    allowed = verdict["outcome"] == Outcome.ALLOW
+    if allowed and reply["reason"] is not None:
+        yield "Allowed by the rules, and refused because the decision could not be recorded."
     else:
-        yield f"{shown(client_ip['address'])}: {how}."
-    for number, hop in enumerate(client_ip["chain"], 1):
-        nearest = ", nearest us" if number == 1 else ""
-        yield f"Hop {number}{nearest}: {shown(hop['text'])}, {ROLES[Role(hop['role'])]}."
-
-
-def _databases(document: Document) -> Iterator[str]:
-    known, unknown = document["facts"], document["unknown"]
-    certain = [f"{name} {value_of(known[name])}" for name in CONNECTION_FACTS if name in known]
-    if certain:
-        yield f"Certain: {'; '.join(certain)}."
-    for name in CONNECTION_FACTS:
-        if name in unknown:
-            yield f"The {name} is {doubt(unknown[name])}."
-    editions = document["editions"]
-    yield f"Editions: {listed(map(shown, editions))}." if editions else "No edition was in use."
-
-
-def _customer(document: Document) -> Iterator[str]:
-    known, unknown = document["facts"], document["unknown"]
-    yield from _credential(known)
-    account = known.get("account")
-    if account is not None:
-        yield f"Account {shown(account)}."
-    doubts: dict[str, list[str]] = {}
-    for name in (*CREDENTIAL_FACTS, *ACCOUNT_FACTS):
-        if name in unknown:
-            doubts.setdefault(doubt(unknown[name]), []).append(name)
-    for what, names in doubts.items():
-        yield f"Uncertain: {listed(names)}, {what}."
-    if account is not None or "account" in unknown:
-        rest = [f"{name} {value_of(known[name])}" for name in ACCOUNT_FACTS[1:] if name in known]
-        if rest:
-            yield f"The account: {'; '.join(rest)}."
-    more = [name for name in FACTS if name in known and name not in _SAID and known[name] is not None]
-    if more:
-        yield f"Besides: {'; '.join(f'{name} {value_of(known[name])}' for name in more)}."
-
-
-_SAID: Final = frozenset(
-    {"operation", "credential", "token", "assurance", "auth_age", *CONNECTION_FACTS, *ACCOUNT_FACTS}
-)
-
-
-def _credential(known: Mapping[str, Any]) -> Iterator[str]:
-    credential, token = known.get("credential"), known.get("token")
-    if credential == Credential.NONE:
-        yield "Nobody was signed in: no credential came."
-        return
-    came = "a credential" if credential is None else CREDENTIALS[Credential(credential)]
-    yield f"The request came with {came}" + ("." if token is None else f", which {TOKENS[TokenState(token)]}.")
-    if token in {TokenState.EXPIRED, TokenState.INVALID}:
-        yield "So nobody counted as signed in."
-    if known.get("assurance"):
-        age = known.get("auth_age")
-        when = "" if age is None else f", {int(age)} seconds before"
-        yield f"Who it was had been proved with assurance {int(known['assurance'])} of 3{when}."
-
-
-def _answer(verdict: Mapping[str, Any]) -> Iterator[str]:
-    yield OUTCOMES[Outcome(verdict["outcome"])]
+        yield OUTCOMES[Outcome(verdict["outcome"])]
     if verdict["reason"] is not None:
         yield f"The reason is {shown(verdict['reason'])}: {WORDS[Reason(verdict['reason'])][0]}."
-    left = listed(map(shown, verdict["operations"])) if verdict["operations"] else "nothing"
-    yield f"The access left open is {shown(verdict['access'])}: {left}."
+    yield _left(verdict, codes=codes)
     if verdict["nothing_granted"]:
         yield "No rule in force opened the operation to this customer."
     if verdict["challenge"] is not None:
         age = verdict["challenge"]["max_age_s"]
-        fresh = "" if age is None else f", not older than {int(age)} seconds"
-        yield f"The proof asked for: {shown(verdict['challenge']['proof'])}{fresh}."
+        fresh = "" if age is None else f", not older than {duration(age)}"
+        proof = verdict["challenge"]["proof"]
+        yield f"The proof asked for: {ASKED[Proof(proof)]} ({shown(proof)}){fresh}."
     if verdict["outage"]:
         yield "It comes only from facts that an outage kept from us, and may be otherwise once that has passed."
 
 
-def _rules(verdict: Mapping[str, Any], bundle: Bundle | None) -> Iterator[str]:
+def _left(verdict: Mapping[str, Any], *, codes: bool) -> str:
+    """Return what is left open, with its codes for those who read them."""
+    level = f" (the named level is {shown(verdict['access'])})" if codes else ""
+    challenge = ", with that proof where it is asked for" if verdict["challenge"] is not None else ""
+    open_now = [one for one in Operation if one in verdict["operations"]]
+    if len(open_now) == len(Operation):
+        return f"What the rules leave open{challenge}: everything{level}."
+    if not open_now:
+        return f"What the rules leave open: nothing{level}."
+    words = [operation_words(one) + (f" {shown(one)}" if codes else "") for one in open_now]
+    return f"What the rules leave open{challenge}: {listed(words)}{level}."
+
+
+def _rules(verdict: Mapping[str, Any], bundle: Bundle | None, reader: Reader, at: int) -> Iterator[str]:
+    own = {} if bundle is None else {tuple(rule.ref): rule for rule in bundle.rules}
     for rule in verdict["by"]:
-        does = "limits what is open" if rule["effect"] == "limit" else "asks for a proof"
+        does = "limits what is open" if rule["effect"] == Effect.LIMIT else "asks for a proof"
         sure = ", and may apply: a fact that it names is uncertain" if rule["uncertain"] else ""
         yield (
             f"{shown(rule['rule'])} of {_policy(rule['policy'], bundle)} {does}, for {shown(rule['reason'])}{sure}. "
             f"Basis: {printable(rule['basis'])}."
         )
+        text = own.get((rule["policy"], rule["rule"]))
+        if text is not None and reader is not Reader.SUPPORT:
+            yield f"  It says: {shown(' '.join(text.when_text.split()))}."
+        if text is not None and bundle is not None and reader is Reader.AUDITOR:
+            yield from _provenance(text, bundle, at)
+
+
+def _provenance(rule: Rule, bundle: Bundle, at: int) -> Iterator[str]:
+    """Yield where a rule stands, since when it is in force, and what lists it goes by."""
+    yield f"  It stands in {shown(rule.place.file)}, line {rule.place.line}, {_in_force(rule)}."
+    for name in sorted(lists_of(rule)):
+        one = bundle.lists[name]
+        yield f"  Its list {shown(one.name)} ({one.title}) is of {one.date}, from {printable(one.source)}."
+    if not rule.in_force(at):
+        yield "  It was not in force at that moment."
+
+
+def _in_force(rule: Rule) -> str:
+    start = "" if rule.start is None else f" from {instant_text(rule.start)}"
+    end = "" if rule.end is None else f" until {instant_text(rule.end)}"
+    return f"in force{start}{end}" if start or end else "in force without a date"
 
 
 def _policy(name: str, bundle: Bundle | None) -> str:
@@ -257,11 +250,12 @@ def _obligations(verdict: Mapping[str, Any]) -> Iterator[str]:
     for one in verdict["obligations"]:
         source = f"by {shown(one['policy'])}/{shown(one['rule'])}"
         evidence = f", lifted on {listed(map(shown, one['evidence']))}" if one["evidence"] else ""
-        expires = f", ending after {int(one['expires_s'])} seconds" if one["expires_s"] is not None else ""
+        expires = f", ending after {duration(one['expires_s'])}" if one["expires_s"] is not None else ""
         yield f"{printable(one['kind']).capitalize()} {shown(one['value'])}, {source}{evidence}{expires}."
 
 
-def _told(reply: Mapping[str, Any], verdict: Verdict | None) -> Iterator[str]:
+def _told(document: Document, verdict: Verdict | None, language: str) -> Iterator[str]:
+    reply = document["reply"]
     if reply["reason"] is None:
         yield f"Status {int(reply['status'])}: the request was let through, and the service behind answered it."
         return
@@ -271,68 +265,18 @@ def _told(reply: Mapping[str, Any], verdict: Verdict | None) -> Iterator[str]:
     else:
         title, detail = WORDS[Reason(reply["reason"])]
     yield f"Status {int(reply['status'])}, {shown(reply['reason'])}: {title}. {detail}"
+    yield from _translated(document, language)
 
 
-def _change(recorded: Mapping[str, Any], facts: Facts, bundle: Bundle | None, verdict: Verdict | None) -> Iterator[str]:
-    if recorded["outcome"] == Outcome.ALLOW:
-        yield "Nothing needs to: the operation was allowed."
-        return
-    if recorded["outage"]:
-        yield "The end of the outage. The customer need do nothing but try again."
-        return
-    if bundle is None:
-        yield "That cannot be worked out: the bundle that decided is not at hand."
-        return
-    if verdict is None:
-        yield "That cannot be worked out: the bundle no longer gives the recorded verdict. Replay says what differs."
-        return
-    if facts.country == Unknown(WhyUnknown.ADDRESS_UNRESOLVED):
-        yield "An address that can be held responsible: the operator's proxies decide that; `gateway doctor` shows how."
-    if facts.status == Unknown(WhyUnknown.NO_ACCOUNT):
-        yield "An account: the store does not know this customer."
-    changes = changes_that_allow(facts, bundle)
-    yield from _sets(changes, facts)
-    evidence = _on_evidence(verdict, bundle)
-    if evidence:
-        yield (
-            f"What follows from where the request came from or from the customer's documents ({listed(evidence)}) "
-            "is not listed here: it rests on evidence, and people review evidence."
-        )
-    elif not changes.sets:
-        yield "Nothing that the customer or the account could change by itself would have opened the operation."
+def _translated(document: Document, language: str) -> Iterator[str]:
+    text = told(document, language)
+    if text is not None and language != DEFAULT:
+        yield f"In {texts(language).language}: {text.title}. {text.detail}"
 
 
-def _on_evidence(verdict: Verdict, bundle: Bundle) -> list[str]:
-    """Return the determining rules that rest on evidence about the person or the place."""
-    conditions = {rule.ref: rule.when for rule in bundle.rules}
-    return [shown(rule.rule) for rule in verdict.by if facts_of(conditions[RuleRef(rule.policy, rule.rule)]) & EVIDENCE]
-
-
-def _sets(changes: Changes, facts: Facts) -> Iterator[str]:
-    """Return a sentence for each set of facts, its like values together."""
-    groups = list(_grouped(changes.sets))
-    for group in groups[:_MOST_SETS]:
-        parts = [change(one, others, facts) for one, others in group]
-        yield f"It would have been allowed if {listed(parts)}."
-    if len(groups) > _MOST_SETS:
-        yield f"There are {len(groups) - _MOST_SETS} further ways."
-    if not changes.complete:
-        yield "The search was cut short; there may be other ways."
-
-
-def _grouped(sets: Iterable[tuple[Change, ...]]) -> Iterator[list[tuple[Change, list[Any]]]]:
-    """Return the sets; those that differ in the value of one plain fact only are one, with its other values."""
-    remaining = list(sets)
-    while remaining:
-        first = remaining.pop(0)
-        others: dict[str, list[Any]] = {}
-        for one in list(remaining):
-            different = [(a, b) for a, b in zip(first, one, strict=False) if a != b]
-            if len(one) != len(first) or len(different) != 1 or different[0][0].fact != different[0][1].fact:
-                continue
-            fact = different[0][0].fact
-            if isinstance(different[0][0].value, frozenset) or not set(others) <= {fact}:
-                continue
-            others.setdefault(fact, []).append(different[0][1].value)
-            remaining.remove(one)
-        yield [(one, others.get(one.fact, [])) for one in first]
+def _record(document: Document, bundle: Bundle | None, reader: Reader) -> Iterator[str]:
+    """Yield by what the decision can be made again."""
+    digest = str(document["bundle"])
+    at_hand = "at hand" if bundle is not None else "not at hand"
+    yield f"It was made by the bundle {shown(digest if reader is Reader.AUDITOR else digest[:12])}, which is {at_hand}."
+    yield f"It took {int(document['took_us'])} microseconds."

@@ -5,9 +5,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from gateway.core.client_ip import How, Role, Unresolved
+from gateway.core.customer import DEFAULT, texts
 from gateway.core.facts import AnyFact, Facts
-from gateway.core.terms import Credential, Outcome, Proof, TokenState, WhyUnknown
-from gateway.policies.schema import FACTS
+from gateway.core.terms import Credential, Operation, Outcome, Proof, Status, TokenState, WhyUnknown
 from gateway.policies.what_if import Change
 
 LONGEST: Final = 200
@@ -49,7 +49,7 @@ UNRESOLVED: Final[Mapping[Unresolved, str]] = MappingProxyType(
 WHY: Final[Mapping[WhyUnknown, str]] = MappingProxyType(
     {
         WhyUnknown.ADDRESS_UNRESOLVED: "nobody can say which client this is",
-        WhyUnknown.NO_RECORD: "the databases have no record of it",
+        WhyUnknown.NO_RECORD: "the databases have no record",
         WhyUnknown.PSEUDO_CODE: "the databases hold only a placeholder for it",
         WhyUnknown.SOURCES_DISAGREE: "the sources disagree",
         WhyUnknown.SPECIAL_PURPOSE: "the address is private or reserved, and no database may speak about it",
@@ -81,7 +81,67 @@ TOKENS: Final[Mapping[TokenState, str]] = MappingProxyType(
 CREDENTIALS: Final[Mapping[Credential, str]] = MappingProxyType(
     {Credential.NONE: "no credential", Credential.SESSION: "a session", Credential.API_KEY: "an API key"}
 )
-_PROOFS: Final = {proof.assurance: proof for proof in Proof}
+NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "operation": "operation",
+        "country": "country",
+        "subdivision": "region",
+        "continent": "continent",
+        "asn": "network operator's number",
+        "network": "kind of network",
+        "credential": "credential",
+        "token": "check of the credential",
+        "assurance": "strength of the proof",
+        "auth_age": "age of the proof",
+        "account": "account",
+        "status": "status",
+        "flags": "marks",
+        "verification": "verification",
+        "documents": "documents",
+        "residence": "residence",
+        "nationality": "nationality",
+        "holds": "holds",
+        "signals": "signals",
+        "risk": "risk",
+        "amount_usd": "amount in US dollars",
+        "destination": "destination",
+        "withdrawn_today_usd": "withdrawn within a day, in US dollars",
+    }
+)
+"""Every fact, as people call it."""
+STATUSES: Final[Mapping[Status, str]] = MappingProxyType(
+    {
+        Status.NONE: "nobody was signed in",
+        Status.OPEN: "in good standing",
+        Status.EXIT_ONLY: "being closed",
+        Status.FLAGGED: "under review",
+        Status.RESTRICTED: "support only",
+        Status.ARCHIVED: "closed",
+    }
+)
+PROOFS: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        0: "by nothing",
+        1: "by signing in alone",
+        2: "with a second factor",
+        3: "with a factor that resists phishing",
+    }
+)
+"""How somebody proved who they are, by the `assurance` that it counts for."""
+ASKED: Final[Mapping[Proof, str]] = MappingProxyType(
+    {
+        Proof.SIGN_IN: "signing in",
+        Proof.MFA: "a second factor",
+        Proof.PHISHING_RESISTANT: "a factor that resists phishing",
+    }
+)
+"""The proof that a rule asks for."""
+SIGNALS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unfamiliar_network": ", the network is none that this customer uses",
+        "impossible_travel": ", the last place is farther away than anybody travels in that time",
+    }
+)
 
 
 def printable(text: object) -> str:
@@ -110,6 +170,32 @@ def value_of(value: Any) -> str:  # noqa: ANN401 - a JSON value
     return shown(value)
 
 
+def duration(seconds: float) -> str:
+    """Return a time in the largest unit that it is a whole number of."""
+    whole = int(seconds)
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if whole and whole % length == 0:
+            return f"{whole // length} {unit}{'' if whole == length else 's'}"
+    return f"{whole} second{'' if whole == 1 else 's'}"
+
+
+def operation_words(operation: Operation) -> str:
+    """Return what somebody does by an operation, as one says it of them."""
+    return texts(DEFAULT).operations[operation].replace("your own", "their own")
+
+
+def named(name: str, value: Any) -> str:  # noqa: ANN401 - a JSON value
+    """Return the value of an account's fact in words. `{"count": N}` stands for countries that are not shown."""
+    if isinstance(value, Mapping):
+        count = int(value["count"])
+        return "none" if not count else f"of {count} {'country' if count == 1 else 'countries'}, not shown here"
+    if name == "network" and not value:
+        return "nothing noted"
+    if name == "status":
+        return f"{shown(value)} ({STATUSES[Status(value)]})"
+    return value_of(value)
+
+
 def doubt(entry: Mapping[str, Any]) -> str:
     """Return what an uncertain fact of the record may be, and why it is uncertain."""
     why = WHY[WhyUnknown(entry["why"])]
@@ -120,30 +206,53 @@ def doubt(entry: Mapping[str, Any]) -> str:
 
 def change(one: Change, others: Iterable[AnyFact], facts: Facts) -> str:
     """Return what would have had to be otherwise. `others` are values of the same fact that would have served too."""
+    values = (one.value, *others)
     match one.fact, one.value:
         case "sign_in", _:
-            return "a customer had been signed in, with an open account and nothing known against them"
+            words = "a customer had been signed in, with an open account and nothing known against them"
         case "assurance", int(level):
-            return f"the customer had proved who they are by {shown(_PROOFS.get(level, 'no proof'))} or better"
+            words = f"the customer had proved who they are {_proofs(level, others)}"
         case "auth_age", int():
-            return "the customer had proved who they are just before"
+            words = "the customer had proved who they are just before"
+        case "auth_age", None:
+            words = "the request had come without any moment of proof"
         case "credential", str(kind):
-            return f"the request had come with {CREDENTIALS[Credential(kind)]} of the same customer"
-        case name, frozenset() as wanted:
-            return f"{_fact(name)} had {_members(getattr(facts, name), wanted)}"
+            words = f"the request had come with {CREDENTIALS[Credential(kind)]} of the same customer"
+        case ("flags" | "holds") as name, frozenset() as wanted:
+            words = _members(name, getattr(facts, name), wanted)
+        case "status", _:
+            words = f"the account's status had been {listed([named('status', value) for value in values], 'or')}"
+        case "destination", _:
+            words = f"the destination had been {listed([_DESTINATIONS[value] for value in values], 'or')}"
         case _:
-            pass
-    return f"{_fact(one.fact)} had been {listed(map(value_of, (one.value, *others)), 'or')}"
+            words = f"the {NAMES[one.fact]} had been {listed(map(value_of, values), 'or')}"
+    return words
 
 
-def _fact(name: str) -> str:
-    return f"`{name}` ({FACTS[name].doc})"
+_DESTINATIONS: Final[Mapping[Any, str]] = {
+    "known": "one that the customer has used before",
+    "new": "one that the customer has not used before",
+    None: "left out",
+}
 
 
-def _members(current: AnyFact, wanted: frozenset[str]) -> str:
-    """Return what a set would have had to lack or hold."""
+def _proofs(level: int, others: Iterable[AnyFact]) -> str:
+    """Return the levels in words: the least alone where the stronger ones serve too."""
+    levels = sorted({level, *(other for other in others if isinstance(other, int))})
+    if levels == list(range(levels[0], 4)) and len(levels) > 1:
+        return f"{PROOFS[levels[0]]} or better"
+    return listed([PROOFS[one] for one in levels], "or")
+
+
+def _members(name: str, current: AnyFact, wanted: frozenset[str]) -> str:
+    """Return what marks or holds the account would have had to lack or have."""
+    one = {"flags": "mark", "holds": "hold on"}[name]
     if not isinstance(current, frozenset):
-        return f"been read, and been {value_of(wanted)}"
-    gone, added = current - wanted, wanted - current
-    parts = [f"not included {listed(map(shown, sorted(gone)), 'or')}"] if gone else []
-    return listed([*parts, f"included {listed(map(shown, sorted(added)))}"] if added else parts)
+        marks = [f"the {one} {shown(member)}" for member in sorted(wanted)]
+        having = f"had held {listed(marks)}" if wanted else "had been empty"
+        return f"the {NAMES[name]} of the account had been read, and {having}"
+    gone, added = sorted(current - wanted), sorted(wanted - current)
+    parts = [f"not had {listed([f'the {one} {shown(member)}' for member in gone], 'or')}"] if gone else []
+    if added:
+        parts.append(f"had {listed([f'the {one} {shown(member)}' for member in added])}")
+    return f"the account had {listed(parts)}"
