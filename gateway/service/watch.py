@@ -1,0 +1,169 @@
+"""Looks at each hour's refusals when it is over, and says what is unusual: once, until it is usual again."""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Sequence
+from contextlib import suppress
+from itertools import pairwise
+from typing import Any, Final
+
+import structlog
+
+from gateway.core.bands import HOUR, KEPT, Alarm, Dimension, History
+from gateway.core.errors import GatewayError
+from gateway.core.search import Search
+from gateway.ports import MICROSECONDS, Archive, Clock, Count
+
+log: Any = structlog.get_logger("gateway")
+
+SETTLE_S: Final = 300
+"""How long after its end an hour is looked at: by then the archive has what the journal held."""
+_RETRY_S: Final = 60.0
+_AT_ONCE: Final = 24 * HOUR
+_MOST_HOURS: Final = 24 * 7
+_REMEMBERED: Final = 1000
+_READ_FOR_EDITIONS: Final = 50
+
+Cause = tuple[Dimension, str | None, bool]
+"""What an alarm is about, and whether it rose or fell."""
+
+
+class Watch:
+    """Reads an archive's counts and keeps what is open. Belongs to one event loop."""
+
+    def __init__(self, archive: Archive, clock: Clock, *, settle_s: float = SETTLE_S) -> None:
+        self._archive = archive
+        self._clock = clock
+        self._settle = int(settle_s * MICROSECONDS)
+        self._history = History()
+        self._judged: int | None = None
+        self._open: dict[Cause, Alarm] = {}
+        self._looking = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self.raised = 0
+        """Alarms since the start."""
+        self.recent: deque[Alarm] = deque(maxlen=_REMEMBERED)
+        """The alarms that were raised, the newest last."""
+
+    @property
+    def open(self) -> tuple[Alarm, ...]:
+        """What has not returned to its band, each as it was raised."""
+        return tuple(self._open.values())
+
+    async def look(self, hours: int = 1) -> tuple[Alarm, ...]:
+        """Return what each complete hour that was not looked at yet raised, the oldest first.
+
+        The first look goes back `hours` hours, a week at most. Each new alarm is logged as `refusals:unusual`.
+        Raise StoreUnavailable where the archive cannot be read; what was not looked at is looked at the next time.
+        """
+        async with self._looking:
+            now = self._clock.now() - self._settle
+            last = now - now % HOUR - HOUR
+            if self._judged is None or self._judged < last - _MOST_HOURS * HOUR:
+                await self._begin(last - min(max(hours, 1), _MOST_HOURS) * HOUR)
+            raised: list[Alarm] = []
+            while self._judged is not None and self._judged < last:
+                raised += await self._judge(self._judged + HOUR)
+            return tuple(raised)
+
+    async def start(self) -> None:
+        """Look now, and each hour from now on. An archive that is away is asked again each minute."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="watch")
+
+    async def close(self) -> None:
+        """Stop looking."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _keep_looking(self) -> None:
+        while True:
+            pause = _RETRY_S
+            try:
+                await self.look()
+            except Exception as fault:  # noqa: BLE001 - whatever it is, the next look must come
+                why = str(fault) if isinstance(fault, GatewayError) else type(fault).__name__
+                log.warning("refusals:not_looked_at", why=why)
+            else:
+                into = (self._clock.now() - self._settle) % HOUR
+                pause = (HOUR - into) / MICROSECONDS
+            await asyncio.sleep(pause)
+
+    async def _begin(self, before_first: int) -> None:
+        """Read what the hour after `before_first` and later ones are compared with."""
+        history = History()
+        since = before_first - (KEPT - 1) * HOUR
+        for start, end in pairwise([*range(since, before_first + HOUR, _AT_ONCE), before_first + HOUR]):
+            for hour, rows in (await self._counts(start, end)).items():
+                history.put(hour, rows)
+        self._history, self._judged = history, before_first
+
+    async def _judge(self, hour: int) -> list[Alarm]:
+        """Return what an hour raised that is not open already."""
+        counts = await self._counts(hour - HOUR, hour + HOUR)
+        # What reached the archive late belongs to the hour before.
+        self._history.put(hour - HOUR, counts[hour - HOUR])
+        # In a thread: with hundreds of countries and reasons it takes longer than a request may wait.
+        alarms = await asyncio.to_thread(self._history.alarms, hour, counts[hour])
+        new = [alarm for alarm in alarms if (alarm.dimension, alarm.value, alarm.rose) not in self._open]
+        if new:
+            editions = {hours: await self._new_editions(hour, hours) for hours in {alarm.hours for alarm in new}}
+            new = [alarm._replace(editions=editions[alarm.hours]) for alarm in new]
+        unusual = {(alarm.dimension, alarm.value, alarm.rose) for alarm in alarms}
+        for cause, alarm in list(self._open.items()):
+            dimension, value, rose = cause
+            opposite = (dimension, value, not rose) in unusual
+            if cause not in unusual and (opposite or self._history.returned(alarm, hour)):
+                del self._open[cause]
+                log.info("refusals:usual_again", by=str(dimension), value=value, since=alarm.hour, hour=hour)
+        for alarm in new:
+            self._raise(alarm)
+        self._judged = hour
+        return new
+
+    def _raise(self, alarm: Alarm) -> None:
+        self._open[alarm.dimension, alarm.value, alarm.rose] = alarm
+        self.recent.append(alarm)
+        self.raised += 1
+        log.warning(
+            "refusals:unusual",
+            what=alarm.text(),
+            hour=alarm.hour,
+            hours=alarm.hours,
+            by=str(alarm.dimension),
+            value=alarm.value,
+            rose=alarm.rose,
+            refused=alarm.tally.refused,
+            decisions=alarm.tally.decisions,
+            usual=round(alarm.band.usual, 6),
+            low=round(alarm.band.low, 6),
+            high=round(alarm.band.high, 6),
+            bundles=list(alarm.bundles),
+            editions=list(alarm.editions),
+        )
+
+    async def _counts(self, since: int, until: int) -> dict[int, list[Count]]:
+        """Return the counts of each hour, of those without decisions too."""
+        hours: defaultdict[int, list[Count]] = defaultdict(list)
+        hours.update({hour: [] for hour in range(since, until, HOUR)})
+        for count in await self._archive.counts(since, until):
+            hours[count.hour].append(count)
+        return hours
+
+    async def _new_editions(self, hour: int, hours: int) -> tuple[str, ...]:
+        """Return the editions in use at the end of an hour that were not before these hours and the one before."""
+        begin = hour - hours * HOUR
+        try:
+            now = await self._editions(begin, hour + HOUR)
+            before = await self._editions(begin - 24 * HOUR, begin)
+        except GatewayError:
+            return ()  # the alarm matters more than what else it could say
+        return tuple(sorted(set(now) - set(before))) if before else ()
+
+    async def _editions(self, since: int, until: int) -> Sequence[str]:
+        page = await self._archive.search(Search(since=since, until=until), limit=_READ_FOR_EDITIONS)
+        # A request that could not be read was not looked up in any.
+        return next((document["editions"] for document in page.documents if document.get("editions")), ())
