@@ -60,6 +60,11 @@ class PostgresServer:
         self._process.kill()
         self._process.wait(_WITHIN_S)
 
+    def demand_password(self, role: str) -> None:
+        """Let this role in with its password alone, from the next start on."""
+        rules = self._data / "pg_hba.conf"
+        rules.write_text(f"local all {role} scram-sha-256\n{rules.read_text()}")
+
     def stop(self) -> None:
         """End the server and remove its folder."""
         if self._process is not None and self._process.poll() is None:

@@ -14,6 +14,8 @@ from asyncpg.exceptions import (  # type: ignore[import-untyped]  # asyncpg brin
     CheckViolationError,
     DeadlockDetectedError,
     InterfaceError,
+    InternalClientError,
+    PostgresConnectionError,
     PostgresError,
     UniqueViolationError,
 )
@@ -108,7 +110,7 @@ class PostgresArchive:
             try:
                 async with asyncio.timeout(CONNECT_WITHIN_S):
                     await pool.close()
-            except (TimeoutError, PostgresError, InterfaceError, OSError):
+            except (TimeoutError, PostgresError, InterfaceError, InternalClientError, OSError):
                 pool.terminate()
 
     async def taken(self) -> Mapping[str, tuple[int, int]]:
@@ -197,7 +199,7 @@ class PostgresArchive:
                 yield
         except TimeoutError:
             raise StoreUnavailable(f"{self._name}: could not {what} within {seconds:g} s") from None
-        except (PostgresError, InterfaceError, OSError, ssl.SSLError, ValueError) as fault:
+        except (PostgresError, InterfaceError, InternalClientError, OSError, ssl.SSLError, ValueError) as fault:
             raise StoreUnavailable(f"{self._name}: could not {what}: {fault}") from fault
 
     @asynccontextmanager
@@ -208,7 +210,12 @@ class PostgresArchive:
         async with self._within(seconds, what), pool.acquire(timeout=min(seconds, 2 * CONNECT_WITHIN_S)) as connection:
             # The server's own bound as well: what nobody waits for any more must not go on there.
             await connection.execute(f"SET statement_timeout = {int(seconds * 1000)}")
-            yield connection
+            try:
+                yield connection
+            except (PostgresConnectionError, InterfaceError, InternalClientError, OSError, asyncio.CancelledError):
+                # One that broke while it copied would be handed out again, in the middle of what it did.
+                connection.terminate()
+                raise
 
     def _reading(self, what: str) -> Any:  # noqa: ANN401 - an async context of a connection
         return self._connected(self._read_within_s, what)

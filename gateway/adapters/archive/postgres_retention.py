@@ -20,6 +20,7 @@ from gateway.core.decision import Document
 Export = Callable[[int, AsyncIterator[Document]], Awaitable[None]]
 """Called with a day (since the epoch) and its decisions, before it is dropped. What it raises keeps the day."""
 _BATCH: Final = 10_000
+_LAST_SLOT: Final = (1 << 31) - 1
 _PREFETCH: Final = 1000
 _DELETE: Final = """
     DELETE FROM decisions WHERE id >= $4 AND id < $1 AND id = ANY(ARRAY(
@@ -31,9 +32,9 @@ _UNNAMED: Final = """
         SELECT number, last_slot FROM rulings WHERE number > $1 ORDER BY number LIMIT $2
     ), gone AS (
         DELETE FROM rulings USING part
-        WHERE rulings.number = part.number AND part.last_slot < $4 AND (part.last_slot < $3 OR NOT EXISTS (
-            SELECT FROM decisions WHERE ruling = part.number AND id >= $5 AND id < $6
-        ))
+        WHERE rulings.number = part.number AND part.last_slot < $3 AND NOT EXISTS (
+            SELECT FROM decisions WHERE ruling = part.number AND id < $4
+        )
     )
     SELECT max(number) FROM part
 """
@@ -117,20 +118,15 @@ async def _forget_rest(connection: Connection, before: int, skew: Skew) -> int:
 async def _forget_rulings(connection: Connection, before: int, skew: Skew) -> None:
     """Remove the rulings that no decision names.
 
-    What is left was made at `before` or later, so that only rulings that were last used around it are looked at twice.
+    Only those that were last used before that instant can be such; the days that are left of the time before it are
+    few, and each ruling is looked for in all of them, since a day may have stayed.
     """
-    oldest = (before - skew.most) // 1000
-    latest = (before - skew.least) // 1000 + 1
-    surely, perhaps = oldest // SLOT_MS, latest // SLOT_MS + 1
+    slot = ((before - skew.least) // 1000 + 1) // SLOT_MS + 1
     number = 0
     while number is not None:
         async with connection.transaction():
             # Nobody takes meanwhile: what a taker has looked up must not go before it is named.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", TAKING)
             number = await connection.fetchval(
-                _UNNAMED, number, _BATCH, _slot(surely), _slot(perhaps), id_at(oldest), id_at(perhaps * SLOT_MS)
+                _UNNAMED, number, _BATCH, min(max(slot, 0), _LAST_SLOT), id_at(slot * SLOT_MS)
             )
-
-
-def _slot(slot: int) -> int:
-    return min(max(slot, 0), (1 << 31) - 1)
