@@ -1,0 +1,248 @@
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.core.bands import HOUR, Alarm
+from gateway.core.decision import Document
+from gateway.core.errors import StoreUnavailable
+from gateway.core.search import Page, Search
+from gateway.ports import Count, Stretch
+from gateway.service.watch import SETTLE_S, Watch
+from tests.traffic import MONDAY, NEW, OLD, rows_of
+from tests.world import FakeClock
+
+START = MONDAY + 673 * HOUR
+"""The first hour that has four weeks behind it."""
+
+
+class Counted:
+    """An archive that answers counts, and the newest document of each hour."""
+
+    def __init__(self) -> None:
+        self.hours: dict[int, list[Count]] = {}
+        self.editions: dict[int, list[str]] = {}
+        self.asked: list[tuple[int, int]] = []
+        self.away: set[str] = set()
+
+    def add(self, at: int, refused: int, decisions: int, *, bundle: str = OLD, country: str = "FR") -> None:
+        rows = rows_of(at, country, refused, decisions, bundle=bundle)
+        self.hours.setdefault(at, []).extend(Count(*row) for row in rows)
+
+    async def counts(self, since: int, until: int) -> Sequence[Count]:
+        await asyncio.sleep(0)
+        if "counts" in self.away:
+            raise StoreUnavailable("the archive is away")
+        self.asked.append((since, until))
+        return [one for hour in sorted(self.hours) if since <= hour < until for one in self.hours[hour]]
+
+    async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
+        if "search" in self.away:
+            raise StoreUnavailable("the archive is away")
+        assert search.since is not None
+        assert search.until is not None
+        hours = [hour for hour in sorted(self.editions, reverse=True) if search.since <= hour < search.until]
+        # The newest could not be read: it was looked up in no edition.
+        documents: list[Document] = [{"editions": []}, *({"editions": self.editions[hour]} for hour in hours)]
+        return Page(tuple(documents[:limit]), None)
+
+    async def start(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def taken(self) -> Mapping[str, tuple[int, int]]:
+        return {}
+
+    async def take(self, stretch: Stretch) -> int:
+        return 0
+
+    async def find(self, decision_id: str) -> Document | None:
+        return None
+
+    async def forget(self, before: int) -> int:
+        return 0
+
+
+def clock_after(hour: int) -> FakeClock:
+    """The clock when an hour is over and has settled."""
+    clock = FakeClock()
+    set_to(clock, hour)
+    return clock
+
+
+def set_to(clock: FakeClock, hour: int) -> None:
+    clock.at = hour + HOUR + SETTLE_S * 1_000_000
+
+
+def events(logs: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [log["event"] for log in logs]
+
+
+@pytest.fixture
+def archive() -> Counted:
+    """Four weeks in which a fiftieth is refused."""
+    archive = Counted()
+    for hour in range(MONDAY, START, HOUR):
+        archive.add(hour, 4, 200)
+    return archive
+
+
+def about_the_country(alarms: Sequence[Alarm]) -> list[tuple[str | None, bool]]:
+    return [(alarm.value, alarm.rose) for alarm in alarms if alarm.dimension == "country"]
+
+
+async def test_an_unusual_hour_is_told_once_until_it_was_usual_again(archive: Counted) -> None:
+    clock = clock_after(START - HOUR)
+    watch = Watch(archive, clock)
+    assert await watch.look() == ()
+    story = [(200, True), (190, False), (200, False), (4, False), (5, False), (200, True)]
+    for number, (refused, told) in enumerate(story):
+        hour = START + number * HOUR
+        archive.add(hour, refused, 200, bundle=NEW)
+        set_to(clock, hour)
+        with capture_logs() as logs:
+            raised = await watch.look()
+        assert (about_the_country(raised) == [("FR", True)]) is told
+        assert ("refusals:unusual" in events(logs)) is told
+        assert ("refusals:usual_again" in events(logs)) is (number == 3)
+        assert (about_the_country(watch.open) == [("FR", True)]) is (refused > 5)
+    assert watch.raised == len(watch.recent) == 6, "the country, the reason and the operation, twice"
+
+
+async def test_the_event_says_what_is_needed_and_names_bundle_and_edition(archive: Counted) -> None:
+    clock = clock_after(START)
+    archive.add(START, 200, 200, bundle=NEW)
+    archive.editions = {
+        START - 5 * HOUR: ["city 2025-11-01", "asn 2025-11-01"],
+        START: ["city 2025-11-24", "asn 2025-11-01"],
+    }
+    with capture_logs() as logs:
+        raised = await Watch(archive, clock).look()
+    (event,) = [log for log in logs if log["by"] == "country"]
+    assert event["event"] == "refusals:unusual"
+    assert (event["value"], event["rose"], event["refused"], event["decisions"]) == ("FR", True, 200, 200)
+    assert (event["hour"], event["hours"]) == (START, 1)
+    assert event["usual"] == 0.02
+    assert event["low"] < event["usual"] < event["high"] < 0.1
+    assert (event["bundles"], event["editions"]) == ([NEW], ["city 2025-11-24"])
+    assert event["what"] == raised[0].text()
+    assert "edition city 2025-11-24 is new" in event["what"]
+
+
+async def test_an_archive_that_finds_no_decisions_still_alarms(archive: Counted) -> None:
+    archive.add(START, 200, 200)
+    archive.away = {"search"}
+    (alarm, *_) = await Watch(archive, clock_after(START)).look()
+    assert (alarm.value, alarm.editions) == ("FR", ())
+
+
+async def test_an_hour_is_looked_at_when_it_is_over_and_settled_and_no_sooner(archive: Counted) -> None:
+    archive.add(START, 200, 200)
+    clock = clock_after(START)
+    clock.at -= 1
+    watch = Watch(archive, clock)
+    assert await watch.look() == ()
+    clock.at += 1
+    assert about_the_country(await watch.look()) == [("FR", True)]
+    assert await watch.look() == ()
+
+
+async def test_hours_that_were_slept_through_are_looked_at_in_order(archive: Counted) -> None:
+    clock = clock_after(START - HOUR)
+    watch = Watch(archive, clock)
+    await watch.look()
+    for number, refused in enumerate([4, 200, 4, 200]):
+        archive.add(START + number * HOUR, refused, 200)
+    set_to(clock, START + 3 * HOUR)
+    raised = [alarm.hour for alarm in await watch.look() if alarm.dimension == "country"]
+    assert raised == [START + HOUR, START + 3 * HOUR]
+
+
+async def test_the_first_look_goes_back_as_far_as_it_is_asked(archive: Counted) -> None:
+    archive.add(START, 200, 200)
+    for number in range(1, 10):
+        archive.add(START + number * HOUR, 4, 200)
+    clock = clock_after(START + 9 * HOUR)
+    assert await Watch(archive, clock).look() == ()
+    assert about_the_country(await Watch(archive, clock).look(hours=12)) == [("FR", True)]
+
+
+async def test_what_the_archive_got_late_is_counted_in_the_next_look(archive: Counted) -> None:
+    clock = clock_after(START)
+    watch = Watch(archive, clock)
+    await watch.look()
+    archive.add(START, 4, 200)
+    archive.add(START + HOUR, 4, 200)
+    set_to(clock, START + HOUR)
+    await watch.look()
+    assert archive.asked[-1] == (START, START + 2 * HOUR)
+    assert watch._history._hours[START].decisions == 200
+
+
+async def test_after_the_first_look_only_two_hours_are_read(archive: Counted) -> None:
+    clock = clock_after(START)
+    watch = Watch(archive, clock)
+    await watch.look()
+    assert max(until - since for since, until in archive.asked) == 24 * HOUR
+    before = len(archive.asked)
+    set_to(clock, START + HOUR)
+    await watch.look()
+    assert len(archive.asked) == before + 1
+
+
+async def test_an_archive_that_is_away_hides_no_hour(archive: Counted) -> None:
+    clock = clock_after(START - HOUR)
+    watch = Watch(archive, clock)
+    for _ in range(2):
+        archive.away = {"counts"}
+        with pytest.raises(StoreUnavailable):
+            await watch.look()
+        archive.away = set()
+        await watch.look()
+        archive.add(START, 200, 200)
+        set_to(clock, START)
+    assert about_the_country(watch.open) == [("FR", True)]
+
+
+async def test_it_looks_by_itself_each_hour_and_again_soon_after_a_failure(
+    archive: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = clock_after(START)
+    clock.at += 600 * 1_000_000
+    archive.add(START, 200, 200)
+    archive.away = {"counts"}
+    pauses: list[float] = []
+    slept = asyncio.Event()
+    asleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        if seconds == 0:
+            return await asleep(0)
+        pauses.append(seconds)
+        archive.away = set()
+        if len(pauses) == 2:
+            slept.set()
+            await asyncio.Event().wait()
+        return None
+
+    monkeypatch.setattr(asyncio, "sleep", note)
+    watch = Watch(archive, clock)
+    with capture_logs() as logs:
+        await watch.start()
+        async with asyncio.timeout(20):
+            await slept.wait()
+        await watch.close()
+    assert pauses == [60.0, 3000.0]
+    assert events(logs)[0] == "refusals:not_looked_at"
+    assert about_the_country(watch.open) == [("FR", True)]
+
+
+async def test_two_that_look_at_once_tell_it_once(archive: Counted) -> None:
+    archive.add(START, 200, 200)
+    watch = Watch(archive, clock_after(START))
+    first, second = await asyncio.gather(watch.look(), watch.look())
+    assert len(about_the_country([*first, *second])) == 1
