@@ -1,5 +1,6 @@
 """Whatever was reported as appended is in the journal after the writer was killed, whenever that happened."""
 
+import asyncio
 import os
 import random
 import select
@@ -13,6 +14,8 @@ from uuid import UUID
 
 import pytest
 
+from gateway.adapters.journal import FileJournal
+from gateway.adapters.proof import check
 from gateway.adapters.recorded import find, read_documents
 from gateway.adapters.segment_reader import DecisionEntry, read_segment
 
@@ -21,8 +24,11 @@ KILLS = 40
 NURSERY = """
 import asyncio, itertools, os, sys
 from pathlib import Path
+from gateway.adapters import journal as journal_module
 from gateway.adapters.journal import FileJournal
 from gateway.ports import Ruling
+
+journal_module.SEAL_EVERY_S = 0.004
 
 async def write(directory, worker, report):
     journal = FileJournal(Path(directory), worker=worker, segment_bytes=32 * 1024, sync_every_ms=1)
@@ -114,3 +120,26 @@ def test_every_reported_decision_is_found_after_a_kill_at_any_instant(
     document = find(directory, last)
     assert document is not None
     assert document["id"] == last
+
+
+async def test_a_folder_is_proved_after_each_kill_and_the_next_start(
+    tmp_path: Path, nursery: subprocess.Popen[str]
+) -> None:
+    directory = tmp_path / "journal"
+    told = 0
+    for n in range(KILLS // 2):
+        worker = f"w{n % 3}-{n}" if n % 2 else f"w{n % 3}"
+        ids = await asyncio.to_thread(run_and_kill, nursery, directory, worker, random.uniform(0, 0.1))
+        (tmp_path / f"{worker}.pipe").unlink()
+        told += len(ids)
+        killed = check(directory)
+        assert killed.ok, killed.text()
+        journal = FileJournal(directory, worker="tidy")
+        await journal.start()
+        await journal.close()
+        proof = check(directory)
+        assert proof.ok, proof.text()
+        assert sum(one.unsealed for one in proof.workers) == 0
+        # At most one more a kill than was reported: the one between its append and its report.
+        assert told <= sum(one.last for one in proof.workers) <= told + n + 1
+    assert sum(one.reclaimed for one in check(directory).workers) >= KILLS // 2 - 1
