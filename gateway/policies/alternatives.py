@@ -8,7 +8,7 @@ from gateway.core.facts import AnyFact, Facts
 from gateway.core.terms import Credential, Effect, Status
 from gateway.policies.atoms import Among, Atom, Ordered, Overlaps, Pair, atom_of, facts_in, is_known
 from gateway.policies.compile import Bundle
-from gateway.policies.expression import Operator, comparisons
+from gateway.policies.expression import AllOf, AnyOf, Comparison, Condition, Known, Not, Operator
 from gateway.policies.rules import Rule
 from gateway.policies.schema import FACTS
 
@@ -46,7 +46,7 @@ def alternatives(facts: Facts, bundle: Bundle, changeable: Iterable[str]) -> Alt
     found: dict[str, tuple[Alternative, ...]] = {}
     complete = True
     for name in changeable:
-        asked = [atom for atom in atoms if name in facts_in(atom)]
+        asked = {atom: helps for atom, helps in atoms.items() if name in facts_in(atom)}
         if not asked and not (name == "credential" and _asks_for_proof(atoms)):
             continue
         current = getattr(facts, name)
@@ -60,18 +60,32 @@ def alternatives(facts: Facts, bundle: Bundle, changeable: Iterable[str]) -> Alt
     return Alternatives(found, complete)
 
 
-def _atoms(facts: Facts, bundle: Bundle) -> list[Atom]:
-    """Return everything that the deciding rules compare."""
-    atoms: dict[Atom, None] = {}
+def _atoms(facts: Facts, bundle: Bundle) -> dict[Atom, set[bool]]:
+    """Return everything that the deciding rules compare, and whether its being true helps (True) or harms (False)."""
+    atoms: dict[Atom, set[bool]] = {}
     for rule in bundle.rules:
         if not decides(rule, facts):
             continue
-        atoms.update((atom_of(part, bundle.entries)[0], None) for part in comparisons(rule.when))
+        for part, helps in _parts(rule.when, rule.effect is Effect.GRANT):
+            atom, denied = atom_of(part, bundle.entries)
+            atoms.setdefault(atom, set()).add(helps is not denied)
         if rule.proof is not None:
-            atoms[Ordered("assurance", Operator.AT_LEAST, rule.proof.assurance)] = None
+            atoms.setdefault(Ordered("assurance", Operator.AT_LEAST, rule.proof.assurance), set()).add(True)
             if rule.max_age_s is not None:
-                atoms[Ordered("auth_age", Operator.AT_MOST, rule.max_age_s)] = None
-    return list(atoms)
+                atoms.setdefault(Ordered("auth_age", Operator.AT_MOST, rule.max_age_s), set()).add(True)
+    return atoms
+
+
+def _parts(condition: Condition, helps: bool) -> Iterator[tuple[Comparison | Known, bool]]:
+    """Yield the comparisons of a condition, and whether their being true helps where that of the condition does."""
+    match condition:
+        case Not(part):
+            yield from _parts(part, not helps)
+        case AllOf(parts) | AnyOf(parts):
+            for part in parts:
+                yield from _parts(part, helps)
+        case Comparison() | Known():
+            yield condition, helps
 
 
 def _asks_for_proof(atoms: Iterable[Atom]) -> bool:
@@ -122,20 +136,23 @@ def _alike(name: str, asked: Iterable[Atom], current: AnyFact) -> list[Alternati
     return [Alternative(tuple(group)) for group in groups.values()]
 
 
-def _sets(asked: Iterable[Atom], facts: Facts, current: AnyFact) -> tuple[list[Alternative], bool]:
+def _sets(asked: Mapping[Atom, set[bool]], facts: Facts, current: AnyFact) -> tuple[list[Alternative], bool]:
     """Return the sets that could stand in place of the current one, and whether those are all there are.
 
-    Members that stand in the same comparisons are alike: all of them have to go, or one of them has to come. A set in
-    doubt is taken for empty.
+    Members that stand in the same comparisons are alike: all of them have to go, or one of them has to come; neither
+    where that could only harm. A set in doubt is taken for empty.
     """
     present = current if isinstance(current, frozenset) else frozenset[str]()
-    kinds: dict[tuple[int, ...], list[str]] = {}
-    within = [_members(atom, facts) for atom in asked]
-    for member in sorted(frozenset[str]().union(*within)):
-        kinds.setdefault(tuple(index for index, one in enumerate(within) if member in one), []).append(member)
+    kinds: dict[tuple[Atom, ...], list[str]] = {}
+    within = {atom: _members(atom, facts) for atom in asked}
+    for member in sorted(frozenset[str]().union(*within.values())):
+        kinds.setdefault(tuple(atom for atom, members in within.items() if member in members), []).append(member)
+    worth = [
+        members for atoms, members in kinds.items() if any(present.isdisjoint(members) in asked[atom] for atom in atoms)
+    ]
     found = [] if isinstance(current, frozenset) else [Alternative((present,))]
-    for size in range(1, len(kinds) + 1):
-        for chosen in combinations(kinds.values(), size):
+    for size in range(1, len(worth) + 1):
+        for chosen in combinations(worth, size):
             if len(found) >= MOST_SETS:
                 return found, False
             found.append(Alternative(tuple(_changed(present, chosen))))

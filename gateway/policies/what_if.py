@@ -9,10 +9,13 @@ from itertools import combinations, product
 from typing import Any, Final, NamedTuple
 
 from gateway.core.facts import AnyFact, Facts
-from gateway.core.terms import Credential, Outcome, Status, TokenState
-from gateway.policies.alternatives import Alternative, alternatives
+from gateway.core.terms import Credential, Effect, Outcome, Status, TokenState
+from gateway.core.verdict import RuleRef
+from gateway.policies.alternatives import Alternative, alternatives, decides
 from gateway.policies.compile import Bundle
 from gateway.policies.evaluate import evaluate
+from gateway.policies.expression import facts_of
+from gateway.policies.rules import Rule
 from gateway.policies.schema import FACTS
 
 EVIDENCE: Final = frozenset(
@@ -28,6 +31,9 @@ FIXED: Final = frozenset({"operation", "account", "token"})
 
 CHANGEABLE: Final = tuple(name for name in FACTS if name not in EVIDENCE | MEASURED | FIXED)
 """What the customer or the staff can change by the ordinary way."""
+
+_BROUGHT: Final = frozenset({"assurance", "auth_age"})
+"""What a proof depends on, and what another credential brings with it."""
 
 MOST_FACTS: Final = 3
 MOST_TRIALS: Final = 20_000
@@ -54,12 +60,14 @@ def changes_that_allow(facts: Facts, bundle: Bundle) -> Changes:
     """Return the smallest sets of at most three changes that turn the answer into `allow`, those of few facts first."""
     start, signing_in = _signed_in(facts)
     candidates, complete = alternatives(start, bundle, CHANGEABLE)
+    in_the_way = _in_the_way(start, bundle)
     found: list[tuple[Change, ...]] = []
     enough: list[frozenset[str]] = []
     trials = 0
     for size in range(MOST_FACTS + 1 - len(signing_in)):
         for names in combinations(candidates, size):
-            if any(smaller <= set(names) for smaller in enough):
+            touched = {*names, *(_BROUGHT if "credential" in names else ())}
+            if any(smaller <= set(names) for smaller in enough) or any(map(touched.isdisjoint, in_the_way)):
                 continue
             serving: list[tuple[Alternative, ...]] = []
             for options in product(*(candidates[name] for name in names)):
@@ -72,6 +80,25 @@ def changes_that_allow(facts: Facts, bundle: Bundle) -> Changes:
                 enough.append(frozenset(names))
                 found += ((*signing_in, *one) for one in _least(start, names, serving))
     return Changes(tuple(found), complete)
+
+
+def _in_the_way(facts: Facts, bundle: Bundle) -> list[frozenset[str]]:
+    """Return sets of facts, of each of which one has to be otherwise before the operation can be open.
+
+    A rule that excludes goes on doing so while every fact that it asks about stays as it is.
+    """
+    verdict = evaluate(facts, bundle)
+    rules = {rule.ref: rule for rule in bundle.rules}
+    found = [_asked_by(rules[RuleRef(one.policy, one.rule)]) for one in verdict.by]
+    if verdict.nothing_granted:
+        grants = [rule for rule in bundle.rules if rule.effect is Effect.GRANT and decides(rule, facts)]
+        found.append(frozenset[str]().union(*map(_asked_by, grants)))
+    return found
+
+
+def _asked_by(rule: Rule) -> frozenset[str]:
+    """Return the facts that a rule's condition and its proof depend on."""
+    return facts_of(rule.when) | (frozenset() if rule.proof is None else _BROUGHT)
 
 
 def changed(facts: Facts, changes: Iterable[Change]) -> Facts:

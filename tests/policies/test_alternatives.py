@@ -16,6 +16,7 @@ owner: tests
 rules:
   - {id: open, grant: full, when: 'status == "open" or verification in ["full", "institutional"]'}
   - {id: views, grant: [view], when: '"viewer" in flags'}
+  - {id: copies, grant: [trade.copy], when: '["trader", "copier"] in flags'}
   - {id: marked, limit: read_only, when: '["review", "fraud"] in flags', reason: account-flagged, basis: tests}
   - {id: held, limit: read_only, when: operation in holds, reason: hold, basis: tests}
   - {id: fresh, require: {for: [withdraw], proof: mfa, max_age: 5m}, when: true, reason: hold, basis: tests}
@@ -46,20 +47,27 @@ def test_values_that_no_rule_tells_apart_are_tried_once() -> None:
 def test_only_rules_with_a_say_in_the_operation_are_asked() -> None:
     assert "flags" in _options("view", status="open")
     assert _options("view", status="open")["flags"] == [(frozenset({"viewer"}),)]
-    assert set(_options("deposit", status="open")) == {"status", "flags", "verification", "holds"}
-    assert set(_options("withdraw", status="open", credential="session", assurance=2, auth_age=0)) == {
+    held: Any = {"status": "open", "holds": frozenset({"deposit", "withdraw"}), "flags": frozenset({"fraud"})}
+    assert set(_options("deposit", **held)) == {"status", "flags", "verification", "holds"}
+    assert set(_options("withdraw", **held, credential="session", assurance=2, auth_age=0)) == {
         "credential", "assurance", "auth_age", "status", "flags", "verification", "holds"
     }  # fmt: skip
 
 
 def test_members_in_the_same_comparisons_go_together_and_come_alone() -> None:
     assert _options("deposit", flags=frozenset({"review", "fraud", "else"}))["flags"] == [(frozenset({"else"}),)]
-    assert _options("deposit", flags=frozenset())["flags"] == [(frozenset({"fraud"}), frozenset({"review"}))]
+    assert _options("trade.copy", flags=frozenset())["flags"] == [(frozenset({"copier"}), frozenset({"trader"}))]
+
+
+def test_nothing_is_added_or_taken_away_where_that_could_only_harm() -> None:
+    assert "flags" not in _options("deposit", flags=frozenset())
+    assert "flags" not in _options("view", flags=frozenset({"viewer"}))
+    assert _options("withdraw", flags=frozenset({"review"}))["flags"] == [(frozenset(),)]
 
 
 def test_a_set_in_doubt_may_be_found_empty() -> None:
     unread = Unknown(WhyUnknown.STORE_UNAVAILABLE)
-    assert _options("deposit", holds=unread)["holds"] == [(frozenset(),), (frozenset({"deposit"}),)]
+    assert _options("deposit", holds=unread)["holds"] == [(frozenset(),)]
 
 
 def test_an_age_is_tried_on_both_sides_of_what_is_asked_and_absent() -> None:

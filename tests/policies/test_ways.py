@@ -32,6 +32,7 @@ def _said(bundle: Bundle | None, *, evaluated: bool = True, **facts: Any) -> lis
 
 
 SHUT = _bundle("  - {id: g, grant: [view], when: true}\n")
+MARKED = _bundle("""  - {id: g, grant: full, when: '"staff" in flags'}\n""")
 OPEN = _bundle("  - {id: g, grant: full, when: true}\n")
 
 
@@ -52,7 +53,7 @@ def test_each_way_is_a_sentence_and_like_values_share_one() -> None:
 
 def test_a_search_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.policies.what_if.MOST_TRIALS", 0)
-    assert "The search was cut short; there may be other ways." in _said(SHUT)
+    assert "The search was cut short; there may be other ways." in _said(MARKED)
 
 
 def test_a_refusal_that_nothing_would_have_changed_says_so() -> None:

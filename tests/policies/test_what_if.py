@@ -192,16 +192,24 @@ def test_rules_out_of_force_ask_for_nothing() -> None:
 
 
 def test_the_search_is_bounded_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(what_if, "MOST_TRIALS", 3)
-    changes = changes_that_allow(_facts(country="US"), BUNDLE)
+    monkeypatch.setattr(what_if, "MOST_TRIALS", 0)
+    flagged = _facts(status="flagged", amount_usd=5000.0)
+    changes = changes_that_allow(flagged, BUNDLE)
     assert (changes.sets, changes.complete) == ((), False)
     monkeypatch.undo()
-    assert changes_that_allow(_facts(country="US"), BUNDLE).complete
+    assert changes_that_allow(flagged, BUNDLE).complete
+
+
+def test_a_rule_that_rests_on_evidence_alone_ends_the_search_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(what_if, "MOST_TRIALS", 0)
+    assert changes_that_allow(_facts(country="US", status="flagged"), BUNDLE) == ((), True)
 
 
 def test_ways_left_untried_make_the_search_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alternatives, "MOST_SETS", 2)
-    assert not changes_that_allow(_facts(status="flagged"), BUNDLE).complete
+    marks = "".join(f"  - {{id: g{n}, grant: full, when: '\"m{n}\" in flags'}}\n" for n in range(3))
+    bundle = load({"m.yaml": f"policy: m\ntitle: M\nowner: tests\nrules:\n{marks}"}, sources_configured=None)
+    assert not changes_that_allow(_facts(), bundle).complete
 
 
 _CHOICES: dict[str, list[Any]] = {
