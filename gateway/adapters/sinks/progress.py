@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -80,3 +80,13 @@ class Progress:
             # Beginning anew would send the whole journal again; that is somebody's decision, not ours.
             raise SinkUnavailable(f"{self.path}: not what was written there; remove it to send the whole journal again")
         return places
+
+
+def had_by_all(places: Iterable[Mapping[str, Place]]) -> dict[str, Place]:
+    """Return how far everybody has each worker's journal: what may be removed where nobody is to have a gap.
+
+    A worker of whom somebody has nothing is left out.
+    """
+    everybody = list(places)
+    workers = set.intersection(*map(set, everybody)) if everybody else set()
+    return {worker: min(one[worker] for one in everybody) for worker in sorted(workers)}

@@ -5,16 +5,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from gateway.adapters.follow import Follower
+from gateway.adapters.journal import FileJournal
 from gateway.adapters.sinks import SinkUnavailable
 from gateway.adapters.sinks.fan import Fan, Pace
+from gateway.adapters.sinks.jsonl import LinesFile
 from gateway.adapters.sinks.progress import Progress
 from gateway.core.decision import Document
-from gateway.ports import Stretch
-from tests.adapters.sinks.rig import Taken, first_seen, journal, number_of, service
+from gateway.ports import Ruling, Stretch
+from tests.adapters.sinks.rig import RULING, Taken, decision, document, first_seen, journal, number_of, service
 
 ROOT = Path(__file__).resolve().parents[3]
 PACE = Pace(batch=10, linger_s=0, idle_s=0.005, pause_s=0.001, most_pause_s=0.002)
@@ -204,6 +208,27 @@ async def test_two_processes_never_feed_one_sink(tmp_path: Path) -> None:
     await one.close()
     await other.start()
     await other.close()
+
+
+async def test_a_journal_that_is_being_written_arrives_whole_across_its_segments(tmp_path: Path) -> None:
+    recording = FileJournal(tmp_path / "journal", worker="w0", segment_bytes=32 * 1024)
+    await recording.start()
+    ruling = Ruling(RULING)
+    lines = LinesFile(tmp_path / "decisions.jsonl")
+    stretches = Follower(tmp_path / "journal").stretches
+    feeding = Fan("file", lines, stretches, Progress(tmp_path, "file"), chance=random.random, pace=PACE)
+    await feeding.start()
+    for start in range(0, 1000, 50):
+        for n in range(start, start + 50):
+            one = decision(n)
+            recording.append(ruling, one.id, one.at, one.auth_age, one.took_us, one.request)
+        await until(lambda: feeding.sent == start + 50)  # noqa: B023 - it is over before the next
+    await feeding.close()
+    await recording.close()
+
+    found = [orjson.loads(line) for line in (tmp_path / "decisions.jsonl").read_bytes().splitlines()]
+    assert found == [document(n) for n in range(1000)]
+    assert feeding.sent_to["w0"][0] > 1
 
 
 async def test_nothing_is_lost_and_the_order_is_kept_however_often_the_sender_is_killed(tmp_path: Path) -> None:

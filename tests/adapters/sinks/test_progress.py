@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.sinks import SinkUnavailable
-from gateway.adapters.sinks.progress import Progress
+from gateway.adapters.sinks.progress import Progress, had_by_all
 
 
 def test_what_was_saved_is_read_again(tmp_path: Path) -> None:
@@ -53,3 +53,11 @@ def test_a_full_disk_leaves_the_old_progress(tmp_path: Path, monkeypatch: pytest
         progress.save({"w0": (1, 999)})
     progress.release()
     assert Progress(tmp_path, "log").take() == {"w0": (1, 128)}
+
+
+def test_what_everybody_has_is_what_the_slowest_has_and_nothing_of_a_worker_that_somebody_lacks() -> None:
+    archive = {"w0": (3, 128), "w1": (2, 500), "w2": (1, 128)}
+    sink = {"w0": (2, 900), "w1": (2, 400)}
+    assert had_by_all([archive, sink]) == {"w0": (2, 900), "w1": (2, 400)}
+    assert had_by_all([archive]) == archive
+    assert had_by_all([archive, {}]) == had_by_all([]) == {}
