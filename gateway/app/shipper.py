@@ -83,6 +83,14 @@ async def ship_when_free(plan: Plan, stop: asyncio.Event, *, share: float = 1.0)
             return
 
 
+async def ship_until_ended(plan: Plan) -> None:
+    """Ship until the process is asked to end (SIGINT, SIGTERM), and once more then."""
+    stop = asyncio.Event()
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(ending, stop.set)
+    await ship_when_free(plan, stop)
+
+
 def child() -> None:
     """Ship as the plan on stdin says, until stdin ends: with the process that holds its other end, however it ends.
 

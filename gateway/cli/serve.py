@@ -12,6 +12,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to `app`."""
     app.command()(serve)
     app.command()(demo)
+    app.command()(ship)
 
 
 def serve(
@@ -66,3 +67,26 @@ def demo(
 
     logs.to_stderr()
     run_demo(directory, port)
+
+
+def ship(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="GATEWAY_CONFIG", help="The configuration file.")
+    ] = Path("gateway.toml"),
+) -> None:
+    """Ship decisions from the journal into the archive until it is ended. Waits while a gateway does so by itself.
+
+    Example: gateway ship --config gateway.toml
+    """
+    import asyncio
+
+    from gateway.app.parts import plan_of
+    from gateway.app.shipper import ship_until_ended
+    from gateway.config import load
+    from gateway.core.errors import ConfigError
+
+    logs.to_stderr()
+    plan = plan_of(load(config))
+    if plan is None:
+        raise ConfigError(f'{config}: there is nowhere to ship to; `[archive]` says `url = "none"`')
+    asyncio.run(ship_until_ended(plan))

@@ -5,6 +5,7 @@ import pytest
 from gateway.app import Gateway
 from gateway.config import load
 from gateway.core.errors import GatewayError
+from gateway.core.request import AccessRequest
 
 
 def test_it_starts_once_and_closes_once_however_often_it_is_asked(site) -> None:
@@ -72,3 +73,35 @@ def test_a_tightened_policy_is_taken_once_a_fault_has_passed(site, monkeypatch) 
         await gateway.close()
 
     asyncio.run(live())
+
+
+def test_what_it_decides_is_shipped_when_it_ends_and_its_metrics_say_so(site) -> None:
+    async def live():
+        site.config.write_text(site.config.read_text().replace('ship = "off"', 'ship = "process"'))
+        gateway = Gateway(load(site.config))
+        before = gateway.metrics.exposition().decode()
+        assert "gateway_decisions_unrecorded_total 0.0" in before
+        assert "gateway_shipping_lag_seconds" not in before
+        await gateway.start()
+        headers = [(b"host", b"exchange.example")]
+        await gateway.line.decide(AccessRequest(gateway.clock.now(), "2.80.10.20", "GET", b"/", headers))
+        await gateway.close()
+        return gateway.metrics.exposition().decode()
+
+    after = asyncio.run(live())
+    assert "gateway_shipping_decisions_total 1.0" in after
+    assert "gateway_shipping_lag_seconds 0.0" in after
+
+
+def test_a_gateway_starts_and_serves_whether_its_archive_can_be_used_or_not(site) -> None:
+    async def live():
+        site.config.write_text(site.config.read_text().replace('ship = "off"', 'ship = "thread"'))
+        (site.folder / "decisions.db").mkdir()
+        gateway = Gateway(load(site.config))
+        await gateway.start()
+        headers = [(b"host", b"exchange.example")]
+        passage = await gateway.line.decide(AccessRequest(gateway.clock.now(), "2.80.10.20", "GET", b"/", headers))
+        await gateway.close()
+        return passage.position
+
+    assert asyncio.run(live()) is not None

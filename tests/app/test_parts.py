@@ -1,6 +1,17 @@
 import pytest
 
-from gateway.app.parts import bundle_of, journal_of, keys_of, reader_of, sources_of, tokens_of
+from gateway.app.parts import (
+    archive_of,
+    bundle_of,
+    journal_of,
+    keys_of,
+    plan_of,
+    reader_of,
+    shipper_of,
+    sources_of,
+    tokens_of,
+)
+from gateway.app.shipping_process import ShippingProcess, ShippingThread
 from gateway.config import load
 from gateway.core.client_ip import How
 from gateway.core.errors import PolicyError
@@ -48,3 +59,19 @@ def test_an_override_is_a_source(site) -> None:
     sources = sources_of(load(site.config))
     assert "subdivision" in sources.facts
     assert "office" in sources.networks
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [('ship = "off"', None), ('ship = "process"', ShippingProcess), ('ship = "thread"', ShippingThread)],
+)
+def test_who_ships_is_as_it_is_configured(site, said, kind) -> None:
+    site.config.write_text(site.config.read_text().replace('ship = "off"', said))
+    shipper = shipper_of(load(site.config))
+    assert shipper is None if kind is None else isinstance(shipper, kind)
+
+
+def test_without_an_archive_nothing_ships(site) -> None:
+    site.config.write_text(site.config.read_text().replace('ship = "off"', 'url = "none"'))
+    settings = load(site.config)
+    assert (plan_of(settings), shipper_of(settings), archive_of(settings)) == (None, None, None)

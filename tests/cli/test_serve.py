@@ -15,6 +15,15 @@ def test_nothing_to_serve_is_one_clear_line(site) -> None:
     assert "add `[upstream]`" in str(result.exception)
 
 
+def test_nowhere_to_ship_to_is_one_clear_line(site) -> None:
+    site.config.write_text(site.config.read_text().replace('ship = "off"', 'url = "none"'))
+    app = typer.Typer()
+    serve.register(app)
+    result = CliRunner().invoke(app, ["ship", "--config", str(site.config)])
+    assert isinstance(result.exception, ConfigError)
+    assert "nowhere to ship to" in str(result.exception)
+
+
 @pytest.mark.parametrize("arguments", [["serve"], ["replay", "--since", "1h"]])
 def test_a_fault_that_somebody_must_mend_is_one_line_and_exit_code_2(arguments, monkeypatch, capsys, tmp_path) -> None:
     monkeypatch.chdir(tmp_path)

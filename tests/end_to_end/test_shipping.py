@@ -228,3 +228,21 @@ def test_of_several_gateways_one_ships_and_another_takes_over_when_it_dies(shipp
     second.stdout.close()
     found, counted = archived(site.folder)
     assert counted == len(found) == len(set(found))
+
+
+def test_a_command_ships_beside_gateways_that_do_not_and_ends_with_everything_shipped(shipping_site) -> None:
+    site = shipping_site
+    command = [sys.executable, "-c", "from gateway.cli import main; main()", "ship", "--config", str(site.config)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as shipper:
+        process, port = start(site.config)
+        answered = asyncio.run(load_until(port, requests_of(site), 50))
+        progress = ProgressFile(site.folder / "journal")
+        wait_for(lambda: progress.read().get("shipped", 0) >= 50)
+        answered += asyncio.run(load_until(port, requests_of(site), 50, (process.pid,)))
+        process.wait()
+        process.stdout.close()
+        shipper.send_signal(signal.SIGTERM)
+        assert shipper.wait(30) == 0
+    found, counted = archived(site.folder)
+    assert set(answered) <= set(found)
+    assert counted == len(found) == len(set(found))
