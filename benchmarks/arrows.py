@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,7 @@ def line(bench: Bench) -> Iterator[Pair]:
     async def ours() -> None:
         at = bench.gateway.clock.now()
         for request in bench.requests:
-            asked = request._replace(at=at)
+            asked = replace(request, at=at)
             if recall(asked) is None:
                 await decide(asked)
 

@@ -1,12 +1,13 @@
 """What arrived, as the server in front of us read it."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class AccessRequest(NamedTuple):
+@dataclass
+class AccessRequest:
     """One request (or WebSocket handshake) before anything is believed about it."""
 
     at: int

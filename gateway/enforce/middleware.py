@@ -11,8 +11,6 @@ from gateway.service.pipeline import Line, Passage
 
 _ALLOWED = 200
 _OPENING = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
-# `AccessRequest(...)` is a Python function that calls this; on the path of every request it is called at once.
-_new_request = tuple.__new__
 
 
 class Enforcer:
@@ -42,17 +40,14 @@ class Enforcer:
             raise RuntimeError(msg)
         client = scope.get("client")
         headers = scope["headers"]
-        request = _new_request(
-            AccessRequest,
-            (
-                self._now(),
-                client[0] if client else None,
-                "GET" if websocket else scope["method"],
-                scope.get("raw_path") or quote(scope["path"], errors="replace").encode("ascii"),
-                headers if isinstance(headers, list | tuple) else list(headers),
-                scope.get("query_string", b""),
-                websocket,
-            ),
+        request = AccessRequest(
+            self._now(),
+            client[0] if client else None,
+            "GET" if websocket else scope["method"],
+            scope.get("raw_path") or quote(scope["path"], errors="replace").encode("ascii"),
+            headers if isinstance(headers, list | tuple) else list(headers),
+            scope.get("query_string", b""),
+            websocket,
         )
         passage = self._line.recall(request)
         if passage is None:

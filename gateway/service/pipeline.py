@@ -5,7 +5,7 @@ earlier one in nothing that a verdict depends on: it answers from what was settl
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import orjson
@@ -34,8 +34,6 @@ _LOOK_EVERY = 1000
 """Microseconds for which the generations of keys, accounts and editions are not looked at again: looking asks each of
 them, on the path of every request, and they change by the minute."""
 
-# `Passage(...)` is a Python function that calls this; on the path of every request it is called at once.
-_new = tuple.__new__
 _LEVELS = {access: (b"gateway-access", access.encode("ascii")) for access in Access}
 
 
@@ -67,7 +65,8 @@ class Settled(Ruling):
         """What the upstream learns of every request answered by this: header names and values."""
 
 
-class Passage(NamedTuple):
+@dataclass
+class Passage:
     """The answer to one request."""
 
     decision_id: bytes
@@ -201,7 +200,7 @@ class Line:
             if reading is not None and reading.route.operation in MONEY_MOVING:
                 reply = _unrecorded(settled)
             position = None
-        return _new(Passage, (decision_id, settled, reply, reading, position))
+        return Passage(decision_id, settled, reply, reading, position)
 
     async def _durable(self, passage: Passage, position: int) -> Passage:
         """Return the passage once its decision is on the disk; a refusal where that cannot be had."""
@@ -209,7 +208,7 @@ class Line:
             await self.journal.durable(position)
         except JournalUnavailable:
             self.unrecorded += 1
-            return passage._replace(reply=_unrecorded(passage.settled))
+            return replace(passage, reply=_unrecorded(passage.settled))
         return passage
 
     def _refuse_unread(self, request: AccessRequest, ambiguous: Ambiguous) -> Passage:

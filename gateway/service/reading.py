@@ -1,6 +1,6 @@
 """From an AccessRequest to what it attempts and who it claims to be, or to the way in which it is ambiguous."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from gateway.core.client_ip import ClientIP, ClientIPRule
 from gateway.core.credential import Conflicting, CredentialRule, Presented
@@ -16,13 +16,12 @@ _REMEMBERED_LINES = 512
 _AGENT = 256
 """Bytes of the user agent that are recorded."""
 _BETWEEN = b"\n"
-# `Reading(...)` is a Python function that calls this; on the path of every request it is called at once.
-_new = tuple.__new__
 _REMEMBERED_NAMES = 2048
 """Bytes of header names beyond which a sequence of them is worked out anew each time."""
 
 
-class Route(NamedTuple):
+@dataclass(frozen=True)
+class Route:
     """What a method and target come down to."""
 
     operation: Operation
@@ -37,9 +36,11 @@ class Route(NamedTuple):
 Key = tuple[object, ...]
 
 
-class Reading(NamedTuple):
+@dataclass
+class Reading:
     """A request that could be read in one way only."""
 
+    # Made for every request, so not frozen: that would take a call for each field.
     plan: HeaderPlan
     route: Route
     key: Key
@@ -113,7 +114,7 @@ class RequestReader:
             tuple([values[index] for index in plan.cookie]) if self._uses_cookie else (),
         )
         agent = b"" if plan.user_agent is None else values[plan.user_agent][:_AGENT]
-        return _new(Reading, (plan, route, key, b"\0".join((route.record, host, agent))))
+        return Reading(plan, route, key, b"\0".join((route.record, host, agent)))
 
     def client_ip(self, request: AccessRequest, plan: HeaderPlan) -> ClientIP:
         """Return the address held responsible, or the reason why there is none."""

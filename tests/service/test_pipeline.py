@@ -1,6 +1,7 @@
 import asyncio
 import json
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -217,7 +218,7 @@ def test_a_request_that_cannot_be_read_is_refused_and_recorded_with_its_address(
 
 
 def test_hostile_bytes_in_an_unread_target_do_not_break_the_record(world, asked) -> None:
-    request = asked()._replace(target=b'/\xff\x00\n"' * 400, method="G\u00e9T" * 9)
+    request = replace(asked(), target=b'/\xff\x00\n"' * 400, method="G\u00e9T" * 9)
     decide(world, request)
     record = world.journal.records[0][5]
     assert len(record) < 2048
