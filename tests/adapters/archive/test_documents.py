@@ -15,7 +15,16 @@ def test_a_ruling_is_found_by_each_country_that_it_may_have_been_and_counted_wit
 
 
 @pytest.mark.parametrize(
-    "document", [b"", b"[]", b"{}", b"\xff", orjson.dumps({"bundle": 1}), ruling(address="nowhere"), orjson.dumps({**orjson.loads(ruling()), "bundle": 1})]
+    "document",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        orjson.dumps({"bundle": 1}),
+        ruling(address="nowhere"),
+        orjson.dumps({**orjson.loads(ruling()), "bundle": 1}),
+    ],
 )
 def test_what_is_no_ruling_is_found_by_nothing(document: bytes) -> None:
     assert read_ruling(document) == UNREADABLE
