@@ -12,12 +12,15 @@ from gateway.adapters.clock import SystemClock
 from gateway.adapters.follow import find_untaken
 from gateway.adapters.policy_files import BundleArchive
 from gateway.adapters.recorded import RecordedDecisions, read_documents
+from gateway.app.again import asked_again
 from gateway.app.parts import archive_of, bundle_of
 from gateway.config import Settings, load
 from gateway.core.customer import DEFAULT
 from gateway.core.decision import Document, parse_instant
 from gateway.core.errors import ConfigError, GatewayError, ReplayError, StoreUnavailable
 from gateway.core.masking import Reader, Unmasking
+from gateway.policies.compare import Comparison
+from gateway.policies.compile import Bundle
 from gateway.policies.explain import Explanation, explain
 from gateway.ports import Archive
 from gateway.service.replay import Replayed, Replayer
@@ -104,16 +107,23 @@ class Records:
         reader: Reader = Reader.SUPPORT,
         leave: Unmasking | None = None,
         language: str = DEFAULT,
+        comparison: Comparison | None = None,
     ) -> Explanation:
         """Return the decision in sentences; without the rules' own words where its bundle is not at hand.
 
         `reader`, `leave` and `language` are as in `policies.explain`: without leave, support sees personal data masked.
         """
+        return explain(document, self._bundle_of(document), reader, leave, comparison, language)
+
+    def compare(self, document: Document) -> Comparison:
+        """Return the recorded answer beside that of now. Raise ReplayError where none is. Not for use in a loop."""
+        return asyncio.run(asked_again(self._settings, document, self._bundle_of(document)))
+
+    def _bundle_of(self, document: Document) -> Bundle | None:
         try:
-            bundle = self._replayer.bundle(str(document.get("bundle")))
+            return self._replayer.bundle(str(document.get("bundle")))
         except ReplayError:
-            bundle = None
-        return explain(document, bundle, reader, leave, language=language)
+            return None
 
     def replay(self, document: Document) -> Replayed:
         """Return whether the document's facts give its verdict again."""

@@ -53,20 +53,31 @@ def decide(
 
 def explain(
     decision_id: Annotated[str, typer.Argument(metavar="ID", help="A decision id; `-` reads a Decision from stdin.")],
+    role: Annotated[str, typer.Option(help="For whom: support, analyst or auditor.")] = "support",
+    language: Annotated[str, typer.Option(help="The customer's language, such as `de` or `pt-BR`.")] = "en",
+    now: Annotated[bool, typer.Option("--now", help="Say too whether it would be the same now, and why not.")] = False,
     config: Config = Path("gateway.toml"),
     as_json: AsJson = False,
 ) -> None:
     """Say in sentences what was decided, why, and what would change the answer.
 
-    Example: gateway explain 0197b2c4-7a01-7c3e-9d55-1f0e8a9b6c21
+    Support sees no whole address, user agent or country of a person; an auditor sees the record.
+
+    Example: gateway explain 0197b2c4-7a01-7c3e-9d55-1f0e8a9b6c21 --role analyst --now
     """
     from gateway.app.records import Records
+    from gateway.core.customer import language_of
+    from gateway.core.masking import Reader
+
+    if role not in list(Reader):
+        raise typer.BadParameter(f"`{role}` is no role: support, analyst or auditor", param_hint="--role")
 
     records = Records.of(config)
     document = _stdin_document() if decision_id == "-" else records.find(decision_id)
     if document is None:
         _say_no(f"no decision {decision_id} is on record in {records.directory}")
-    explanation = records.explain(document)
+    comparison = records.compare(document) if now else None
+    explanation = records.explain(document, Reader(role), language=language_of(language), comparison=comparison)
     print(json.dumps(explanation.to_json(), indent=2) if as_json else explanation.text())
 
 

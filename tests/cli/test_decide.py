@@ -169,3 +169,18 @@ def test_doctor_says_why_an_address_is_not_resolved_or_a_request_not_read(run, s
     result = run("doctor", "--peer", "8.8.8.8", "--target", "/a/%2e%2e/b")
     assert "refused    400: " in result.stdout
     assert run("doctor", "-H", "nonsense").exit_code == 2
+
+
+def test_explain_says_more_to_who_may_see_more(run, recorded) -> None:
+    _, refused, _ = recorded
+    assert "is shown here" in run("explain", refused).stdout
+    analyst = run("explain", refused, "--role", "analyst", "--language", "de-AT").stdout
+    assert "It says: " in analyst
+    assert "In Deutsch: " in analyst
+    assert json.loads(run("explain", refused, "--role", "auditor", "--json").stdout)["masked"] == []
+    assert run("explain", refused, "--role", "boss").exit_code == 2
+
+
+def test_explain_says_whether_it_would_be_the_same_now(run, recorded) -> None:
+    _, refused, _ = recorded
+    assert "Whether it would be the same now\n  Yes: at " in run("explain", refused, "--now").stdout
