@@ -80,14 +80,16 @@ def reclaim(directory: Path, tidy: Callable[[str], None] | None = None) -> None:
         # What another user's process left behind is that user's to tidy.
         with suppress(JournalUnavailable, OSError):
             lock.take(patience_s=0)
+            finished = False
             try:
                 if tidy is not None:
                     tidy(path.stem)
                 else:
                     for _, segment in segments_of(directory, path.stem):
                         trim(segment)
+                finished = True
             finally:
-                lock.release()
+                lock.release(unfinished=not finished)
 
 
 def segments_of(directory: Path, worker: str) -> list[tuple[int, Path]]:

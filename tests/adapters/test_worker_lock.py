@@ -135,6 +135,18 @@ def test_a_lock_given_back_unfinished_is_tidied_up_after(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_could_not_be_tidied_is_left_to_the_next_start(tmp_path: Path) -> None:
+    (tmp_path / "dead.lock").write_text("1")
+
+    def fail(worker: str) -> None:
+        raise OSError(f"no room to tidy up after {worker}")
+
+    reclaim(tmp_path, fail)
+    tidied: list[str] = []
+    reclaim(tmp_path, tidied.append)
+    assert tidied == ["dead"]
+
+
 def test_what_cannot_be_tidied_keeps_nobody_from_starting(tmp_path: Path) -> None:
     (tmp_path / "odd.lock").mkdir()
     reclaim(tmp_path)
