@@ -276,6 +276,13 @@ def test_everything_that_can_be_said_is_read(load_text: Load, tmp_path: Path) ->
             "upstream.url: must be scheme, host and port alone: the path of each request is passed on as it came",
         ),
         (LEAST + "[server]\nport = 65536", "server.port: should be less than or equal to 65535"),
+        (
+            LEAST + '[admin]\nhost = "0.0.0.0"',
+            (
+                "admin: `host` is `0.0.0.0`, which others reach, and the API itself speaks plain HTTP; end TLS in "
+                "front of it and say `tls_in_front = true`, or listen on `127.0.0.1`"
+            ),
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(refusal: Refusal, text: str, line: str) -> None:
@@ -298,6 +305,13 @@ def test_a_secret_is_at_least_as_long_as_the_hash(
 
     assert load_text(text + f'"{"x" * length}"').identity is not None
     assert f"`secret` has {length - 1} bytes" in refusal(text + f'"{"x" * (length - 1)}"')[0]
+
+
+def test_the_admin_api_is_off_and_on_this_machine_until_somebody_says_otherwise(load_text: Load) -> None:
+    admin = load_text(LEAST).admin
+    assert (admin.host, admin.port, admin.tls_in_front) == ("127.0.0.1", None, False)
+    admin = load_text(LEAST + '[admin]\nhost = "10.0.0.5"\nport = 8081\ntls_in_front = true').admin
+    assert (admin.host, admin.port) == ("10.0.0.5", 8081)
 
 
 def test_a_unix_socket_is_a_proxy_too(load_text: Load) -> None:
