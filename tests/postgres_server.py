@@ -1,6 +1,7 @@
 """A PostgreSQL server of the tests' own: started from a wheel's binaries, reached by a socket, gone afterwards."""
 
 import asyncio
+import atexit
 import contextlib
 import importlib.util
 import os
@@ -10,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Final
@@ -143,11 +145,20 @@ def server_url() -> Iterator[str]:
         yield server.url()
 
 
+_UNTIL_THE_END: Final = contextlib.ExitStack()
+atexit.register(_UNTIL_THE_END.close)
+
+
+@cache
+def server_of_this_process() -> str:
+    """Return where the one server of this process is reached, started for whoever asks first, stopped at its end."""
+    return _UNTIL_THE_END.enter_context(server_url())
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres() -> str:
     """Where the server of this process is reached."""
-    with server_url() as url:
-        yield url
+    return server_of_this_process()
 
 
 @pytest.fixture

@@ -2,13 +2,16 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 
 from gateway.adapters.archive.memory import MemoryArchive
+from gateway.adapters.archive.postgres import PostgresArchive
 from gateway.adapters.archive.sqlite import SqliteArchive
 from gateway.ports import Archive
+from tests.postgres_server import server_of_this_process
 
 Backend = Callable[[Path], AbstractAsyncContextManager[Archive]]
 """Opens an archive for the time of the context. Within one folder it is the same archive, empty at first."""
@@ -29,7 +32,18 @@ async def sqlite(folder: Path) -> AsyncIterator[Archive]:
         await archive.close()
 
 
-BACKENDS: dict[str, Backend] = {"memory": memory, "sqlite": sqlite}
+@asynccontextmanager
+async def postgresql(folder: Path) -> AsyncIterator[Archive]:
+    # A folder is a schema: both are the same archive for as long as they last.
+    archive = PostgresArchive(server_of_this_process(), schema=f"t{blake2b(bytes(folder), digest_size=12).hexdigest()}")
+    await archive.start()
+    try:
+        yield archive
+    finally:
+        await archive.close()
+
+
+BACKENDS: dict[str, Backend] = {"memory": memory, "sqlite": sqlite, "postgresql": postgresql}
 
 
 @pytest.fixture(params=BACKENDS, scope="module")

@@ -23,7 +23,7 @@ from asyncpg.exceptions import (  # type: ignore[import-untyped]  # asyncpg brin
 from gateway.adapters.archive.documents import Kind, id_of
 from gateway.adapters.archive.memory import check_rulings
 from gateway.adapters.archive.postgres_retention import Export, forget
-from gateway.adapters.archive.postgres_schema import LAST_DAY, Connection, add_days, migrate, quoted
+from gateway.adapters.archive.postgres_schema import LAST_DAY, Connection, add_days, bounded, migrate, quoted
 from gateway.adapters.archive.postgres_search import document_of, row_of, search_page
 from gateway.adapters.archive.postgres_taking import DaysMissing, take
 from gateway.core.decision import Document
@@ -94,6 +94,8 @@ class PostgresArchive:
                     # Each plan is made for its own days and values: a general one would look at every day.
                     "plan_cache_mode": "force_custom_plan",
                     "work_mem": "16MB",
+                    # Everything that is asked has an index; where statistics are old, the planner may not believe it.
+                    "enable_seqscan": "off",
                 },
             )
         try:
@@ -168,7 +170,7 @@ class PostgresArchive:
     async def counts(self, since: int, until: int) -> Sequence[Count]:
         """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
         async with self._reading("count decisions") as connection:
-            hours = await connection.fetch(_COUNTS, since, until)
+            hours = await connection.fetch(_COUNTS, bounded(since), bounded(until))
             rows = await connection.fetch("SELECT number, operation, outcome, reason, country, bundle FROM kinds")
         kinds = {number: Kind(*kind) for number, *kind in rows}
         return [
@@ -183,7 +185,7 @@ class PostgresArchive:
         Counts stay. With `export`, only whole days go, and each is handed to it before: what it raises keeps the day.
         """
         async with self._connected(FORGET_WITHIN_S, "forget decisions") as connection:
-            return await forget(connection, before, export)
+            return await forget(connection, bounded(before), export)
 
     @property
     def _password(self) -> Any:  # noqa: ANN401 - what asyncpg takes

@@ -177,6 +177,11 @@ def millisecond_of(decision_id: UUID) -> int:
     return decision_id.int >> 80
 
 
+def bounded(at: int) -> int:
+    """Return an instant, or the one nearest to it that PostgreSQL's numbers can say and count on from."""
+    return min(max(at, -(1 << 62)), 1 << 62)
+
+
 def quoted(name: str) -> str:
     """Return a name as SQL writes it."""
     return '"' + name.replace('"', '""') + '"'

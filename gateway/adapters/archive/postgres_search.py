@@ -13,6 +13,7 @@ from gateway.adapters.archive.postgres_schema import (
     SLOT_MS,
     Connection,
     Skew,
+    bounded,
     day_start,
     id_at,
     millisecond_of,
@@ -102,6 +103,10 @@ def document_of(row: Row, stored: bytes) -> Document:
 
 def _range(search: Search, before: UUID | None, skew: Skew) -> Range:
     """Return the ids that may be of decisions made in the time that is asked for."""
+    search = search._replace(
+        since=None if search.since is None else bounded(search.since),
+        until=None if search.until is None else bounded(search.until),
+    )
     low = _LEAST if search.since is None else id_at((search.since - skew.most) // 1000)
     high = _MOST if search.until is None else id_at((search.until - 1 - skew.least) // 1000 + 1)
     return Range(low, high if before is None else min(high, before), search.since, search.until)
@@ -162,7 +167,7 @@ class _Finder:
             if length:
                 high = await self._walk(sought._replace(high=high), length)
             if self._condition.parts and len(self._found) < self._wanted and high > sought.low:
-                high = await self._follow(sought._replace(high=high))
+                high = await self._follow(sought._replace(high=high), walked=length)
             length = min(max(length * 4, _GLANCE), _LONGEST_WALK)
         return self._found[: self._wanted]
 
@@ -171,7 +176,7 @@ class _Finder:
         kinds = self._condition.kinds
         if kinds is None:
             return high
-        hour = hour_of(min(millisecond_of(high) * 1000 + self._skew.most, 1 << 62))
+        hour = hour_of(bounded(millisecond_of(high) * 1000 + self._skew.most))
         latest = max((min(last, hour) for first, last in kinds if first <= hour), default=None)
         if latest is None:
             return low
@@ -211,13 +216,18 @@ class _Finder:
             length -= walked["number"]
         return sought.low
 
-    async def _follow(self, sought: Range) -> UUID:
-        """Look up the decisions of the rulings that fit, those used last first; return down to which all were seen."""
+    async def _follow(self, sought: Range, walked: int) -> UUID:
+        """Look up the decisions of the rulings that fit; return down to which all were seen.
+
+        Where there are too many: those that were used last, once walking farther has not found enough either, since
+        to sort them is to read them all.
+        """
+        order = "ORDER BY last_slot DESC" if walked > _GLANCE else ""
         rulings = await self._connection.fetch(
             f"""
             SELECT number, first_slot, last_slot FROM rulings r
             WHERE {self._condition.sql(3)} AND first_slot <= $1 AND last_slot >= $2
-            ORDER BY last_slot DESC LIMIT $3
+            {order} LIMIT $3
             """,  # noqa: S608 - names and numbered parameters alone
             millisecond_of(sought.high) // SLOT_MS,
             millisecond_of(sought.low) // SLOT_MS,
@@ -225,6 +235,8 @@ class _Finder:
             *self._condition.values,
         )
         low = sought.low
+        if len(rulings) > _RULINGS and not order:
+            return sought.high
         if len(rulings) > _RULINGS:
             # Of the slot that was cut, and of those before it, not all rulings are at hand.
             cut = rulings[-1]["last_slot"]
