@@ -558,3 +558,26 @@ async def test_workers_that_run_at_once_hold_on_to_each_other(
         path.unlink()
     (found,) = check(tmp_path).findings
     assert "everything of this worker is gone, and a seal of b names line" in found.what
+
+
+async def test_a_folder_can_be_proved_at_any_instant_while_it_is_written(
+    tmp_path: Path, ruling: Rulings, append: Append, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SEAL_EVERY_S", 0.0)
+    journals = [FileJournal(tmp_path, worker=worker, segment_bytes=16 * 1024) for worker in ("a", "b")]
+    for journal in journals:
+        await journal.start()
+    shared = [ruling(), ruling()]
+    numbers = iter(range(1_000_000))
+    for _ in range(25):
+        proving = asyncio.ensure_future(asyncio.to_thread(check, tmp_path))
+        while not proving.done():
+            for journal, one in zip(journals, shared, strict=True):
+                append(journal, one, next(numbers))
+            await asyncio.sleep(0)
+        assert (await proving).ok, (await proving).text()
+    for journal in journals:
+        await journal.close()
+    proof = check(tmp_path)
+    assert proof.ok, proof.text()
+    assert sum(one.last for one in proof.workers) == next(numbers)

@@ -2,8 +2,11 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.adapters.proof import check
 from gateway.adapters.publisher import FilePublisher
@@ -112,6 +115,27 @@ def test_a_loss_of_power_leaves_what_the_disk_had_and_that_is_proved(
     proof = check(tmp_path)
     assert proof.ok, proof.text()
     assert proof.workers[0].last == 800
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_a_segment_that_ends_anywhere_behind_what_the_disk_had_is_proved_after_the_next_start(
+    tmp_path_factory: pytest.TempPathFactory, write_sealed: Write, data: Any
+) -> None:
+    directory = tmp_path_factory.mktemp("power")
+    write_sealed(directory, decisions=225, close=False)
+    path = newest(directory)
+    with SegmentReader(path) as segment:
+        assert segment.header is not None
+        synced = segment.header.synced
+    content = path.read_bytes()
+    kept = data.draw(st.integers(synced, len(content.rstrip(b"\0"))))
+    path.write_bytes(content[:kept] + b"\0" * data.draw(st.sampled_from([0, 3, 4096])))
+    assert not check(directory).ok
+    sealer(directory).recover()
+    proof = check(directory)
+    assert proof.ok, proof.text()
+    assert 200 <= proof.workers[0].last <= 225
 
 
 def test_a_segment_that_lost_its_last_seals_with_the_power_is_sealed_from_there(
