@@ -31,7 +31,7 @@ _FIRST: Final = (
     CREATE TABLE kinds (
         number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
         operation text NOT NULL, outcome text NOT NULL, reason text, country text, bundle text NOT NULL,
-        first_hour bigint NOT NULL, last_hour bigint NOT NULL,
+        first_at bigint NOT NULL, last_at bigint NOT NULL,
         UNIQUE NULLS NOT DISTINCT (operation, outcome, reason, country, bundle)
     )
     """,

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from gateway.adapters.archive.documents import archived_document, hour_of
+from gateway.adapters.archive.documents import archived_document
 from gateway.adapters.archive.postgres_ruling import terms_asked, unpacked_document
 from gateway.adapters.archive.postgres_schema import (
     DAY_MS,
@@ -60,7 +60,7 @@ class _Condition(NamedTuple):
     parts: tuple[str, ...]
     values: tuple[object, ...]
     kinds: Sequence[tuple[int, int]] | None
-    """The first and the last hour in which each kind that fits was decided."""
+    """When each kind that fits was decided first and last."""
 
     narrow: bool
     """Few rulings can fit, and looking at the newest decisions first would be in vain."""
@@ -120,7 +120,7 @@ async def _condition(connection: Connection, search: Search) -> _Condition | Non
     if any(one is not None for one in (search.operation, search.outcome, search.reason, search.bundle, search.country)):
         rows = await connection.fetch(
             """
-            SELECT number, first_hour, last_hour FROM kinds
+            SELECT number, first_at, last_at FROM kinds
             WHERE ($1::text IS NULL OR operation = $1) AND ($2::text IS NULL OR outcome = $2)
                 AND ($3::text IS NULL OR reason = $3) AND ($4::text IS NULL OR starts_with(bundle, $4))
                 AND ($5::text IS NULL OR country = $5 OR country IS NULL)
@@ -129,7 +129,7 @@ async def _condition(connection: Connection, search: Search) -> _Condition | Non
         )
         if not rows:
             return None
-        kinds = [(row["first_hour"], row["last_hour"]) for row in rows]
+        kinds = [(row["first_at"], row["last_at"]) for row in rows]
         parts.append(f"r.kind = ANY({{{len(values)}}}::integer[])")
         values.append([row["number"] for row in rows])
     if terms := terms_asked(search):
@@ -164,23 +164,26 @@ class _Finder:
         length = 0 if self._condition.narrow else _GLANCE
         while high > sought.low and len(self._found) < self._wanted:
             high = self._pass_over(sought.low, high)
+            before = len(self._found)
             if length:
                 high = await self._walk(sought._replace(high=high), length)
-            if self._condition.parts and len(self._found) < self._wanted and high > sought.low:
+            # Where one walk found a part of the page, the next one, four times as long, finds the rest.
+            dense = (len(self._found) - before) * 4 >= self._wanted
+            if self._condition.parts and not dense and len(self._found) < self._wanted and high > sought.low:
                 high = await self._follow(sought._replace(high=high), walked=length)
             length = min(max(length * 4, _GLANCE), _LONGEST_WALK)
         return self._found[: self._wanted]
 
     def _pass_over(self, low: UUID, high: UUID) -> UUID:
-        """Return the end of the last hour before `high` in which a kind that fits was decided."""
+        """Return `high`, or the id after the last decision before it that may be of a kind that fits."""
         kinds = self._condition.kinds
         if kinds is None:
             return high
-        hour = hour_of(bounded(millisecond_of(high) * 1000 + self._skew.most))
-        latest = max((min(last, hour) for first, last in kinds if first <= hour), default=None)
+        end = millisecond_of(high) * 1000 + 999 + self._skew.most
+        latest = max((min(last, end) for first, last in kinds if first <= end), default=None)
         if latest is None:
             return low
-        return min(high, id_at((latest + 3_600_000_000 - self._skew.least) // 1000 + 1))
+        return min(high, id_at((latest - self._skew.least) // 1000 + 1))
 
     async def _walk(self, sought: Range, length: int) -> UUID:
         """Look at the newest decisions, `length` of them; return the id down to which everything was seen."""

@@ -43,7 +43,7 @@ _NEW_KINDS: Final = """
         AS new (operation, outcome, reason, country, bundle)
 """
 _ADD_KINDS: Final = f"""
-    INSERT INTO kinds (operation, outcome, reason, country, bundle, first_hour, last_hour)
+    INSERT INTO kinds (operation, outcome, reason, country, bundle, first_at, last_at)
     SELECT new.*, 9223372036854775807, -9223372036854775808 FROM {_NEW_KINDS} ON CONFLICT DO NOTHING
 """  # noqa: S608 - no value is part of it
 _KINDS: Final = f"""
@@ -55,12 +55,13 @@ _COUNT: Final = """
     INSERT INTO counts (hour, kind, decisions) SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[])
     ON CONFLICT (hour, kind) DO UPDATE SET decisions = counts.decisions + excluded.decisions
 """
+_LOCK_KINDS: Final = "SELECT FROM kinds WHERE number = ANY($1::integer[]) ORDER BY number FOR UPDATE"
+_LOCK_RULINGS: Final = "SELECT FROM rulings WHERE number = ANY($1::bigint[]) ORDER BY number FOR UPDATE"
+"""In one order: an update locks its rows in whichever it likes, and two takers could wait for each other."""
 _USE_KINDS: Final = """
-    UPDATE kinds SET first_hour = least(kinds.first_hour, used.first_hour),
-                     last_hour = greatest(kinds.last_hour, used.last_hour)
-    FROM (SELECT kind, min(hour) AS first_hour, max(hour) AS last_hour
-          FROM unnest($1::bigint[], $2::integer[]) AS one (hour, kind) GROUP BY kind) AS used
-    WHERE kinds.number = used.kind AND (used.first_hour < kinds.first_hour OR used.last_hour > kinds.last_hour)
+    UPDATE kinds SET first_at = least(kinds.first_at, used.first_at), last_at = greatest(kinds.last_at, used.last_at)
+    FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS used (number, first_at, last_at)
+    WHERE kinds.number = used.number
 """
 _MOVE_ON: Final = """
     INSERT INTO progress (worker, segment, taken) VALUES ($1, $2, $3)
@@ -139,6 +140,7 @@ async def _take_rulings(connection: Connection, stretch: Stretch, kinds: dict[Ki
         if slots[row["digest"]][0] < row["first_slot"] or slots[row["digest"]][1] > row["last_slot"]
     ]
     if wider:
+        await connection.execute(_LOCK_RULINGS, [number for number, _, _ in wider])
         await connection.execute(_WIDEN, *map(list, zip(*wider, strict=True)))
     return {row["digest"]: _Use(row["number"], row["kind"]) for row in rows}
 
@@ -222,9 +224,16 @@ async def _count(connection: Connection, new: Sequence[RecordedDecision], uses: 
     counts = Counter((hour_of(decision.at), uses[decision.ruling].kind) for decision in new)
     rows = sorted((hour, kind, number) for (hour, kind), number in counts.items())
     if rows:
-        hours, numbers, decisions = map(list, zip(*rows, strict=True))
-        await connection.execute(_COUNT, hours, numbers, decisions)
-        await connection.execute(_USE_KINDS, hours, numbers)
+        await connection.execute(_COUNT, *map(list, zip(*rows, strict=True)))
+        used: dict[int, tuple[int, int]] = {}
+        for decision in new:
+            kind, at = uses[decision.ruling].kind, decision.at
+            first, last = used.get(kind, (at, at))
+            if at <= first or at >= last:
+                used[kind] = (min(first, at), max(last, at))
+        await connection.execute(_LOCK_KINDS, list(used))
+        firsts, lasts = map(list, zip(*used.values(), strict=True))
+        await connection.execute(_USE_KINDS, list(used), firsts, lasts)
 
 
 async def _note_skew(connection: Connection, new: Sequence[RecordedDecision]) -> None:
