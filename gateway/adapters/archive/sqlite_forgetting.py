@@ -49,8 +49,8 @@ def give_back(database: sqlite3.Connection) -> bool:
 def _remove_unnamed(database: sqlite3.Connection, rulings: list[int]) -> None:
     for number in rulings:
         if database.execute("SELECT 1 FROM decisions WHERE ruling = ? LIMIT 1", (number,)).fetchone() is None:
-            delete = "DELETE FROM rulings WHERE id = ? RETURNING epoch, asns"
-            ((epoch, asns),) = database.execute(delete, (number,)).fetchall()
+            epoch, asns = database.execute("SELECT epoch, asns FROM rulings WHERE id = ?", (number,)).fetchone()
+            database.execute("DELETE FROM rulings WHERE id = ?", (number,))
             database.executemany(
                 "DELETE FROM ruling_asns WHERE asn = ? AND epoch = ? AND ruling = ?",
                 [(asn, epoch, number) for asn in unpack_asns(asns)],

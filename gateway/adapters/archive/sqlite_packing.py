@@ -34,8 +34,8 @@ class Packer:
             # Spread over the stretch; deflate refers to what is near at the least cost, so the last sample counts most.
             samples = documents[:: max(1, len(documents) // _SAMPLES)][:_SAMPLES]
             common = b"".join(sample[: _BYTES // _SAMPLES] for sample in samples)
-            insert = "INSERT INTO dictionaries (bundle, bytes) VALUES (?, ?) RETURNING id"
-            found = (database.execute(insert, (bundle, common)).fetchone()[0], common)
+            insert = "INSERT INTO dictionaries (bundle, bytes) VALUES (?, ?)"
+            found = (database.execute(insert, (bundle, common)).lastrowid, common)
         if found is not None:
             self._known[bundle] = (found[0], zlib.compressobj(6, zlib.DEFLATED, _WINDOW, zdict=found[1]))
 

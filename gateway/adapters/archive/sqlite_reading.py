@@ -1,7 +1,8 @@
 """Reading the embedded archive: decisions whole, pages of them, and what was counted."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from gateway.adapters.archive.documents import Kind, archived_document
@@ -30,37 +31,33 @@ SELECT r.document, y.bytes FROM rulings r LEFT JOIN dictionaries y ON y.id = r.d
 
 def find(database: sqlite3.Connection, decision_id: bytes) -> Document | None:
     """Return the decision document, or None. Raise sqlite3.Error, zlib.error or StoreUnavailable."""
-    documents = _documents(database, [decision_id])
+    with _one_moment(database):
+        documents = _documents(database, [decision_id])
     return documents[0] if documents else None
 
 
 def page_of(database: sqlite3.Connection, search: Search, limit: int, before: bytes | None) -> Page:
     """Return one page of what a search finds, as one moment had it."""
-    database.execute("BEGIN")
     try:
-        ids = newest_ids(database, search, limit + 1, before)
-        documents = tuple(_documents(database, ids[:limit]))
+        with _one_moment(database):
+            ids = newest_ids(database, search, limit + 1, before)
+            documents = tuple(_documents(database, ids[:limit]))
     except (UnicodeEncodeError, OverflowError):
         # What SQLite cannot hold was never recorded.
         return Page((), None)
-    finally:
-        _end(database)
     return Page(documents, cursor_of(ids[limit - 1]) if len(ids) > limit else None)
 
 
 def counts_of(database: sqlite3.Connection, since: int, until: int) -> Sequence[Count]:
     """Return what was counted in the hours that begin in `[since, until)`, oldest first."""
     since, until = (min(max(instant, -_FARTHEST), _FARTHEST) for instant in (since, until))
-    database.execute("BEGIN")
-    try:
+    with _one_moment(database):
         kinds = {
             number: Kind(*kind)
             for number, *kind in database.execute("SELECT id, operation, outcome, reason, country, bundle FROM kinds")
         }
         query = "SELECT hour, kind, decisions FROM counts WHERE hour >= ? AND hour < ? ORDER BY hour, kind"
         rows = database.execute(query, (since, until)).fetchall()
-    finally:
-        _end(database)
     return [_new(Count, (hour, *kinds[kind], decisions)) for hour, kind, decisions in rows]
 
 
@@ -70,9 +67,15 @@ def taken(database: sqlite3.Connection) -> Mapping[str, tuple[int, int]]:
     return {worker: (segment, end) for worker, segment, end in rows}
 
 
-def _end(database: sqlite3.Connection) -> None:
-    if database.in_transaction:
-        database.execute("ROLLBACK")
+@contextmanager
+def _one_moment(database: sqlite3.Connection) -> Iterator[None]:
+    """Let everything that is read here be as one moment had it, whatever is taken or forgotten meanwhile."""
+    database.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
 
 
 def _documents(database: sqlite3.Connection, ids: Sequence[bytes]) -> list[Document]:

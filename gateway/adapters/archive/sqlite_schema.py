@@ -46,6 +46,7 @@ CREATE TABLE kinds (
     id INTEGER PRIMARY KEY, operation TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT, country TEXT,
     bundle TEXT NOT NULL
 );
+CREATE UNIQUE INDEX kinds_by_name ON kinds (operation, outcome, bundle, reason, country);
 CREATE TABLE shapes (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, kind INTEGER NOT NULL);
 CREATE TABLE shape_countries (
     country TEXT NOT NULL, shape INTEGER NOT NULL, PRIMARY KEY (country, shape)

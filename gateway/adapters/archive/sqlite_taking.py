@@ -161,8 +161,7 @@ class Taker:
             row = database.execute("SELECT id FROM shapes WHERE digest = ?", (digest,)).fetchone()
             if row is None:
                 kind = self._kind(shape.kind)
-                insert = "INSERT INTO shapes (digest, kind) VALUES (?, ?) RETURNING id"
-                row = database.execute(insert, (digest, kind)).fetchone()
+                row = (database.execute("INSERT INTO shapes (digest, kind) VALUES (?, ?)", (digest, kind)).lastrowid,)
                 database.executemany(
                     "INSERT INTO shape_countries VALUES (?, ?)", [(country, row[0]) for country in shape.countries]
                 )
@@ -175,10 +174,8 @@ class Taker:
         values = (kind.operation, kind.outcome, kind.bundle, kind.reason, kind.country)
         row = self._database.execute(select, values).fetchone()
         if row is None:
-            insert = (
-                "INSERT INTO kinds (operation, outcome, bundle, reason, country) VALUES (?, ?, ?, ?, ?) RETURNING id"
-            )
-            row = self._database.execute(insert, values).fetchone()
+            insert = "INSERT INTO kinds (operation, outcome, bundle, reason, country) VALUES (?, ?, ?, ?, ?)"
+            row = (self._database.execute(insert, values).lastrowid,)
         return int(row[0])
 
     def _texts(self, halves: Sequence[tuple[bytes, bytes | None]], new: Sequence[RecordedDecision]) -> dict[bytes, int]:
@@ -197,8 +194,8 @@ class Taker:
             until = (at // _DAY + 1) * _DAY
             row = self._database.execute("SELECT id, seen FROM texts WHERE text = ?", (text,)).fetchone()
             if row is None:
-                insert = "INSERT INTO texts (text, seen) VALUES (?, ?) RETURNING id, seen"
-                row = self._database.execute(insert, (text, until)).fetchone()
+                insert = "INSERT INTO texts (text, seen) VALUES (?, ?)"
+                row = (self._database.execute(insert, (text, until)).lastrowid, until)
             elif row[1] < until:
                 self._database.execute("UPDATE texts SET seen = ? WHERE id = ?", (until, row[0]))
             numbers[text] = row[0]
