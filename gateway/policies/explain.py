@@ -126,7 +126,7 @@ def _explain(  # noqa: PLR0917 - as above
             "databases": databases(visible, digests=deep),
             "customer": customer(visible),
             "answer": _answer(recorded, document["reply"], codes=deep),
-            "rules": _rules(recorded, bundle, reader, at),
+            "rules": _rules(recorded, bundle, reader),
             "uncertain": _uncertain(recorded, bundle) if deep else (),
             "obligations": _obligations(recorded),
             "told": _told(document, verdict, language),
@@ -198,7 +198,7 @@ def _left(verdict: Mapping[str, Any], *, codes: bool) -> str:
     return f"What the rules leave open{challenge}: {listed(words)}{level}."
 
 
-def _rules(verdict: Mapping[str, Any], bundle: Bundle | None, reader: Reader, at: int) -> Iterator[str]:
+def _rules(verdict: Mapping[str, Any], bundle: Bundle | None, reader: Reader) -> Iterator[str]:
     own = {} if bundle is None else {tuple(rule.ref): rule for rule in bundle.rules}
     for rule in verdict["by"]:
         does = "limits what is open" if rule["effect"] == Effect.LIMIT else "asks for a proof"
@@ -211,17 +211,15 @@ def _rules(verdict: Mapping[str, Any], bundle: Bundle | None, reader: Reader, at
         if text is not None and reader is not Reader.SUPPORT:
             yield f"  It says: {shown(' '.join(text.when_text.split()))}."
         if text is not None and bundle is not None and reader is Reader.AUDITOR:
-            yield from _provenance(text, bundle, at)
+            yield from _provenance(text, bundle)
 
 
-def _provenance(rule: Rule, bundle: Bundle, at: int) -> Iterator[str]:
+def _provenance(rule: Rule, bundle: Bundle) -> Iterator[str]:
     """Yield where a rule stands, since when it is in force, and what lists it goes by."""
     yield f"  It stands in {shown(rule.place.file)}, line {rule.place.line}, {_in_force(rule)}."
     for name in sorted(lists_of(rule)):
         one = bundle.lists[name]
         yield f"  Its list {shown(one.name)} ({one.title}) is of {one.date}, from {printable(one.source)}."
-    if not rule.in_force(at):
-        yield "  It was not in force at that moment."
 
 
 def _in_force(rule: Rule) -> str:

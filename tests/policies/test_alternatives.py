@@ -96,3 +96,17 @@ def test_a_rule_has_a_say_where_it_may_open_or_close_the_operation(
 ) -> None:
     (one,) = (one for one in BUNDLE.rules if one.id == rule)
     assert decides(one, Facts(at, Operation(operation))) is has_a_say
+
+
+def test_an_age_that_is_listed_is_tried_and_so_are_its_neighbours() -> None:
+    policy = """
+policy: p
+title: P
+owner: tests
+rules:
+  - {id: g, grant: full, when: "auth_age in [5, 60]"}
+"""
+    bundle = load({"p.yaml": policy}, sources_configured=None)
+    some = Facts(1_795_219_200_000_000, Operation.VIEW, auth_age=7)
+    options = alternatives(some, bundle, NAMES).by_fact["auth_age"]
+    assert [option.values for option in options] == [(5, 60), (None,)]
