@@ -92,19 +92,25 @@ def _asks_for_proof(atoms: Iterable[Atom]) -> bool:
     return any({"assurance", "auth_age"} & set(facts_in(atom)) for atom in atoms)
 
 
-def _values(name: str, asked: Iterable[Atom]) -> list[AnyFact]:
-    """Return every value that the comparisons could tell apart, the most natural first."""
+def _values(name: str, asked: Iterable[Atom], current: AnyFact) -> list[AnyFact]:
+    """Return every value that the comparisons could tell apart, the most natural first.
+
+    Never a weaker proof than the one that was given: no API key in place of a session, no lower assurance, no older
+    proof. Where a rule spares those, saying so would teach evasion.
+    """
     if name == "status":
         return [status for status in Status if status is not Status.NONE]
     if name == "credential":
-        return [Credential.SESSION, Credential.API_KEY]
+        return [Credential.SESSION]
     fact = FACTS[name]
     if name == "auth_age":
         ages = {0}
         for number in _numbers(asked):
             ages |= {age for age in (int(number // 1) - 1, int(number // 1), int(number // 1) + 1) if age >= 0}
-        return [*sorted(ages), None]
+        return [age for age in sorted(ages) if not isinstance(current, int) or age < current]
     assert fact.domain is not None  # the other facts that may be changed can be counted
+    if name == "assurance":
+        return [one for one in fact.domain if not isinstance(current, int) or int(one) > current]
     return [*fact.domain, None] if fact.nullable else [*fact.domain]
 
 
@@ -125,11 +131,11 @@ def _alike(name: str, asked: Iterable[Atom], current: AnyFact) -> list[Alternati
 
     def kind(value: AnyFact) -> Any:  # noqa: ANN401 - anything that can be compared
         told_by = tuple(atom.truth(value) for atom in singles)
-        # Each credential brings its own with it, and whether there is an age at all tells a session from an API key.
+        # A credential brings its own proof with it, and "there is none" is like no value.
         return told_by, value is None, value if name == "credential" else None
 
     groups: dict[Any, list[AnyFact]] = {}
-    for value in _values(name, asked):
+    for value in _values(name, asked, current):
         groups.setdefault(kind(value), []).append(value)
     if is_known(current):
         groups.pop(kind(current), None)

@@ -214,8 +214,6 @@ def change(one: Change, others: Iterable[AnyFact], facts: Facts) -> str:
             words = f"the customer had proved who they are {_proofs(level, others)}"
         case "auth_age", int():
             words = "the customer had proved who they are just before"
-        case "auth_age", None:
-            words = "the request had come without any moment of proof"
         case "credential", str(kind):
             words = f"the request had come with {CREDENTIALS[Credential(kind)]} of the same customer"
         case ("flags" | "holds") as name, frozenset() as wanted:

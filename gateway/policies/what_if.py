@@ -102,16 +102,10 @@ def _asked_by(rule: Rule) -> frozenset[str]:
 
 
 def changed(facts: Facts, changes: Iterable[Change]) -> Facts:
-    """Return the facts with the changes made, and with what a change of credential brings with it.
-
-    An API key proves possession alone, at no moment; a session of the same customer has just been opened.
-    """
-    values: dict[str, Any] = {}
-    for change in changes:
-        if change.fact == "credential":
-            api_key = change.value == Credential.API_KEY
-            values = {**({"assurance": 1, "auth_age": None} if api_key else {"auth_age": 0}), **values}
-        values[change.fact] = change.value
+    """Return the facts with the changes made; a session in place of another credential has just been opened."""
+    values: dict[str, Any] = {change.fact: change.value for change in changes}
+    if "credential" in values:
+        values.setdefault("auth_age", 0)
     return facts._replace(**values)
 
 

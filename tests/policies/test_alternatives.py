@@ -49,7 +49,7 @@ def test_only_rules_with_a_say_in_the_operation_are_asked() -> None:
     assert _options("view", status="open")["flags"] == [(frozenset({"viewer"}),)]
     held: Any = {"status": "open", "holds": frozenset({"deposit", "withdraw"}), "flags": frozenset({"fraud"})}
     assert set(_options("deposit", **held)) == {"status", "flags", "verification", "holds"}
-    assert set(_options("withdraw", **held, credential="session", assurance=2, auth_age=0)) == {
+    assert set(_options("withdraw", **held, credential="api_key", assurance=1)) == {
         "credential", "assurance", "auth_age", "status", "flags", "verification", "holds"
     }  # fmt: skip
 
@@ -70,11 +70,18 @@ def test_a_set_in_doubt_may_be_found_empty() -> None:
     assert _options("deposit", holds=unread)["holds"] == [(frozenset(),)]
 
 
-def test_an_age_is_tried_on_both_sides_of_what_is_asked_and_absent() -> None:
+def test_an_age_is_tried_on_the_side_that_is_asked_for() -> None:
     options = _options("withdraw", auth_age=400, credential="session", assurance=2)
-    assert options["auth_age"] == [(0, 299, 300), (None,)]
-    assert options["assurance"] == [(0, 1)]
-    assert options["credential"] == [("api_key",)]
+    assert options["auth_age"] == [(0, 299, 300)]
+
+
+def test_no_weaker_proof_is_tried_than_the_one_that_was_given() -> None:
+    given = _options("withdraw", auth_age=100, credential="session", assurance=2)
+    assert not {"auth_age", "assurance", "credential"} & set(given)
+    key = _options("withdraw", auth_age=None, credential="api_key", assurance=1)
+    assert key["credential"] == [("session",)]
+    assert key["assurance"] == [(2, 3)]
+    assert key["auth_age"] == [(0, 299, 300), (301,)]
 
 
 @pytest.mark.parametrize(
@@ -109,4 +116,4 @@ rules:
     bundle = load({"p.yaml": policy}, sources_configured=None)
     some = Facts(1_795_219_200_000_000, Operation.VIEW, auth_age=7)
     options = alternatives(some, bundle, NAMES).by_fact["auth_age"]
-    assert [option.values for option in options] == [(5, 60), (None,)]
+    assert [option.values for option in options] == [(5,)]

@@ -118,7 +118,6 @@ def test_a_doubt_says_what_may_be_and_why(entry: Mapping[str, Any], words: str) 
         (Change("assurance", 1), [2], "proved who they are by signing in alone or with a second factor"),
         (Change("assurance", 3), [], "proved who they are with a factor that resists phishing"),
         (Change("auth_age", 0), [60], "the customer had proved who they are just before"),
-        (Change("auth_age", None), [], "the request had come without any moment of proof"),
         (Change("credential", "session"), [], "the request had come with a session of the same customer"),
         (
             Change("status", "open"),

@@ -268,6 +268,15 @@ _DOMAINS: dict[str, list[Any]] = {
 """Everything that each changeable fact can be, as far as the conditions generated here speak of it."""
 
 
+def _weaker(name: str, current: Any, value: Any) -> bool:
+    """Whether the value is a weaker proof than the current one."""
+    if name == "assurance":
+        return isinstance(current, int) and value < current
+    if name == "auth_age":
+        return value is None or (isinstance(current, int) and value > current)
+    return name == "credential" and value != "session"
+
+
 def _opening_by_brute_force(facts: Facts, bundle: Bundle, most: int) -> set[frozenset[str]]:
     """Return every set of at most `most` facts for which some values open the operation, by trying all of them."""
     found = set()
@@ -277,10 +286,9 @@ def _opening_by_brute_force(facts: Facts, bundle: Bundle, most: int) -> set[froz
                 wanted = dict(zip(names, values, strict=True))
                 if any(getattr(facts, name) == value for name, value in wanted.items()):
                     continue
-                brought: dict[str, Any] = {}
-                if "credential" in wanted:
-                    key = wanted["credential"] == "api_key"
-                    brought = {"assurance": 1, "auth_age": None} if key else {"auth_age": 0}
+                brought: dict[str, Any] = {"auth_age": 0} if "credential" in wanted else {}
+                if any(_weaker(name, getattr(facts, name), value) for name, value in wanted.items()):
+                    continue
                 tried = facts._replace(**{**brought, **wanted})
                 api_key = tried.credential == "api_key"
                 impossible = api_key is not (tried.auth_age is None) or (api_key and tried.assurance != 1)
@@ -371,3 +379,22 @@ tests:
         {"flags": frozenset({"vip", "else"})}
     ]
     assert _sets(_facts(flags=frozenset({"fraud"})), bundle) == [{"flags": frozenset({"vip"})}]
+
+
+def test_an_api_key_is_not_suggested_where_a_rule_spares_it() -> None:
+    policy = """
+policy: p
+title: No people in data centres
+owner: tests
+rules:
+  - {id: g, grant: full, when: true}
+  - id: hosting
+    limit: read_only
+    when: '"hosting" in network and credential != "api_key"'
+    reason: anonymous-network
+    basis: tests
+tests:
+  - {name: t, facts: {network: [hosting], status: open}, operation: withdraw, expect: {outcome: deny}}
+"""
+    bundle = load({"p.yaml": policy}, sources_configured=None)
+    assert _sets(_facts(network=frozenset({"hosting"})), bundle) == []
