@@ -98,7 +98,7 @@ class Watch:
         since = before_first - (KEPT - 1) * HOUR
         for start, end in pairwise([*range(since, before_first + HOUR, _AT_ONCE), before_first + HOUR]):
             for hour, rows in (await self._counts(start, end)).items():
-                history.put(hour, rows)
+                await asyncio.to_thread(history.put, hour, rows)
         self._history, self._judged = history, before_first
 
     async def _judge(self, hour: int) -> list[Alarm]:

@@ -193,8 +193,10 @@ class Fan:
 
     async def _send(self, worker: str) -> None:
         """Send all that waits of a worker, and note how far that is. Return early only where the end has come."""
-        waiting = self._waiting[worker]
-        for batch in self._batches(waiting.stretches):
+        loop = asyncio.get_running_loop()
+        # In the fan's thread: thousands of documents take longer to make than a request may wait.
+        batches = self._batches(self._waiting[worker].stretches)
+        while (batch := await loop.run_in_executor(self._thread, _next_of, batches)) is not None:
             if not await self._delivered(batch):
                 return
         del self._waiting[worker]
@@ -266,3 +268,7 @@ class Fan:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
+
+
+def _next_of(batches: Iterator[list[Document]]) -> list[Document] | None:
+    return next(batches, None)
