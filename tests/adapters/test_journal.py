@@ -159,7 +159,9 @@ async def test_what_nobody_waits_for_reaches_the_disk_on_the_timer(
         assert HEADER_BYTES < segment.header.synced == journal._synced
 
 
-async def test_an_idle_journal_leaves_the_disk_alone(tmp_path: Path, disk: Disk) -> None:
+async def test_an_idle_journal_leaves_the_disk_alone(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     journal = FileJournal(tmp_path, worker="w0", sync_every_ms=0.01)
     await journal.start()
     turns = 0
@@ -169,7 +171,7 @@ async def test_an_idle_journal_leaves_the_disk_alone(tmp_path: Path, disk: Disk)
         turns += 1
         return None
 
-    journal._tail.no_room = counted
+    monkeypatch.setattr(journal._tail, "no_room", counted)
     await until(lambda: turns > 20)
     assert disk.syncs == 0
     await journal.close()

@@ -170,7 +170,12 @@ def test_a_slow_disk_holds_up_one_request_and_refuses_the_others_at_once(
     tail._threads.submit(go_on.wait)
     pending = tail.allocate()
     result = pending.result
-    monkeypatch.setattr(pending, "result", lambda timeout: (waits.append(timeout), result(timeout))[1])
+
+    def counted(timeout: float) -> object:
+        waits.append(timeout)
+        return result(timeout)
+
+    monkeypatch.setattr(pending, "result", counted)
     with pytest.raises(JournalUnavailable, match="takes long to allocate"):
         deque(append(tail, shared, n) for n in range(100_000))
     for _ in range(3):
@@ -202,11 +207,10 @@ def test_what_is_left_says_how_far_it_was_written_and_what_came_last(
     tail: Tail, tmp_path: Path, ruling: Rulings, at: int
 ) -> None:
     shared = ruling()
-    for when in (at + 5, at + 90, at + 7):
-        position = tail.append(shared, b"i" * 16, when, None, 1, b"")
+    positions = [tail.append(shared, b"i" * 16, when, None, 1, b"") for when in (at + 5, at + 90, at + 7)]
     written = tail.written
     assert written is not None
-    assert (written.end, written.latest_at) == (position, at + 90)
+    assert (written.end, written.latest_at) == (positions[-1], at + 90)
     assert written.segment.path == tmp_path / "w0-00000001.gwj"
 
 

@@ -53,7 +53,8 @@ def test_a_lock_on_a_removed_file_is_no_lock(tmp_path: Path, monkeypatch: pytest
     """The holder removes the file after we opened it and before we locked it: ours would then be a lock on nothing."""
     holder = WorkerLock(tmp_path, "w0")
     holder.take()
-    real_open, opened = os.open, []
+    real_open = os.open
+    opened: list[int] = []
 
     def open_then_lose(path: Path, flags: int, mode: int = 0o777) -> int:
         fd = real_open(path, flags, mode)
