@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from gateway.cli import logs
+from gateway.cli.filters import Unmask, leave_for
 from gateway.core.errors import ConfigError, GatewayError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def explain(
     role: Annotated[str, typer.Option(help="For whom: support, analyst or auditor.")] = "support",
     language: Annotated[str, typer.Option(help="The customer's language, such as `de` or `pt-BR`.")] = "en",
     now: Annotated[bool, typer.Option("--now", help="Say too whether it would be the same now, and why not.")] = False,
+    unmask: Unmask = None,
     config: Config = Path("gateway.toml"),
     as_json: AsJson = False,
 ) -> None:
@@ -77,7 +79,8 @@ def explain(
     if document is None:
         _say_no(f"no decision {decision_id} is on record in {records.directory}")
     comparison = records.compare(document) if now else None
-    explanation = records.explain(document, Reader(role), language=language_of(language), comparison=comparison)
+    leave = None if unmask is None else leave_for(config, document, Reader(role), unmask)
+    explanation = records.explain(document, Reader(role), leave, language_of(language), comparison)
     print(json.dumps(explanation.to_json(), indent=2) if as_json else explanation.text())
 
 

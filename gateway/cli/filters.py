@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -13,9 +13,12 @@ from gateway.cli.account import refuse, store_of
 from gateway.core.errors import SearchError
 
 if TYPE_CHECKING:
+    from gateway.adapters.service_tokens import ServiceTokens
     from gateway.app.finding import Found
     from gateway.config import Settings
+    from gateway.core.account import Refused
     from gateway.core.decision import Document
+    from gateway.core.masking import Reader, Unmasking
     from gateway.core.search import Search
 
 FILTERS: Final[Mapping[str, str]] = {
@@ -104,33 +107,58 @@ def reading_for(config: Path, asked: Asked, unmask: str | None) -> Reading:
     except SearchError as fault:
         raise typer.BadParameter(str(fault)) from None
     if unmask is not None:
-        _note(config, unmask, asked, now)
+        _note(config, unmask, asked)
     return Reading(settings, search, now, whole=unmask is not None)
 
 
-def _note(config: Path, why: str, asked: Asked, now: int) -> None:
-    import asyncio
+def leave_for(config: Path, document: "Document", reader: "Reader", why: str) -> "Unmasking | None":
+    """Return the leave to see a decision whole, written down before; None where the reader sees all of it anyway.
 
-    from gateway.adapters.service_tokens import ServiceTokens
+    Raise BadParameter for a reason that says nothing, ConfigError, StoreUnavailable.
+    """
+    from gateway.adapters.service_tokens import Unmasked
+    from gateway.core.masking import EVERYTHING, SEES
+
+    leave = _leave(document, why)
+    account = (document.get("facts") or {}).get("account")
+    seen = [Unmasked(leave.decision_id, account if isinstance(account, str) else None)]
+    _keep(config, lambda tokens: tokens.note_unmasked(leave.who, leave.why, seen))
+    return leave._replace(reader=reader) if EVERYTHING - SEES[reader] else None
+
+
+def _note(config: Path, why: str, asked: Asked) -> None:
+    # The same rule for a reason as everywhere; here it is of a search, and not of one decision.
+    leave = _leave({"id": "-"}, why)
+    _keep(config, lambda tokens: tokens.note_unmasked_search(leave.who, leave.why, asked))
+
+
+def _leave(document: "Document", why: str) -> "Unmasking":
+    from gateway.adapters.clock import SystemClock
     from gateway.cli.account import os_user
-    from gateway.core.account import Refused
     from gateway.core.errors import MaskingError
     from gateway.core.masking import Reader, unmasking
 
     try:
-        # The same rule for a reason as everywhere; here it is of a search, and not of one decision.
-        leave = unmasking({"id": "-"}, Reader.SUPPORT, os_user(), now, why)
+        return unmasking(document, Reader.SUPPORT, os_user(), SystemClock().now(), why)
     except MaskingError as fault:
         raise typer.BadParameter(str(fault), param_hint="--unmask") from None
+
+
+def _keep(config: Path, write: "Callable[[ServiceTokens], Awaitable[Refused | None]]") -> None:
+    """Write into the audit of the configured store, or say why nothing may be shown; exit 1."""
+    import asyncio
+
+    from gateway.adapters.service_tokens import ServiceTokens
+
     store = store_of(config, None)
 
-    async def noted() -> Refused | None:
+    async def kept() -> "Refused | None":
         try:
             await store.migrate()
-            return await ServiceTokens(store).note_unmasked_search(leave.who, leave.why, asked)
+            return await write(ServiceTokens(store))
         finally:
             await store.close()
 
-    refused = asyncio.run(noted())
+    refused = asyncio.run(kept())
     if refused is not None:
         refuse(refused, as_json=False)

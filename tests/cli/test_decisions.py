@@ -180,3 +180,26 @@ def test_whoever_follows_sees_new_decisions_and_ends_it_by_ctrl_c(recorded, root
 def test_every_command_shows_an_example(run, command) -> None:
     shown = " ".join(CliRunner().invoke(app, ["decisions", command, "--help"]).stdout.split())
     assert f"Example: gateway decisions {command}" in shown
+
+
+def test_an_explanation_shows_an_address_to_who_says_why_and_keeps_that(run, recorded) -> None:
+    decision = rows(run("search", "--account", "bob", "--json", "--limit", "1").stdout)[0]["id"]
+
+    def explain(*words: str):
+        return CliRunner().invoke(app, ["explain", str(decision), *words, "--config", str(recorded.config)])
+
+    assert "65.24.10.0/24" in explain("--language", "de").stdout
+    assert "Deutsch" in explain("--language", "de").stdout
+    assert audit(recorded) == []
+    for role in ("support", "analyst", "auditor"):
+        assert "65.24.10.20" in explain("--role", role, "--unmask", WHY).stdout
+    assert audit(recorded) == [("decision.unmask", json.dumps({"decision": decision}), WHY)] * 3
+
+
+def test_an_explanation_is_unmasked_for_a_reason_that_says_something(run, recorded) -> None:
+    decision = str(rows(run("search", "--json", "--limit", "1").stdout)[0]["id"])
+    words = ["explain", decision, "--unmask", "curious", "--config", str(recorded.config)]
+    result = CliRunner().invoke(app, words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "10 to 500 characters" in " ".join(result.stderr.split())
+    assert audit(recorded) == []
