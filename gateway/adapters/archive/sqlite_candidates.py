@@ -8,7 +8,7 @@ from typing import Final
 from gateway.adapters.archive.sqlite_conditions import Asked, Condition, joined, take_apart
 from gateway.core.search import Search, packed_range
 
-_IN_NETWORK: Final = 10_000
+_IN_NETWORK: Final = 5000
 """Rulings in a network beyond which it is no place to begin."""
 _COMPARED: Final = 5000
 """Rulings that are counted to see of which there are fewer."""
