@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# The gateway as an image: no compiler, no pip, no shell tools of its own; it writes to /var/lib/gateway alone, so the
+# The gateway as an image, its hot path compiled: no compiler, no pip, no shell tools of its own; it writes to /var/lib/gateway alone, so the
 # root file system may be read-only. Run it with a configuration and a volume:
 #
 #   docker run --read-only --tmpfs /tmp -p 8080:8080 \
@@ -8,16 +8,17 @@
 
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 RUN python -m venv --without-pip /opt/gateway
 # The requirements by themselves first: this layer stays while only the code changes.
 COPY requirements/run.txt requirements/build.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip --python /opt/gateway/bin/python install --require-hashes --requirement requirements/run.txt \
     && pip install --require-hashes --requirement requirements/build.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY geodb geodb
 COPY gateway gateway
-RUN pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /dist . \
+RUN GATEWAY_COMPILE=1 pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation --wheel-dir /dist . \
     && pip --python /opt/gateway/bin/python install --no-cache-dir --no-index --no-deps /dist/*.whl
 
 FROM python:3.11-slim-bookworm

@@ -16,6 +16,7 @@ REFUSES: dict[str, frozenset[Kind]] = {
     "bare": frozenset(),
     "two-headers": frozenset(),
     "gateway": frozenset({Kind.CLOSED, Kind.FORGED}),
+    "gateway-compiled": frozenset({Kind.CLOSED, Kind.FORGED}),
     "straightforward": frozenset({Kind.CLOSED, Kind.FORGED}),
     "fastapi-guard": frozenset({Kind.CLOSED}),
     "fastapi-guard-asgi": frozenset({Kind.CLOSED}),

@@ -18,14 +18,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import hatch_build
 from benchmarks import answers, report, traffic
 from benchmarks.load import generator, wire
 from benchmarks.load.generator import Generator
 from benchmarks.ratios import Load, Round, Turn
-from benchmarks.report import CEILING
+from benchmarks.report import CEILING, COMPILED
 from benchmarks.serve import APPS
 from benchmarks.servers import Server, running
-from benchmarks.world import World, build, on_disk
+from benchmarks.world import ROOT, World, build, on_disk
 
 WARM_S = 1
 """Seconds of load before each turn that are not counted: connections, caches of the processor, a server just woken."""
@@ -91,11 +92,22 @@ class Rig:
 def measure(
     apps: Sequence[str], plan: Plan, load: Generator, world: World, cores: tuple[int, int] | None
 ) -> report.Result:
-    """Return the rounds of a whole run."""
+    """Return the rounds of a whole run. Where nothing can be compiled, that app is left out, and the result says so."""
+    compiled: Path | None = None
+    left_out: list[str] = []
+    if COMPILED in apps:
+        missing = hatch_build.lacking()
+        if missing is None:
+            _say("compiling")
+            compiled = world.folder / "compiled"
+            hatch_build.compiled(ROOT, compiled)
+        else:
+            apps = [app for app in apps if app != COMPILED]
+            left_out.append(f"`{COMPILED}` was left out: {missing}")
     rig = Rig(world, load, plan.seconds)
     began = time.monotonic()
     rounds: list[Round] = []
-    with running([*apps, CEILING], world, cores[0] if cores else None) as servers:
+    with running([*apps, CEILING], world, cores[0] if cores else None, compiled) as servers:
         ceiling = rig.turn(servers[CEILING])
         servers.pop(CEILING).stop()
         for server in servers.values():
@@ -114,6 +126,7 @@ def measure(
         customers=len(world.customers),
         cores=cores,
         seconds=plan.seconds,
+        left_out=left_out,
     )
 
 

@@ -23,6 +23,7 @@ APPS = {
     "bare": "benchmarks.apps.market:create",
     "two-headers": "benchmarks.apps.floor:create",
     "gateway": "benchmarks.apps.gateway:create",
+    "gateway-compiled": "benchmarks.apps.gateway:create_compiled",
     "straightforward": "benchmarks.apps.straightforward:create",
     "fastapi-guard": "benchmarks.apps.guarded:create",
     "fastapi-guard-asgi": "benchmarks.apps.guarded:create_pure",

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.report import COMPILED
 from benchmarks.world import ROOT, World
 
 START_S = 60
@@ -63,12 +64,17 @@ class Server:
 
 
 @contextmanager
-def running(apps: Sequence[str], world: World, core: int | None) -> Iterator[dict[str, Server]]:
-    """Start a server for each app; all are asleep when they are handed over, and ended afterwards."""
+def running(
+    apps: Sequence[str], world: World, core: int | None, compiled: Path | None = None
+) -> Iterator[dict[str, Server]]:
+    """Start a server for each app; all are asleep when they are handed over, and ended afterwards.
+
+    `compiled` is the folder of the packages that `gateway-compiled` runs on.
+    """
     servers: dict[str, Server] = {}
     try:
         for app in apps:
-            servers[app] = _start(app, world, core)
+            servers[app] = _start(app, world, core, compiled if app == COMPILED else None)
             servers[app].sleep()
         yield servers
     finally:
@@ -76,13 +82,22 @@ def running(apps: Sequence[str], world: World, core: int | None) -> Iterator[dic
             server.stop()
 
 
-def _start(app: str, world: World, core: int | None) -> Server:
+def _start(app: str, world: World, core: int | None, packages: Path | None) -> Server:
     errors = world.folder / f"{app}.stderr"
-    command = [sys.executable, "-m", "benchmarks.serve", "--app", app, "--world", str(world.folder)]
+    # -P: what is imported comes from `packages` first, and not from the folder that it runs in.
+    command = [sys.executable, "-P", "-m", "benchmarks.serve", "--app", app, "--world", str(world.folder)]
+    paths = os.pathsep.join(str(one) for one in (packages, ROOT) if one is not None)
     if core is not None:
         command += ["--core", str(core)]
     with errors.open("w") as stderr:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": paths},  # noqa: TID251 - the same environment, one variable more
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
     assert process.stdout is not None
     with process.stdout:
         port = _first_line(process.stdout.fileno())

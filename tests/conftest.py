@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import settings
+
+import hatch_build
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -70,11 +72,26 @@ def shared_data() -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         folder = ROOT.parent / "shared" / "data" / name
-        if folder.is_dir():
-            return folder
-        missing = f"no test data of others at {folder}; CONTRIBUTING.md says what belongs there"
-        if os.environ.get("CI", "").lower() in {"", "0", "false"}:
-            pytest.skip(missing)
-        pytest.fail(f"{missing}. CI is set, so nothing may be skipped", pytrace=False)
+        if not folder.is_dir():
+            _leave_out(f"no test data of others at {folder}; CONTRIBUTING.md says what belongs there", unless="CI")
+        return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def can_compile() -> None:
+    """Return where this machine can compile the hot path.
+
+    The gateway runs without a compiler, and so do its tests: there the test is skipped, and the summary says why.
+    Where `TEST_COMPILED` is set it fails, so that who ships compiled wheels knows that they were tested.
+    """
+    lacking = hatch_build.lacking()
+    if lacking is not None:
+        _leave_out(f"the compiled hot path is not tested: {lacking}", unless="TEST_COMPILED")
+
+
+def _leave_out(missing: str, *, unless: str) -> NoReturn:
+    if os.environ.get(unless, "").lower() in {"", "0", "false"}:
+        pytest.skip(missing)
+    pytest.fail(f"{missing}. {unless} is set, so nothing may be skipped", pytrace=False)

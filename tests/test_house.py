@@ -112,7 +112,7 @@ def test_no_module_and_no_class_is_called_manager_handler_helper_engine_or_utils
 
 
 EXPECTED = {"tests that may not run": ["tests/conftest.py: pytest.skip(missing)"]}
-"""The one way to leave tests out: those of data that others publish, and never where CI runs (`shared_data`)."""
+"""The one way to leave tests out: those that need data of others or a compiler, unless a variable demands them."""
 
 
 # The patterns below are written so that they do not find themselves.

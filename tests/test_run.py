@@ -19,6 +19,8 @@ case "$*" in
 *'sys.version_info >= (3, 11)'*) [ "${OLD-}" ] || printf '%s\n' "$0" ;;
 *'import ensurepip'*) [ -z "${NO_ENSUREPIP-}" ] ;;
 *'%d.%d'*) echo 3.11 ;;
+hatch_build.py) [ -z "${NO_COMPILER-}" ] || { echo 'no C compiler' >&2; exit 1; } ;;
+*'-m pip wheel'*) printf 'compile %s: pip %s\n' "$GATEWAY_COMPILE" "${*#*--disable-pip-version-check }" >>"$NOTES" ;;
 *'-m venv'*)
     for folder; do :; done
     rm -rf "$folder"
@@ -89,7 +91,7 @@ def test_alone_it_lists_its_verbs_with_an_example_each(checkout: Checkout) -> No
     done = checkout.run()
 
     assert done.returncode == 0
-    for verb in ("demo", "serve", "test", "lint", "bench", "soak", "lock"):
+    for verb in ("demo", "serve", "test", "lint", "bench", "soak", "wheel", "lock"):
         assert f"\n  {verb} " in done.stdout
         assert f"./run {verb}" in done.stdout
     assert checkout.noted() == []
@@ -139,6 +141,34 @@ def test_a_narrower_environment_is_widened_in_place(checkout: Checkout) -> None:
     checkout.run("soak")
 
     assert checkout.noted()[:1] == ["pip --require-hashes -r requirements/dev.txt -r requirements/build.txt"]
+
+
+WHEEL = "pip --no-index --no-deps --no-build-isolation --wheel-dir dist ."
+
+
+def test_a_wheel_is_compiled_where_that_can_be_and_wanted(checkout: Checkout) -> None:
+    checkout.run("serve")
+    checkout.noted()
+
+    assert checkout.run("wheel").returncode == 0
+    assert checkout.noted() == [f"compile 1: {WHEEL}"]
+    assert checkout.run("wheel", "--pure").returncode == 0
+    assert checkout.noted() == [f"compile 0: {WHEEL}"]
+
+
+def test_without_a_compiler_the_wheel_is_pure_and_the_reason_is_said(checkout: Checkout) -> None:
+    done = checkout.run("wheel", NO_COMPILER="yes")
+
+    assert done.returncode == 0
+    assert checkout.noted()[-1] == f"compile 0: {WHEEL}"
+    assert "no C compiler\nrun: so the wheel is not compiled" in done.stderr
+
+
+def test_a_wheel_takes_no_other_word(checkout: Checkout) -> None:
+    done = checkout.run("wheel", "--pur")
+
+    assert done.returncode == 2
+    assert "run: `wheel` takes --pure or nothing, not `--pur`" in done.stderr
 
 
 @pytest.mark.parametrize("changed", ["requirements/run.txt", "pyproject.toml"])

@@ -20,7 +20,7 @@ from gateway.core.errors import ConfigError
 PREFIX = "GATEWAY_"
 LARGEST_FILE = 1024**2
 LARGEST_SECRET = 64 * 1024
-_NOT_SETTINGS = frozenset({"GATEWAY_CONFIG"})
+_NOT_SETTINGS = frozenset({"GATEWAY_CONFIG", "GATEWAY_COMPILE"})
 # Kubernetes describes a Service called "gateway" to every pod of its namespace under these names.
 _SERVICE_LINK = re.compile(
     r"GATEWAY_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"

@@ -1,6 +1,7 @@
 """The rig itself: what it parses, pairs and counts is right. Nothing here measures time."""
 
 import asyncio
+import dataclasses
 import json
 import random
 from collections import Counter
@@ -96,7 +97,7 @@ def test_without_a_cpu_clock_there_is_no_cpu_figure_and_no_target_on_it() -> Non
     rounds: list[Round] = [{"bare": turn(1000, None), "gateway": turn(900, None)}]
     assert ratios.added_cpu(rounds, "gateway", "bare") is None
     assert ratios.of(rounds, "gateway", lambda one: one.busy) is None
-    assert [one.promise for one in report.targets(result(rounds))] == ["the gateway keeps at least 0.80 of bare"]
+    assert [one.promise for one in report.targets(result(rounds))] == ["`gateway` keeps at least 0.80 of bare"]
 
 
 def test_cpu_per_request_and_busy_share_come_from_the_same_seconds() -> None:
@@ -126,12 +127,33 @@ def test_the_report_puts_ratios_before_absolute_figures() -> None:
     text = report.text(result([{"bare": turn(10_000), "gateway": turn(8_000), "straightforward": turn(900)}]))
     assert text.index("0.80 (0.80..0.80)") < text.index("8,000")
     assert "8.9 (8.9..8.9)" in text
-    assert "met     the gateway keeps at least 0.80" in text
+    assert "met     `gateway` keeps at least 0.80" in text
+
+
+def test_the_compiled_gateway_is_the_one_that_is_judged_and_the_report_says_so() -> None:
+    one: Round = {"bare": turn(10_000, 40), "gateway": turn(6_000, 60), "gateway-compiled": turn(8_000, 50)}
+    targets = report.targets(result([one]))
+    assert [target.met for target in targets] == [True, True]
+    assert all("`gateway-compiled`" in target.promise for target in targets)
+    text = report.text(result([one]))
+    assert "The last two columns and the targets are about `gateway-compiled`." in text
+    assert report.document(result([one]))["judged"] == "gateway-compiled"
+
+
+def test_what_was_left_out_is_noted() -> None:
+    without = dataclasses.replace(result([{"bare": turn(10_000, 100)}]), left_out=("`x` was left out: no compiler",))
+    assert report.notes(without) == ["`x` was left out: no compiler"]
+    assert "note    `x` was left out: no compiler" in report.text(without)
+
+
+def test_the_compiled_app_refuses_to_run_on_sources(world: World) -> None:
+    with pytest.raises(SystemExit, match="is not compiled"):
+        gateway.create_compiled(world)
 
 
 def test_the_report_reads_without_the_gateway() -> None:
     text = report.text(result([{"bare": turn(10_000)}]))
-    assert "gateway keeps" not in text
+    assert "keeps at least" not in text
 
 
 @pytest.mark.parametrize(
