@@ -256,6 +256,8 @@ async def test_all_is_asked_at_once_while_it_is_taken_and_forgotten(archive: Arc
             found = await everything(archive, search, 25)
             ids = [document["id"] for document in found]
             assert ids == sorted(set(ids), reverse=True)
+            again = [await archive.find(document["id"]) for document in found[:10]]
+            assert [one in (None, document) for one, document in zip(again, found, strict=False)] == [True] * len(again)
 
     forgetting = asyncio.gather(archive.forget(AT - HOUR))
     await asyncio.gather(take(), *(ask() for _ in range(8)))
