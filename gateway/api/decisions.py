@@ -74,8 +74,9 @@ class Decisions:
     async def read(self, request: Request) -> Response:
         """Answer one decision, with its explanation where that is asked for."""
         token = await self._gate.admit(request, Scope.DECISIONS_READ)
-        asked = _parameters(request, ("explain", "role", "language"))
+        asked = _parameters(request, ("explain", "now", "role", "language"))
         explained = _one_of("explain", asked.get("explain", "0"), ("0", "1")) == "1"
+        now = _one_of("now", asked.get("now", "0"), ("0", "1")) == "1"
         role = Reader(_one_of("role", asked.get("role", str(Reader.SUPPORT)), list(map(str, Reader))))
         language = _one_of("language", asked.get("language", "en"), self._services.languages)
         why = self._why(request, token)
@@ -93,7 +94,7 @@ class Decisions:
         leave = None if noted is None or not EVERYTHING - SEES[role] else noted._replace(reader=role)
         answer = {"decision": document if noted is not None else masked(document, SEES[Reader.SUPPORT])}
         if explained:
-            wanted = Wanted(role, language, leave)
+            wanted = Wanted(role, language, leave, now)
             async with self._explaining:
                 answer["explanation"] = await asyncio.to_thread(self._services.explain, document, wanted)
         return json_response(answer)

@@ -112,6 +112,7 @@ ROUTES: Final = (
         (
             Parameter("id", "The decision's id, as the header Gateway-Decision told it.", _text(format="uuid"), "path"),
             Parameter("explain", "`1` adds the explanation.", _text(enum=["0", "1"], default="0")),
+            Parameter("now", "`1` adds whether it would be the same now.", _text(enum=["0", "1"], default="0")),
             Parameter(
                 "role",
                 "For whom it is explained. Any but `support` sees more, and so needs a reason and the scope "

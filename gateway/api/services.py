@@ -27,6 +27,8 @@ class Wanted(NamedTuple):
     role: Reader
     language: str
     leave: Unmasking | None
+    now: bool = False
+    """Whether to say too if it would be the same now."""
 
 
 class Services(NamedTuple):

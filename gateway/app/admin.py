@@ -77,7 +77,8 @@ class Admin:
         return await asyncio.to_thread(find_untaken, self._directory, taken, decision_id)
 
     def _explain(self, document: Document, wanted: Wanted) -> Document:
-        explanation = self._records.explain(document, wanted.role, wanted.leave, wanted.language)
+        comparison = self._records.compare(document) if wanted.now and document["verdict"] is not None else None
+        explanation = self._records.explain(document, wanted.role, wanted.leave, wanted.language, comparison)
         return {**explanation.to_json(), "language": wanted.language}
 
     def _address_of(self, peer: str | None, headers: Mapping[str, Sequence[bytes]]) -> str | None:

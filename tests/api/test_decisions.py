@@ -137,7 +137,8 @@ async def test_a_decision_is_explained_for_a_role_in_a_language(world) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "parameter"), [("explain=yes", "explain"), ("role=boss", "role"), ("language=xx", "language")]
+    ("query", "parameter"),
+    [("explain=yes", "explain"), ("now=maybe", "now"), ("role=boss", "role"), ("language=xx", "language")],
 )
 async def test_what_cannot_be_explained_so_is_named(world, query, parameter) -> None:
     answer = await world.get(f"{DECISIONS}/{world.ids[0]}?{query}")

@@ -80,6 +80,14 @@ async def test_a_role_that_sees_more_is_explained_more(open_site, role) -> None:
     assert "65.24.10.20" in str(explained["address"])
 
 
+async def test_an_explanation_says_whether_it_would_be_the_same_now(open_site) -> None:
+    client, _, decision_id, _ = open_site
+    path = f"/api/v1/decisions/{decision_id}?explain=1"
+    assert (await client.get(path)).json()["explanation"]["now"] == []
+    (says, *_) = (await client.get(f"{path}&now=1")).json()["explanation"]["now"]
+    assert says.startswith("Yes: ")
+
+
 async def test_failures_count_against_whom_a_trusted_proxy_speaks_for(open_site) -> None:
     _, gateway, _, _ = open_site
     address_of = Admin(gateway)._address_of
