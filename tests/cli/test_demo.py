@@ -12,9 +12,11 @@ def test_the_demos_configuration_loads(tmp_path) -> None:
     demo._key(tmp_path)
     config = tmp_path / "gateway.toml"
     config.write_text(
-        demo._CONFIG.format(issuer="https://i.invalid", audience="a", port=1, upstream="http://127.0.0.1:2")
+        demo._CONFIG.format(issuer="https://i.invalid", audience="a", port=1, admin=2, upstream="http://127.0.0.1:2")
     )
-    assert load(config).upstream.url == "http://127.0.0.1:2"
+    settings = load(config)
+    assert settings.upstream.url == "http://127.0.0.1:2"
+    assert settings.admin.port == 2
 
 
 def test_the_key_stays_the_same_from_one_start_to_the_next(tmp_path) -> None:
