@@ -77,7 +77,12 @@ class PostgresServer:
     def _answers(self, until: float) -> bool:
         """Start the process; return whether it became ready rather than end."""
         settings = ["listen_addresses=", f"unix_socket_directories={self._folder}", *self._settings]
-        command = [self._bin / "postgres", "-D", self._data, *(f"--{setting}" for setting in settings)]
+        command: list[str | Path] = [
+            self._bin / "postgres",
+            "-D",
+            self._data,
+            *(f"--{setting}" for setting in settings),
+        ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self._user, cwd="/", env=_QUIET
