@@ -7,6 +7,7 @@ import importlib.util
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -142,9 +143,14 @@ def running(*, durable: bool = False, settings: tuple[str, ...] = ()) -> Iterato
 
 @contextmanager
 def server_url() -> Iterator[str]:
-    """Where a server is reached: the one that was named, or one that lasts as long as this does."""
+    """Where a server is reached: one that lasts as long as this, or a database of our own on the one that was named."""
     if given := os.getenv(GIVEN):  # noqa: TID251 - what the tests run against is no setting
-        yield given
+        name = f"test_{token_hex(8)}"
+        _say_apart(given, f"CREATE DATABASE {name}")
+        try:
+            yield _within(given, name)
+        finally:
+            _say_apart(given, f"DROP DATABASE {name} WITH (FORCE)")
         return
     with running() as server:
         yield server.url()
@@ -179,9 +185,19 @@ async def fresh_database(url: str) -> AsyncIterator[str]:
     name = f"test_{token_hex(8)}"
     await _say(url, f"CREATE DATABASE {name}")
     try:
-        yield urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+        yield _within(url, name)
     finally:
         await _say(url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _within(url: str, database: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def _say_apart(url: str, statement: str) -> None:
+    """Say it in a process of its own: there may be a loop running here, or none any more."""
+    program = "import asyncio, sys; from tests.postgres_server import _say; asyncio.run(_say(*sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", program, url, statement], check=True, cwd=Path(__file__).parent.parent)
 
 
 async def _say(url: str, statement: str) -> None:
