@@ -11,7 +11,7 @@ from gateway.adapters.seals import note_removed
 from gateway.adapters.segment import SUFFIX, sync_directory
 from gateway.adapters.segment_files import SegmentFile, Taken, segment_files
 from gateway.adapters.segment_reader import Damage, DecisionEntry, JournalDamaged, SegmentReader
-from gateway.adapters.signing import signer_of
+from gateway.adapters.signing import Signer, signer_of
 from gateway.core.errors import JournalUnavailable
 
 log: Any = structlog.get_logger("gateway")
@@ -20,17 +20,19 @@ log: Any = structlog.get_logger("gateway")
 class Retention:
     """Which segments of one folder stay. Nothing goes that was not taken whole, or cannot be read whole."""
 
-    def __init__(self, directory: Path, *, keep_s: int, at_most: int | None) -> None:
+    def __init__(self, directory: Path, *, keep_s: int, at_most: int | None, signer: Signer | None = None) -> None:
         """Build.
 
         Args:
             directory: the journal's folder.
             keep_s: how long a segment stays after the latest decision in it.
             at_most: bytes that all segments may take; where they take more, the oldest ones that were taken go early.
+            signer: the key that seals the journal and signs what is removed; without it, the folder's own.
         """
         self.directory = directory
         self._keep_us = keep_s * 1_000_000
         self._at_most = at_most
+        self._signer = signer
         self._damaged: set[Path] = set()
         self._unproved: set[Path] = set()
 
@@ -69,7 +71,7 @@ class Retention:
     def _take_away(self, file: SegmentFile, now: int, why: str) -> bool:
         """Return whether a segment could be removed: first it is noted, signed, so that nobody takes it for a gap."""
         try:
-            signer = signer_of(self.directory)
+            signer = signer_of(self.directory, self._signer)
             numbers = (file.number, file.number)
             noted = note_removed(self.directory, file.worker, numbers, signer=signer, at=now, why=f"archived; {why}")
         except JournalUnavailable as fault:

@@ -6,6 +6,8 @@ from gateway.adapters.geoip import GeoIP
 from gateway.adapters.journal import FileJournal
 from gateway.adapters.keys import FixedKeys, RefreshedKeys, key_source
 from gateway.adapters.policy_files import read_sources
+from gateway.adapters.publisher import FilePublisher
+from gateway.adapters.signing import Signer
 from gateway.adapters.tokens import KeyOwner, TokenChecker
 from gateway.app.archives import archive_at
 from gateway.app.shipper import Plan
@@ -102,13 +104,18 @@ def tokens_of(settings: Settings, keys: RefreshedKeys | FixedKeys | None, key_ow
 
 
 def journal_of(settings: Settings, at: int) -> FileJournal:
-    """Return the journal of this process, under a name that no other process has or had."""
+    """Return the journal of this process, under a name that no other process has or had.
+
+    Raise JournalUnavailable where the signing key cannot be read.
+    """
     journal = settings.journal
     return FileJournal(
         journal.directory,
         worker=f"w{at // 1000:x}-{os.getpid()}",
         segment_bytes=journal.segment_bytes,
         sync_every_ms=journal.sync_every_ms,
+        signer=None if journal.signing_key is None else Signer.read(journal.signing_key),
+        publisher=None if journal.publish is None else FilePublisher(journal.publish),
     )
 
 
@@ -125,6 +132,7 @@ def plan_of(settings: Settings) -> Plan | None:
         keep_journal_s=archive.keep_journal_s,
         journal_at_most=archive.journal_at_most,
         warn_behind_s=archive.warn_behind_s,
+        signing_key=None if settings.journal.signing_key is None else str(settings.journal.signing_key),
     )
 
 

@@ -18,9 +18,11 @@ from gateway.adapters.live_segment import Bounds
 from gateway.adapters.progress import ProgressFile
 from gateway.adapters.retention import Retention
 from gateway.adapters.shipping_lock import ShippingLock
+from gateway.adapters.signing import Signer
 from gateway.app.archives import archive_at
 from gateway.ports import MICROSECONDS
 from gateway.service.shipping import Shipping, Terms
+from gateway.service.watch import Watch
 
 log: Any = structlog.get_logger("gateway")
 
@@ -30,6 +32,8 @@ FREE_AGAIN_S: Final = 2.0
 """How long it takes at most to notice that nobody ships any more."""
 BESIDE_REQUESTS: Final = 0.25
 """The share of its time that a thread ships."""
+_SETTLED_S: Final = 30.0
+"""How long after the start the refusals are looked at for the first time: by then the archive is open, or away."""
 _LOWER: Final = 5
 _USUAL: Final = Bounds()
 _SMALL: Final = Bounds(decisions=1_000, bytes=1 << 20)
@@ -45,6 +49,8 @@ class Plan(NamedTuple):
     keep_journal_s: int
     journal_at_most: int | None
     warn_behind_s: int
+    signing_key: str | None = None
+    """The file with the key that seals the journal; None where it is the folder's own."""
 
 
 async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
@@ -55,10 +61,17 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
         return False
     archive = archive_at(plan.url)
     progress = ProgressFile(directory)
+    watch = Watch(archive, SystemClock())
     try:
+        await watch.start(after_s=_SETTLED_S)
         await Shipping(
             source=Follower(directory, _USUAL if share == 1 else _SMALL),
-            keeping=Retention(directory, keep_s=plan.keep_journal_s, at_most=plan.journal_at_most),
+            keeping=Retention(
+                directory,
+                keep_s=plan.keep_journal_s,
+                at_most=plan.journal_at_most,
+                signer=None if plan.signing_key is None else Signer.read(Path(plan.signing_key)),
+            ),
             archive=archive,
             clock=SystemClock(),
             note=lambda now: progress.write(now._asdict()),
@@ -69,6 +82,7 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
             ),
         ).run(stop)
     finally:
+        await watch.close()
         await archive.close()
         lock.release()
     return True

@@ -63,9 +63,10 @@ def explain(
 ) -> None:
     """Say in sentences what was decided, why, and what would change the answer.
 
-    Support sees no whole address, user agent or country of a person; an auditor sees the record.
+    Support sees no whole address, user agent or country of a person; an auditor sees the record. Whoever sees more than
+    support says why (`--unmask`), and the audit keeps it.
 
-    Example: gateway explain 0197b2c4-7a01-7c3e-9d55-1f0e8a9b6c21 --role analyst --now
+    Example: gateway explain 0197b2c4-7a01-7c3e-9d55-1f0e8a9b6c21 --now
     """
     from gateway.app.records import Records
     from gateway.core.customer import language_of
@@ -73,6 +74,10 @@ def explain(
 
     if role not in list(Reader):
         raise typer.BadParameter(f"`{role}` is no role: support, analyst or auditor", param_hint="--role")
+    if role != Reader.SUPPORT and unmask is None:
+        raise typer.BadParameter(
+            f"{role} sees more than support; say why, as in --unmask 'ticket 4711'", param_hint="--role"
+        )
 
     records = Records.of(config)
     document = _stdin_document() if decision_id == "-" else records.find(decision_id)

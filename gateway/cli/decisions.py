@@ -190,7 +190,9 @@ def verify(
     keys: Annotated[
         Path | None, typer.Option(help="A public key, or a folder of them, that the gateway cannot write to.")
     ] = None,
-    published: Annotated[Path | None, typer.Option(help="Digests that were published elsewhere.")] = None,
+    published: Annotated[
+        Path | None, typer.Option(help="Digests that were published elsewhere; `[journal] publish` unless said.")
+    ] = None,
     config: Config = _DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -210,7 +212,7 @@ def verify(
     except SearchError as fault:
         raise typer.BadParameter(str(fault), param_hint="--since") from None
     try:
-        proof = check(settings.journal.directory, since=at, keys=keys, published=published)
+        proof = check(settings.journal.directory, since=at, keys=keys, published=published or settings.journal.publish)
     except OSError as fault:
         raise GatewayError(f"{fault.filename or settings.journal.directory}: {fault.strerror}") from fault
     print(json.dumps(proof.to_json()) if as_json else proof.text())

@@ -294,6 +294,8 @@ class Journal(Table):
     directory: Located = Field(default=Path("var/journal"), validate_default=True)
     segment_bytes: Size = Field(default=64 * 1024**2, ge=1024**2, le=1024**3)
     sync_every_ms: Milliseconds = Field(default=20, alias="sync_every", ge=1, le=10_000)
+    signing_key: Located | None = None
+    publish: Located | None = None
 
 
 class Archive(Table):

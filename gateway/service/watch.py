@@ -66,10 +66,10 @@ class Watch:
                 raised += await self._judge(self._judged + HOUR)
             return tuple(raised)
 
-    async def start(self) -> None:
-        """Look now, and each hour from now on. An archive that is away is asked again each minute."""
+    async def start(self, *, after_s: float = 0) -> None:
+        """Look after so many seconds, and each hour from then on. An archive that is away is asked again each minute."""
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="watch")
+            self._task = asyncio.get_running_loop().create_task(self._keep_looking(after_s), name="watch")
 
     async def close(self) -> None:
         """Stop looking."""
@@ -79,7 +79,8 @@ class Watch:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def _keep_looking(self) -> None:
+    async def _keep_looking(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
         while True:
             pause = _RETRY_S
             try:

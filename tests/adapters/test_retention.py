@@ -3,6 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -14,6 +15,7 @@ from gateway.adapters.recorded import find
 from gateway.adapters.retention import Retention
 from gateway.adapters.seals import removals
 from gateway.adapters.segment_reader import DecisionEntry, read_segment
+from gateway.adapters.signing import Signer
 from gateway.ports import Ruling
 
 DAY = 86_400
@@ -84,6 +86,13 @@ def test_retention_never_removes_what_was_not_shipped(nine_segments, tmp_path_fa
         segment = int(path.stem.rpartition("-")[2])
         unshipped = any((segment, offset) >= reached for offset, _ in decisions)
         assert path.exists() or not unshipped
+
+
+def test_a_removal_is_signed_by_the_key_that_seals(written, at) -> None:
+    folder = written()
+    signer = Signer(Ed25519PrivateKey.generate())
+    assert Retention(folder, keep_s=60, at_most=None, signer=signer).remove(all_taken(folder), LATE)
+    assert {one.key for one in removals(folder)} == {signer.key_id}
 
 
 def test_what_is_shipped_and_old_goes_and_the_removal_is_on_record(written, at) -> None:

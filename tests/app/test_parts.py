@@ -1,5 +1,10 @@
-import pytest
+import asyncio
 
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from gateway.adapters.proof import check
 from gateway.app.parts import (
     archive_of,
     bundle_of,
@@ -14,9 +19,10 @@ from gateway.app.parts import (
 from gateway.app.shipping_process import ShippingProcess, ShippingThread
 from gateway.config import load
 from gateway.core.client_ip import How
-from gateway.core.errors import PolicyError
+from gateway.core.errors import JournalUnavailable, PolicyError
 from gateway.core.request import AccessRequest
 from gateway.core.terms import Operation
+from gateway.ports import Ruling
 
 
 @pytest.fixture
@@ -75,3 +81,30 @@ def test_without_an_archive_nothing_ships(site) -> None:
     site.config.write_text(site.config.read_text().replace('ship = "off"', 'url = "none"'))
     settings = load(site.config)
     assert (plan_of(settings), shipper_of(settings), archive_of(settings)) == (None, None, None)
+
+
+def test_a_key_from_elsewhere_seals_the_journal_and_signs_what_is_removed_from_it(settings, tmp_path) -> None:
+    key = tmp_path / "signing.pem"
+    private = Ed25519PrivateKey.generate()
+    key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    journal = settings.journal.model_copy(update={"signing_key": key, "publish": tmp_path / "published"})
+    settings = settings.model_copy(update={"journal": journal})
+
+    async def live() -> None:
+        written = journal_of(settings, 1_700_000_000_000_000)
+        await written.start()
+        written.append(Ruling(b'{"facts": null}'), bytes(16), 1_700_000_000_000_000, None, 5, b"GET\0/\0h\0u")
+        await written.close()
+
+    asyncio.run(live())
+    assert not (journal.directory / "signing.key").exists()
+    proof = check(journal.directory, keys=journal.directory / "signing.pub", published=journal.publish)
+    assert proof.ok, proof.text()
+    assert journal.publish.read_bytes()
+    assert plan_of(settings).signing_key == str(key)
+
+
+def test_a_signing_key_that_cannot_be_read_stops_the_start(settings, tmp_path) -> None:
+    journal = settings.journal.model_copy(update={"signing_key": tmp_path / "none.pem"})
+    with pytest.raises(JournalUnavailable, match=r"none\.pem"):
+        journal_of(settings.model_copy(update={"journal": journal}), 0)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import orjson
 
+from gateway.adapters.archive.sqlite import SqliteArchive
 from gateway.adapters.progress import ProgressFile
 from gateway.adapters.shipping_lock import ShippingLock
 from gateway.app.shipper import TAKEN, ship, ship_when_free
@@ -20,6 +21,33 @@ def test_a_process_ships_what_its_parent_left_when_that_is_gone(plan) -> None:
     assert process.returncode == 0
     assert taken_by(plan)["w0"][0] == 1
     assert ProgressFile(Path(plan.directory)).read()["shipped"] == 300
+
+
+def test_who_ships_watches_the_refusals(plan, monkeypatch) -> None:
+    watched = []
+
+    class Watching:
+        def __init__(self, archive, clock) -> None:
+            watched.append(archive)
+
+        async def start(self, *, after_s: float) -> None:
+            assert after_s > 0
+            watched.append("started")
+
+        async def close(self) -> None:
+            watched.append("closed")
+
+    monkeypatch.setattr("gateway.app.shipper.Watch", Watching)
+    journal_of(plan, 10)
+
+    async def live() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        assert await ship(plan, stop)
+
+    asyncio.run(live())
+    assert isinstance(watched[0], SqliteArchive)
+    assert watched[1:] == ["started", "closed"]
 
 
 def test_a_process_that_finds_another_one_shipping_says_so_and_ends(plan) -> None:

@@ -171,13 +171,25 @@ def test_doctor_says_why_an_address_is_not_resolved_or_a_request_not_read(run, s
     assert run("doctor", "-H", "nonsense").exit_code == 2
 
 
+WHY = ("--unmask", "complaint 4711 of the customer")
+
+
+@pytest.mark.parametrize("role", ["analyst", "auditor"])
+def test_nobody_sees_more_than_support_without_saying_why(run, recorded, role) -> None:
+    _, refused, _ = recorded
+    result = run("explain", refused, "--role", role)
+    assert result.exit_code == 2
+    assert "say why" in result.output
+    assert "Which address" not in result.stdout
+
+
 def test_explain_says_more_to_who_may_see_more(run, recorded) -> None:
     _, refused, _ = recorded
     assert "is shown here" in run("explain", refused).stdout
-    analyst = run("explain", refused, "--role", "analyst", "--language", "de-AT").stdout
+    analyst = run("explain", refused, "--role", "analyst", *WHY, "--language", "de-AT").stdout
     assert "It says: " in analyst
     assert "In Deutsch: " in analyst
-    assert json.loads(run("explain", refused, "--role", "auditor", "--json").stdout)["masked"] == []
+    assert json.loads(run("explain", refused, "--role", "auditor", *WHY, "--json").stdout)["masked"] == []
     assert run("explain", refused, "--role", "boss").exit_code == 2
 
 
