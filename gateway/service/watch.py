@@ -67,7 +67,7 @@ class Watch:
             return tuple(raised)
 
     async def start(self, *, after_s: float = 0) -> None:
-        """Look after so many seconds, and each hour from then on. An archive that is away is asked again each minute."""
+        """Look after so many seconds, then each hour. An archive that is away is asked again each minute."""
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._keep_looking(after_s), name="watch")
 
