@@ -65,6 +65,8 @@ class _Check:
         workers = [self._worker(name, files[name], living=name in living) for name in sorted(files)]
         if published is not None:
             self._read_published(published)
+        # Listed anew: a line is on the disk before another names it, perhaps in a file that was not there before.
+        files = files_of(self._directory)
         for name in sorted(self._references):
             self._check_reference(name, files.get(name, Files({}, {})))
         return Proof(self._directory, tuple(workers), tuple(self._findings), self._more)

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from gateway.adapters.feed import ChangeFeed
 from gateway.adapters.migration import migrate
+from gateway.adapters.schema import REVISION
 from gateway.adapters.sqlite_file import SqliteFile
 from gateway.core.errors import StoreUnavailable
 
@@ -168,7 +169,7 @@ async def test_the_feed_goes_on_looking_and_says_once_what_it_lost_and_found(wor
 
 async def test_a_file_at_another_revision_is_not_looked_at(world: World) -> None:
     world.commit("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(StoreUnavailable, match="at revision 9999, and this gateway needs 0001"):
+    with pytest.raises(StoreUnavailable, match=f"at revision 9999, and this gateway needs {REVISION}"):
         await world.feed.start()
 
 
