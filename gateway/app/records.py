@@ -1,24 +1,26 @@
 """The decisions on record: found, explained, made again."""
 
 import asyncio
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 
+from gateway.adapters.archive.documents import archived_document
 from gateway.adapters.clock import SystemClock
-from gateway.adapters.follow import find_untaken
+from gateway.adapters.follow import Follower, find_untaken
 from gateway.adapters.policy_files import BundleArchive
 from gateway.adapters.recorded import RecordedDecisions, read_documents
 from gateway.app.again import asked_again
 from gateway.app.parts import archive_of, bundle_of
 from gateway.config import Settings, load
 from gateway.core.customer import DEFAULT
-from gateway.core.decision import Document, parse_instant
-from gateway.core.errors import ConfigError, GatewayError, ReplayError, StoreUnavailable
+from gateway.core.decision import Document
+from gateway.core.errors import ConfigError, GatewayError, ReplayError, SearchError, StoreUnavailable
 from gateway.core.masking import Reader, Unmasking
+from gateway.core.search import MOST, Search, read_instant
 from gateway.policies.compare import Comparison
 from gateway.policies.compile import Bundle
 from gateway.policies.explain import Explanation, explain
@@ -28,8 +30,6 @@ from gateway.service.replay import Replayed, Replayer
 log: Any = structlog.get_logger("gateway")
 
 _EMBEDDED = "sqlite:///"
-_AGO = re.compile(r"([0-9]{1,6})([smhd])\Z")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Records:
@@ -88,18 +88,39 @@ class Records:
         return found or find_untaken(self.directory, taken, decision_id)
 
     def since(self, text: str) -> Iterator[Document]:
-        """Yield the decisions since an instant (RFC 3339) or for so long (`90m`, `24h`, `7d`). Raise ConfigError."""
-        ago = _AGO.match(text)
-        if ago:
-            since = SystemClock().now() - int(ago[1]) * _SECONDS[ago[2]] * 1_000_000
-        else:
+        """Yield the decisions since an instant (RFC 3339) or for so long (`90m`, `24h`, `7d`), each once.
+
+        Raise ConfigError for a text that says neither, StoreUnavailable where the archive cannot be asked: the journal
+        alone may not go back that far. Not for use in a loop.
+        """
+        try:
+            since = read_instant("--since", text, SystemClock().now())
+        except SearchError as fault:
+            raise ConfigError(str(fault)) from None
+        archive = self._archive_to_ask()
+        return read_documents(self.directory, since) if archive is None else self._since(archive, since)
+
+    def _since(self, archive: Archive, since: int) -> Iterator[Document]:
+        with asyncio.Runner() as runner:
             try:
-                since = parse_instant(text)
-            except ValueError as fault:
-                raise ConfigError(
-                    f"--since: {fault}; write an instant such as 2026-11-01T00:00:00Z, or how long ago: 90m, 24h, 7d"
-                ) from None
-        return read_documents(self.directory, since)
+                runner.run(archive.start())
+                # Asked first: what is taken while we read is in the archive and in the journal, and told once.
+                taken = runner.run(archive.taken())
+                told: set[bytes] = set()
+                for stretch in Follower(self.directory).stretches(taken):
+                    for decision in stretch.decisions:
+                        if decision.at >= since:
+                            told.add(decision.id)
+                            yield archived_document(stretch.rulings[decision.ruling], decision)
+                cursor: str | None = None
+                while True:
+                    page = runner.run(archive.search(Search(since=since), limit=MOST, cursor=cursor))
+                    yield from (one for one in page.documents if UUID(one["id"]).bytes not in told)
+                    cursor = page.cursor
+                    if cursor is None:
+                        return
+            finally:
+                runner.run(archive.close())
 
     def explain(
         self,

@@ -54,6 +54,20 @@ def test_what_is_shipped_is_found_when_the_journal_is_gone(site) -> None:
     assert Records.of(site.config).find(decision)["id"] == decision
 
 
+def test_what_is_shipped_and_what_is_not_yet_is_told_once_each(site) -> None:
+    first = decided(site)
+    shipped(site)
+    for segment in (site.folder / "journal").glob("*.gwj"):
+        segment.unlink()
+    second = decided(site)
+    records = Records.of(site.config)
+    assert sorted(one["id"] for one in records.since("1h")) == [first, second]
+    assert {records.replay(one).kind for one in records.since("1h")} == {"same"}
+    shipped(site)
+    assert sorted(one["id"] for one in records.since("1h")) == [first, second]
+    assert list(records.since("2099-01-01T00:00:00Z")) == []
+
+
 def test_what_is_shipped_is_found_in_the_journal_when_the_archive_is_away(site) -> None:
     decision = decided(site)
     shipped(site)
