@@ -257,6 +257,9 @@ asn = ["shipped"]
 [store]
 url = "sqlite:///gateway.db"
 
+[archive]
+ship = "off"
+
 [journal]
 directory = "journal"
 segment_bytes = "{segment}"
