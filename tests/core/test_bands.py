@@ -60,7 +60,10 @@ def test_an_hour_like_all_others_never_alarms(size: tuple[int, int], hours: int)
 def test_a_band_is_always_one_and_a_larger_factor_never_narrows_it(sizes: list[tuple[int, int]], factor: float) -> None:
     points = [Tally(min(refused, decisions), decisions) for decisions, refused in sizes]
     narrow, wide = band_of(points, 2.0), band_of(points, factor)
-    assert 0 <= wide.low <= narrow.low <= narrow.usual <= narrow.high <= wide.high <= 1
+    # The two are worked out apart: their last digits may differ.
+    assert 0 <= wide.low <= narrow.low + 1e-12
+    assert narrow.low <= narrow.usual <= narrow.high
+    assert narrow.high - 1e-12 <= wide.high <= 1
 
 
 @pytest.mark.parametrize("bad", [0.0, 1.0])

@@ -129,9 +129,11 @@ def _version(database: sqlite3.Connection) -> int:
 
 def _check(database: sqlite3.Connection, path: Path) -> None:
     """Raise StoreUnavailable where the file is not an archive that this code knows."""
-    mark = database.execute("PRAGMA application_id").fetchone()[0]
-    tables = database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    version = _version(database)
+    # One statement, so that all of it is of one instant: another process may be making the file.
+    mark, version, tables = database.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_master)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchone()
     if mark != _OURS and (mark or tables or version):
         raise StoreUnavailable(f"archive {path}: it is a database of something else; name a file of its own")
     if version > VERSION:

@@ -1,11 +1,12 @@
 import sqlite3
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
-from gateway.adapters.archive.sqlite_schema import VERSION, epoch_of, first_id, make, open_reader, open_writer
+from gateway.adapters.archive.sqlite_schema import VERSION, _check, epoch_of, first_id, make, open_reader, open_writer
 from gateway.core.errors import StoreUnavailable
 
 
@@ -32,6 +33,32 @@ def test_many_make_it_at_once(path: Path) -> None:
     reader = open_reader(path)
     assert reader.execute("SELECT * FROM skew").fetchall() == [(0, 999)]
     reader.close()
+
+
+def test_a_file_that_another_makes_at_this_instant_is_never_taken_for_something_else(path: Path) -> None:
+    make(path)
+    others: list[sqlite3.Connection] = []
+
+    class Watched(sqlite3.Connection):
+        """Lets another process make the file between any two statements."""
+
+        def execute(self, *args: object) -> sqlite3.Cursor:
+            found = super().execute(*args)
+            if not others:
+                others.append(made := sqlite3.connect(fresh, isolation_level=None))
+                with suppress(sqlite3.OperationalError):  # the one statement holds what it read
+                    made.executescript(f"BEGIN; PRAGMA application_id={mark}; CREATE TABLE t (a); COMMIT;")
+            return found
+
+    reader = open_reader(path)
+    (mark,) = reader.execute("PRAGMA application_id").fetchone()
+    reader.close()
+    fresh = path.with_name("fresh.db")
+    with closing(sqlite3.connect(fresh, factory=Watched, isolation_level=None)) as database:
+        _check(database, fresh)
+    for other in others:
+        other.close()
+    assert others
 
 
 def test_a_file_of_a_newer_gateway_is_refused(database: sqlite3.Connection, path: Path) -> None:
