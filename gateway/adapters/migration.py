@@ -2,12 +2,12 @@
 
 import os
 import sqlite3
-import time
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from gateway.adapters.schema import REVISION
+from gateway.adapters.write_ahead import log_ahead
 from gateway.core.errors import StoreUnavailable
 
 _PATIENCE_S: Final = 10.0
@@ -20,26 +20,11 @@ def migrate(path: Path) -> None:
     try:
         _make_private(path)
         with closing(sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)) as database:
-            _log_ahead(database)
+            log_ahead(database, _PATIENCE_S)
             if revision_of(database) != REVISION:
                 _upgrade(database, path)
     except (sqlite3.Error, OSError) as fault:
         raise StoreUnavailable(f"store {path}: {fault}") from fault
-
-
-def _log_ahead(database: sqlite3.Connection) -> None:
-    """Turn write-ahead logging on: readers never wait for a writer. It is a property of the file and stays with it."""
-    until = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            # SQLite does not wait where two processes turn it on at once, whatever the connection's timeout.
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
 
 
 def revision_of(database: sqlite3.Connection) -> str | None:

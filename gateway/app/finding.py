@@ -11,7 +11,7 @@ from uuid import UUID
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.follow import Follower, find_untaken
 from gateway.adapters.segment_files import Taken
-from gateway.app.parts import archive_of
+from gateway.app.parts import archive_to_ask
 from gateway.config import Settings
 from gateway.core.decision import Document
 from gateway.core.search import MOST, Page, Search, cursor_of, read_cursor
@@ -21,7 +21,6 @@ MOST_RECENT: Final = 50_000
 """Decisions beyond the archive that are held in memory at most. Further behind, and it is said instead."""
 
 _PATIENCE: Final = 5
-_EMBEDDED: Final = "sqlite:///"
 
 
 class Found:
@@ -116,7 +115,7 @@ async def found_of(settings: Settings) -> AsyncIterator[Found]:
 
     Where there is no archive, or none yet, they are those of the journal, as far as it can be held in memory.
     """
-    archive = _archive_to_ask(settings)
+    archive = archive_to_ask(settings) or MemoryArchive()
     await archive.start()
     try:
         found = Found(archive, settings.journal.directory)
@@ -124,10 +123,3 @@ async def found_of(settings: Settings) -> AsyncIterator[Found]:
         yield found
     finally:
         await archive.close()
-
-
-def _archive_to_ask(settings: Settings) -> Archive:
-    url = settings.archive_url or ""
-    # Who looks for a decision makes no file: it would belong to somebody whom the gateway may not be.
-    missing = url.startswith(_EMBEDDED) and not Path(url.removeprefix(_EMBEDDED)).exists()
-    return (None if missing else archive_of(settings)) or MemoryArchive()

@@ -1,6 +1,7 @@
 """From settings to parts: each function builds one, and fails here rather than at the first request."""
 
 import os
+from pathlib import Path
 
 from gateway.adapters.geoip import GeoIP
 from gateway.adapters.journal import FileJournal
@@ -21,6 +22,8 @@ from gateway.policies.bundle import Bundle, load
 from gateway.policies.schema import Sources
 from gateway.ports import Archive, Clock
 from gateway.service.reading import RequestReader
+
+_EMBEDDED = "sqlite:///"
 
 
 def client_ip_of(settings: Settings) -> ClientIPRule:
@@ -147,6 +150,16 @@ def shipper_of(settings: Settings) -> Shipper | None:
 def archive_of(settings: Settings) -> Archive | None:
     """Return the archive of decisions, not started; None where decisions stay in the journal."""
     return None if settings.archive_url is None else archive_at(settings.archive_url)
+
+
+def archive_to_ask(settings: Settings) -> Archive | None:
+    """Return the archive for somebody who only reads; None where there is none, or none yet.
+
+    Who looks for a decision makes no file: it would belong to somebody whom the gateway may not be.
+    """
+    url = settings.archive_url or ""
+    missing = url.startswith(_EMBEDDED) and not Path(url.removeprefix(_EMBEDDED)).exists()
+    return None if missing else archive_of(settings)
 
 
 def sources_of(settings: Settings) -> Sources:

@@ -14,7 +14,7 @@ from gateway.adapters.follow import Follower, find_untaken
 from gateway.adapters.policy_files import BundleArchive
 from gateway.adapters.recorded import RecordedDecisions, read_documents
 from gateway.app.again import asked_again
-from gateway.app.parts import archive_of, bundle_of
+from gateway.app.parts import archive_to_ask, bundle_of
 from gateway.config import Settings, load
 from gateway.core.customer import DEFAULT
 from gateway.core.decision import Document
@@ -28,8 +28,6 @@ from gateway.ports import Archive
 from gateway.service.replay import Replayed, Replayer
 
 log: Any = structlog.get_logger("gateway")
-
-_EMBEDDED = "sqlite:///"
 
 
 class Records:
@@ -64,18 +62,12 @@ class Records:
         Where the archive cannot be asked, all of the journal is searched. Raise JournalDamaged. Not for use in a loop.
         """
         try:
-            archive = self._archive_to_ask()
+            archive = archive_to_ask(self._settings)
             if archive is not None:
                 return asyncio.run(self._find(archive, decision_id))
         except StoreUnavailable as fault:
             log.warning("archive:not_asked", why=str(fault))
         return self._decisions.find(decision_id)
-
-    def _archive_to_ask(self) -> Archive | None:
-        # Who looks for a decision makes no file: it would belong to somebody whom the gateway may not be.
-        url = self._settings.archive_url or ""
-        there = not url.startswith(_EMBEDDED) or Path(url.removeprefix(_EMBEDDED)).exists()
-        return archive_of(self._settings) if there else None
 
     async def _find(self, archive: Archive, decision_id: str) -> Document | None:
         try:
@@ -97,7 +89,7 @@ class Records:
             since = read_instant("--since", text, SystemClock().now())
         except SearchError as fault:
             raise ConfigError(str(fault)) from None
-        archive = self._archive_to_ask()
+        archive = archive_to_ask(self._settings)
         return read_documents(self.directory, since) if archive is None else self._since(archive, since)
 
     def _since(self, archive: Archive, since: int) -> Iterator[Document]:

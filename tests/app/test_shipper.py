@@ -69,8 +69,17 @@ def test_who_waits_for_another_ships_when_that_ends(plan, monkeypatch) -> None:
     async def live() -> None:
         stop = asyncio.Event()
         assert not await ship(plan, stop)
+        refused = asyncio.Semaphore(0)
+
+        async def asked(*args: object, **options: object) -> bool:
+            shipped = await ship(*args, **options)
+            refused.release()
+            return shipped
+
+        monkeypatch.setattr("gateway.app.shipper.ship", asked)
         waiting = asyncio.get_running_loop().create_task(ship_when_free(plan, stop))
-        await asyncio.sleep(0.03)
+        for _ in range(3):
+            await asyncio.wait_for(refused.acquire(), 20)
         assert not waiting.done()
         lock.release()
         async with asyncio.timeout(20):

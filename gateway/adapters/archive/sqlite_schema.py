@@ -2,10 +2,10 @@
 
 import os
 import sqlite3
-import time
 from pathlib import Path
 from typing import Final
 
+from gateway.adapters.write_ahead import log_ahead
 from gateway.core.errors import StoreUnavailable
 
 VERSION: Final = 1
@@ -68,7 +68,7 @@ def make(path: Path) -> None:
             return
         # Both must be said before the first table is made, and stay with the file.
         database.execute("PRAGMA auto_vacuum=INCREMENTAL")
-        _log_ahead(database)
+        log_ahead(database, BUSY_S)
         database.execute("BEGIN IMMEDIATE")
         _check(database, path)
         if _version(database) == 0:
@@ -141,17 +141,3 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
             f"archive {path}: it has schema {version}, written by a newer gateway; this one knows up to {VERSION}. "
             "Run that gateway, or name another file"
         )
-
-
-def _log_ahead(database: sqlite3.Connection) -> None:
-    until = time.monotonic() + BUSY_S
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            # SQLite does not wait where two processes turn it on at once, whatever the connection's timeout.
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-        else:
-            return
