@@ -27,4 +27,4 @@ def test_who_is_in_the_way_too_long_is_a_fault(tmp_path: Path) -> None:
     ):
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(sqlite3.OperationalError, match="locked"):
-            log_ahead(it, 0.05)
+            log_ahead(one, 0.05)
