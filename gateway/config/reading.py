@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from gateway.config.keys import Key, variables
+from gateway.config.knowing import BUILT_IN, LIBRARY
 from gateway.config.problems import Problem, from_validation
-from gateway.config.settings import BUILT_IN, LIBRARY, Settings
+from gateway.config.settings import Settings
 from gateway.config.values import meant
 from gateway.core.errors import ConfigError
 

@@ -1,0 +1,42 @@
+"""Where the gateway stands and listens: the tables about the upstream, the server and the admin API."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from gateway.config import values
+from gateway.config.table import Table, Text
+from gateway.config.values import HostName, Link, Origin, Size, Whole
+
+
+class Upstream(Table):
+    """What the gateway stands in front of."""
+
+    url: Origin
+
+
+class Server(Table):
+    """Where the gateway listens."""
+
+    host: Text = "127.0.0.1"
+    port: Whole = Field(default=8080, ge=0, le=65_535)
+    allowed_hosts: tuple[HostName, ...] = ()
+    max_header_bytes: Size = Field(default=32 * 1024, ge=4 * 1024, le=1024**2)
+    support_url: Link | None = None
+
+
+class Admin(Table):
+    """Where the admin API listens; nowhere without a port."""
+
+    host: Text = "127.0.0.1"
+    port: Whole | None = Field(default=None, ge=0, le=65_535)
+    tls_in_front: bool = False
+
+    @model_validator(mode="after")
+    def _tokens_do_not_cross_a_network_in_the_clear(self) -> Self:
+        if self.host not in values.LOOPBACK and not self.tls_in_front:
+            raise ValueError(
+                f"`host` is `{self.host[:64]}`, which others reach, and the API itself speaks plain HTTP; end TLS in "
+                "front of it and say `tls_in_front = true`, or listen on `127.0.0.1`"
+            )
+        return self
