@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from gateway.core.decision import Document
 from gateway.core.errors import ConfigError
-from gateway.core.reply import WORDS, reply_to, reply_to_ambiguous
+from gateway.core.reply import WORDS, Reply, reply_to, reply_to_ambiguous
 from gateway.core.terms import Ambiguity, Operation, Outcome, Reason
 from gateway.core.verdict import Verdict
 
@@ -36,6 +36,20 @@ class Text(NamedTuple):
     detail: str
 
 
+class Page(NamedTuple):
+    """What stands on the page of a refusal besides its title and detail."""
+
+    reference: str
+    code: str
+    ticket: str
+    hold_until: str
+    still_open: str
+    support: str
+    """What to do, as it stands in `appeal` and `again`, which have `{support}` in them once."""
+    appeal: str
+    again: str
+
+
 class Texts(NamedTuple):
     """Everything that is said in one language."""
 
@@ -47,6 +61,7 @@ class Texts(NamedTuple):
     reasons: Mapping[Reason, Text]
     ambiguities: Mapping[Ambiguity, str]
     outage: Text
+    page: Page
 
 
 def language_of(tag: str) -> str:
@@ -85,18 +100,32 @@ def read_texts(name: str, content: str, *, replies: bool = False) -> Texts:
         reasons = _each(name, "reasons", table.get("reasons"), Reason, _text)
         ambiguities = _each(name, "ambiguities", table.get("ambiguities"), Ambiguity)
         outage = _text(name, "outage", table.get("outage"))
-    still_open = _sentence(name, "still_open", table.get("still_open"))
-    if still_open.count("{operations}") != 1 or still_open.count("{") != 1:
-        msg = f"{name}: `still_open` has `{{operations}}` once, where the operations are to stand"
-        raise ConfigError(msg)
     return Texts(
         _sentence(name, "language", table.get("language")),
-        still_open,
+        _with_place(name, "still_open", table.get("still_open"), "operations"),
         MappingProxyType(operations),
         MappingProxyType(reasons),
         MappingProxyType(ambiguities),
         outage,
+        _page(name, table.get("page")),
     )
+
+
+def words_of(reply: Reply, language: str) -> Text:
+    """Return title and detail of a live refusal. Raise ConfigError where there are no texts in the language.
+
+    A rule's message follows the reason's own words where these are not in the language of replies: it may say what
+    nothing else does, and nobody translated it.
+    """
+    if language == DEFAULT or reply.reason is None:
+        return Text(reply.title, reply.detail)
+    words = texts(language)
+    text = words.reasons[reply.reason]
+    if reply.ambiguity is not None:
+        return Text(text.title, words.ambiguities[reply.ambiguity])
+    if reply.status == 503 and reply.reason is Reason.ACCOUNT_UNKNOWN:
+        return words.outage
+    return text if reply.message is None else Text(text.title, f"{text.detail} {reply.message}")
 
 
 def text_of(
@@ -157,6 +186,23 @@ def _text(name: str, where: str, table: object) -> Text:
         msg = f"{name}: `{where}` is a table with `title` and `detail`"
         raise ConfigError(msg)
     return Text(*(_sentence(name, f"{where}.{key}", table[key]) for key in ("title", "detail")))
+
+
+def _page(name: str, table: object) -> Page:
+    if not isinstance(table, dict) or {*table} != {*Page._fields}:
+        msg = f"{name}: `page` is a table with {', '.join(f'`{field}`' for field in Page._fields)}"
+        raise ConfigError(msg)
+    plain = {key: _sentence(name, f"page.{key}", value) for key, value in table.items()}
+    with_place = {key: _with_place(name, f"page.{key}", plain[key], "support") for key in ("appeal", "again")}
+    return Page(**{**plain, **with_place})
+
+
+def _with_place(name: str, where: str, value: object, place: str) -> str:
+    sentence = _sentence(name, where, value)
+    if sentence.count(f"{{{place}}}") != 1 or sentence.count("{") != 1:
+        msg = f"{name}: `{where}` has `{{{place}}}` once, where that is to stand"
+        raise ConfigError(msg)
+    return sentence
 
 
 def _sentence(name: str, where: str, value: object) -> str:

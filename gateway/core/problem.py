@@ -8,29 +8,13 @@ from html import escape
 from typing import Any, Final
 from urllib.parse import quote
 
+from gateway.core.customer import DEFAULT, Page, texts, words_of
+from gateway.core.preference import wants_html
 from gateway.core.reply import Reply
-from gateway.core.terms import Operation, Proof, Reason
+from gateway.core.terms import Proof, Reason
 
 JSON_TYPE: Final = b"application/problem+json"
 HTML_TYPE: Final = b"text/html; charset=utf-8"
-
-_MAX_ACCEPT: Final = 1024
-_MAX_RANGES: Final = 32
-
-_NAMES: Final[Mapping[Operation, str]] = {
-    Operation.VIEW: "look around",
-    Operation.LOGIN: "sign in",
-    Operation.DEPOSIT: "deposit",
-    Operation.TRADE_SPOT: "trade on the spot market",
-    Operation.TRADE_FUTURES: "trade futures",
-    Operation.TRADE_COPY: "copy trades",
-    Operation.TRADE_REDUCE: "reduce positions",
-    Operation.TRANSFER: "transfer between your own accounts",
-    Operation.WITHDRAW: "withdraw",
-    Operation.SECURITY: "change security settings",
-    Operation.SUPPORT: "contact support",
-    Operation.UNCLASSIFIED: "everything else",
-}
 
 _STYLE: Final = (
     ":root{color-scheme:light dark}"
@@ -50,6 +34,7 @@ _GUARDS: Final = (
         "frame-ancestors 'none'".encode("ascii"),
     ),
     (b"referrer-policy", b"no-referrer"),
+    (b"vary", b"Accept, Accept-Language"),
     (b"x-content-type-options", b"nosniff"),
 )
 
@@ -59,13 +44,19 @@ def problem(
     decision_id: str,
     *,
     accept: bytes = b"",
+    language: str = DEFAULT,
     support_url: str | None = None,
     ticket_id: str | None = None,
     hold_until: str | None = None,
 ) -> tuple[bytes, bytes]:
-    """Return the body of a refusal and its content type: a page where `accept` asks for one, else JSON."""
+    """Return the body of a refusal and its content type: a page where `accept` asks for one, else JSON.
+
+    `language` is one of `core.customer.LANGUAGES`.
+    """
     render, content_type = (problem_html, HTML_TYPE) if wants_html(accept) else (problem_json, JSON_TYPE)
-    body = render(reply, decision_id, support_url=support_url, ticket_id=ticket_id, hold_until=hold_until)
+    body = render(
+        reply, decision_id, language=language, support_url=support_url, ticket_id=ticket_id, hold_until=hold_until
+    )
     return body, content_type
 
 
@@ -73,16 +64,18 @@ def problem_document(
     reply: Reply,
     decision_id: str,
     *,
+    language: str = DEFAULT,
     support_url: str | None,
     ticket_id: str | None = None,
     hold_until: str | None = None,
 ) -> dict[str, Any]:
     """Return the refusal as a JSON object. `hold_until` is an instant as RFC 3339 text."""
+    title, detail = words_of(reply, language)
     return {
         "type": "about:blank" if reply.reason is None else f"urn:gateway:problem:{reply.reason}",
-        "title": reply.title,
+        "title": title,
         "status": reply.status,
-        "detail": reply.detail,
+        "detail": detail,
         "reason": None if reply.reason is None else str(reply.reason),
         "decision_id": decision_id,
         "operation": None if reply.operation is None else str(reply.operation),
@@ -98,12 +91,15 @@ def problem_json(
     reply: Reply,
     decision_id: str,
     *,
+    language: str = DEFAULT,
     support_url: str | None,
     ticket_id: str | None = None,
     hold_until: str | None = None,
 ) -> bytes:
     """Return the refusal as problem details, in ASCII."""
-    document = problem_document(reply, decision_id, support_url=support_url, ticket_id=ticket_id, hold_until=hold_until)
+    document = problem_document(
+        reply, decision_id, language=language, support_url=support_url, ticket_id=ticket_id, hold_until=hold_until
+    )
     return json.dumps(document, separators=(",", ":")).encode("ascii")
 
 
@@ -111,41 +107,50 @@ def problem_html(
     reply: Reply,
     decision_id: str,
     *,
+    language: str = DEFAULT,
     support_url: str | None,
     ticket_id: str | None = None,
     hold_until: str | None = None,
 ) -> bytes:
     """Return the refusal as a page of its own: no script, nothing loaded, everything escaped."""
-    rows = [("Reference", f"<code>{escape(decision_id)}</code>")]
+    words = texts(language)
+    page = words.page
+    rows = [(page.reference, f"<code>{escape(decision_id)}</code>")]
     if reply.reason is not None:
-        rows.append(("Code", f"<code>{escape(reply.reason)}</code>"))
+        rows.append((page.code, f"<code>{escape(reply.reason)}</code>"))
     if ticket_id is not None:
-        rows.append(("Ticket", f"<code>{escape(ticket_id)}</code>"))
+        rows.append((page.ticket, f"<code>{escape(ticket_id)}</code>"))
     if hold_until is not None:
         when = escape(hold_until)
-        rows.append(("On hold until", f'<time datetime="{when}">{when}</time>'))
+        rows.append((page.hold_until, f'<time datetime="{when}">{when}</time>'))
     if reply.allowed_operations:
-        rows.append(("What stays open to you", ", ".join(_NAMES[one] for one in reply.allowed_operations)))
-    facts = "".join(f"<dt>{term}</dt><dd>{value}</dd>" for term, value in rows)
-    title = escape(reply.title)
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        rows.append((page.still_open, escape(", ".join(words.operations[one] for one in reply.allowed_operations))))
+    facts = "".join(f"<dt>{escape(term)}</dt><dd>{value}</dd>" for term, value in rows)
+    title, detail = map(escape, words_of(reply, language))
+    document = (
+        f'<!doctype html><html lang="{language}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1"><meta name="robots" content="noindex">'
         f"<title>{title}</title><style>{_STYLE}</style></head><body><main><h1>{title}</h1>"
-        f"<p>{escape(reply.detail)}</p><dl>{facts}</dl>{_appeal(reply, support_url)}</main></body></html>"
+        f"<p>{detail}</p><dl>{facts}</dl>{_appeal(reply, page, support_url)}</main></body></html>"
     )
-    return page.encode("utf-8", "replace")
+    return document.encode("utf-8", "replace")
 
 
 def refusal_headers(
-    reply: Reply, *, acr_values: Mapping[Proof, str] | None = None, blocked_by: str | None = None
+    reply: Reply,
+    *,
+    language: str = DEFAULT,
+    acr_values: Mapping[Proof, str] | None = None,
+    blocked_by: str | None = None,
 ) -> list[tuple[bytes, bytes]]:
     """Return the headers of a refusal, all but the content's own type and length.
+
+    What programs read is in English in every `language`: it has to be ASCII.
 
     `acr_values` gives the authentication context that the identity provider knows for each proof; the proof's own
     name where it says nothing. `blocked_by` is the address of who implements a legal block (RFC 7725 section 4).
     """
-    headers = list(_GUARDS)
+    headers = [*_GUARDS, (b"content-language", language.encode("ascii"))]
     if reply.status == 401:
         headers.append((b"www-authenticate", _challenge(reply, acr_values or {}).encode("ascii")))
     if reply.retry_after_s is not None:
@@ -157,30 +162,6 @@ def refusal_headers(
         # What follows an ambiguous request on the same connection may be the rest of it.
         headers.append((b"connection", b"close"))
     return headers
-
-
-def wants_html(accept: bytes) -> bool:
-    """Return whether the Accept header names HTML, and no kind of JSON as much. Wildcards ask for nothing."""
-    if len(accept) > _MAX_ACCEPT:
-        return False
-    html = other = 0.0
-    for media_range in accept.lower().split(b",")[:_MAX_RANGES]:
-        media, *parameters = (part.strip() for part in media_range.split(b";"))
-        if media in {b"text/html", b"application/xhtml+xml"}:
-            html = max(html, _quality(parameters))
-        elif media.endswith((b"/json", b"+json")):
-            other = max(other, _quality(parameters))
-    return html > other
-
-
-def _quality(parameters: list[bytes]) -> float:
-    """Return the weight of a media range: 1 where none is given, 0 where it cannot be read."""
-    for parameter in parameters:
-        if parameter.startswith(b"q="):
-            text = parameter[2:]
-            readable = len(text) <= 5 and text.replace(b".", b"", 1).isdigit()
-            return min(1.0, float(text)) if readable else 0.0
-    return 1.0
 
 
 def _challenge(reply: Reply, acr_values: Mapping[Proof, str]) -> str:
@@ -205,13 +186,11 @@ def _quoted(text: str) -> str:
     return '"' + "".join(one for one in text if " " <= one <= "~" and one not in '"\\') + '"'
 
 
-def _appeal(reply: Reply, support_url: str | None) -> str:
+def _appeal(reply: Reply, page: Page, support_url: str | None) -> str:
     """Return how to object, as a paragraph."""
-    if reply.status in {400, 503}:
-        advice = "If this goes on, {support} and give the reference above."
-    else:
-        advice = "If you think that this is wrong, {support} and give the reference above: people will look at it."
-    support = "contact support"
+    advice = page.again if reply.status in {400, 503} else page.appeal
+    before, after = map(escape, advice.split("{support}"))
+    support = escape(page.support)
     if support_url is not None and support_url.startswith(("https://", "http://", "mailto:", "/")):
         support = f'<a href="{escape(support_url)}">{support}</a>'
-    return f"<p>{advice.format(support=support)}</p>"
+    return f"<p>{before}{support}{after}</p>"

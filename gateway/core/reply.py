@@ -13,7 +13,7 @@ from gateway.core.verdict import Challenge, Verdict
 
 
 class Reply(NamedTuple):
-    """The answer to the visitor, before it is rendered for one decision."""
+    """The answer to the visitor in English, before it is rendered for one decision (`core.customer.words_of`)."""
 
     status: int
     """200 stands for "let through": the upstream gives the real status."""
@@ -26,6 +26,10 @@ class Reply(NamedTuple):
     allowed_operations: tuple[Operation, ...]
     challenge: Challenge | None = None
     retry_after_s: int | None = None
+    message: str | None = None
+    """What of `detail` is a rule's own message: written by people, in their language."""
+    ambiguity: Ambiguity | None = None
+    """Where the request could not be read, what `detail` is about."""
 
 
 RETRY_AFTER_S: Final = 5
@@ -154,8 +158,10 @@ def reply_to(verdict: Verdict) -> Reply:
         # The reasons of the verdict are those of rules that only may apply: none of them is the visitor's to read.
         return _reply(verdict, 503, Reason.ACCOUNT_UNKNOWN, _OUTAGE)._replace(retry_after_s=RETRY_AFTER_S)
     reason = _reason(verdict)
-    reply = _reply(verdict, _status(verdict, reason), reason, (WORDS[reason][0], _detail(verdict, reason)))
-    return reply._replace(challenge=verdict.challenge)
+    title, detail = WORDS[reason]
+    message = _message(verdict, reason)
+    reply = _reply(verdict, _status(verdict, reason), reason, (title, message or detail))
+    return reply._replace(challenge=verdict.challenge, message=message)
 
 
 def record_unavailable(verdict: Verdict) -> Reply:
@@ -167,7 +173,8 @@ def record_unavailable(verdict: Verdict) -> Reply:
 def reply_to_ambiguous(ambiguity: Ambiguity) -> Reply:
     """Return the refusal of a request that could not be read in one way only."""
     reason = Reason.AMBIGUOUS_REQUEST
-    return Reply(400, reason, WORDS[reason][0], _AMBIGUITIES[ambiguity], None, Access.NONE, ())
+    detail = _AMBIGUITIES[ambiguity]
+    return Reply(400, reason, WORDS[reason][0], detail, None, Access.NONE, (), ambiguity=ambiguity)
 
 
 def _reply(verdict: Verdict, status: int, reason: Reason | None, words: tuple[str, str]) -> Reply:
@@ -203,7 +210,7 @@ def _status(verdict: Verdict, reason: Reason) -> int:
     return 401 if reason in _SIGN_IN else 403
 
 
-def _detail(verdict: Verdict, reason: Reason) -> str:
-    """Return the message of the first certain rule with this reason that has one, else the reason's own words."""
+def _message(verdict: Verdict, reason: Reason) -> str | None:
+    """Return the message of the first certain rule with this reason that has one, None where none has."""
     certain = (rule for rule in verdict.by if rule.reason is reason and not rule.uncertain)
-    return next((rule.message for rule in certain if rule.message), WORDS[reason][1])
+    return next((rule.message for rule in certain if rule.message), None)

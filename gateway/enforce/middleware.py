@@ -3,6 +3,8 @@
 from collections.abc import Awaitable
 from urllib.parse import quote
 
+from gateway.core.customer import LANGUAGES, texts
+from gateway.core.preference import lines_of, preferred
 from gateway.core.problem import problem, refusal_headers
 from gateway.core.request import AccessRequest, Headers
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
@@ -21,6 +23,9 @@ class Enforcer:
         self._line = line
         self._now = clock.now
         self._support_url = support_url
+        # Read now: no request shall wait for a file, and a file that is not whole shall end the start.
+        for language in LANGUAGES:
+            texts(language)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection."""
@@ -91,12 +96,17 @@ class Enforcer:
 
     async def _refuse(self, passage: Passage, asked: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         reply = passage.reply
-        accept = next((value for name, value in asked if name == b"accept"), b"")
+        # Here and not in the line: what a refusal depends on besides the verdict, an allowed request need not tell.
+        language = preferred(lines_of(asked, b"accept-language"), LANGUAGES)
         body, content_type = problem(
-            reply, passage.decision_id.decode("ascii"), accept=accept, support_url=self._support_url
+            reply,
+            passage.decision_id.decode("ascii"),
+            accept=lines_of(asked, b"accept"),
+            language=language,
+            support_url=self._support_url,
         )
         headers = [
-            *refusal_headers(reply),
+            *refusal_headers(reply, language=language),
             (b"content-type", content_type),
             (b"content-length", b"%d" % len(body)),
             (b"gateway-decision", passage.decision_id),

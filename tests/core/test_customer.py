@@ -7,12 +7,17 @@ from typing import Any
 
 import pytest
 
-from gateway.core.customer import DEFAULT, LANGUAGES, Text, language_of, read_texts, text_of, texts, told
+from gateway.core.customer import DEFAULT, LANGUAGES, Text, language_of, read_texts, text_of, texts, told, words_of
 from gateway.core.errors import ConfigError
 from gateway.core.problem import problem_html
-from gateway.core.reply import WORDS, reply_to_ambiguous
-from gateway.core.terms import Ambiguity, Operation, Reason
+from gateway.core.reply import WORDS, Reply, record_unavailable, reply_to, reply_to_ambiguous
+from gateway.core.terms import Access, Ambiguity, Operation, Outcome, Reason
+from gateway.core.verdict import Verdict
 
+OUTAGE = Verdict(
+    Operation.VIEW, Outcome.DENY, frozenset(), (), nothing_granted=True, reason=None, challenge=None,
+    uncertain=(), obligations=(), outage=True,
+)  # fmt: skip
 FOLDER = files("gateway.core.texts")
 GERMAN = FOLDER.joinpath("de.toml").read_text(encoding="utf-8")
 
@@ -86,6 +91,44 @@ def test_what_stays_open_is_said_without_what_was_refused() -> None:
     )
 
 
+def _refused(reason: Reason, **more: Any) -> Reply:
+    return Reply(403, reason, *WORDS[reason], Operation.WITHDRAW, Access.READ_ONLY, ())._replace(**more)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("reason", Reason)
+def test_a_live_refusal_says_what_is_told_of_it_later(reason: Reason, language: str) -> None:
+    assert words_of(_refused(reason), language) == texts(language).reasons[reason]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("ambiguity", Ambiguity)
+def test_what_could_not_be_read_is_said_in_the_language(ambiguity: Ambiguity, language: str) -> None:
+    words = texts(language)
+    title = words.reasons[Reason.AMBIGUOUS_REQUEST].title
+    assert words_of(reply_to_ambiguous(ambiguity), language) == Text(title, words.ambiguities[ambiguity])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_outage_is_said_in_the_language(language: str) -> None:
+    reply = reply_to(OUTAGE)
+    assert words_of(reply, language) == texts(language).outage
+    later = record_unavailable(OUTAGE)
+    assert words_of(later, language) == texts(language).reasons[Reason.RECORD_UNAVAILABLE]
+
+
+def test_a_message_stays_as_it_was_written_behind_the_words_that_can_be_read() -> None:
+    message = "You may withdraw until 31 March."
+    reply = _refused(Reason.JURISDICTION_EXIT, detail=message, message=message)
+    english, german = words_of(reply, "en"), words_of(reply, "de")
+    assert english == Text(WORDS[Reason.JURISDICTION_EXIT][0], message)
+    assert german.detail == f"{texts('de').reasons[Reason.JURISDICTION_EXIT].detail} {message}"
+
+
+def test_what_has_no_reason_is_said_as_it_stands() -> None:
+    assert words_of(_refused(Reason.HOLD)._replace(reason=None, title="T", detail="D."), "fr") == Text("T", "D.")
+
+
 def _document(**more: Any) -> dict[str, Any]:
     verdict = {"operations": ["support", "view"], "outage": False, "outcome": "deny"}
     return {
@@ -150,6 +193,11 @@ def test_a_language_without_texts_is_refused() -> None:
         ("[ambiguities]", "[other]", "there is no table `ambiguities`"),
         ("{operations}", "", "`still_open` has `{operations}` once"),
         ("{operations}", "{operations} {0}", "`still_open` has `{operations}` once"),
+        ("[page]", "[pages]", "`page` is a table with `reference`, `code`"),
+        ('ticket = "Ticket"', "", "`page` is a table with `reference`, `code`"),
+        ('ticket = "Ticket"', "ticket = 1", "`page.ticket` is a printable text of 1 to 300"),
+        ("{support} und nennen Sie", "nennen Sie", "`page.appeal` has `{support}` once"),
+        ("so bleibt, {support}", "so bleibt", "`page.again` has `{support}` once"),
     ],
 )
 def test_a_file_that_is_not_whole_is_refused(old: str, new: str, message: str) -> None:
@@ -160,6 +208,7 @@ def test_a_file_that_is_not_whole_is_refused(old: str, new: str, message: str) -
 
 def test_a_file_that_is_whole_is_read_and_nothing_of_it_is_left_out() -> None:
     words, table = read_texts("de.toml", GERMAN), tomllib.loads(GERMAN)
-    assert set(table) == {"language", "still_open", "operations", "outage", "reasons", "ambiguities"}
+    assert set(table) == {"language", "still_open", "operations", "outage", "page", "reasons", "ambiguities"}
     assert words.reasons[Reason.HOLD] == Text(**table["reasons"]["hold"])
     assert words.operations[Operation.VIEW] == "Ansehen"
+    assert words.page._asdict() == table["page"]

@@ -99,6 +99,44 @@ def test_a_browser_is_answered_with_a_page(client) -> None:
     assert answer.headers["gateway-decision"] in answer.text
 
 
+@pytest.mark.parametrize(
+    ("wanted", "language", "title"),
+    [
+        ("de-AT, en;q=0.5", "de", "An Ihrem Standort nicht verfügbar"),
+        ("nl", "en", "Not available in your location"),
+        (";;q=%,-", "en", "Not available in your location"),
+        (None, "en", "Not available in your location"),
+    ],
+)
+def test_a_refusal_is_in_the_language_that_the_client_asks_for(client, wanted, language, title) -> None:
+    asked = IN_AMERICA | ({} if wanted is None else {"accept-language": wanted})
+    for _ in range(2):  # settled, and from memory
+        answer = client.get("/", headers=asked)
+        assert answer.headers["content-language"] == language
+        assert answer.headers["vary"] == "Accept, Accept-Language"
+        assert (answer.json()["title"], answer.json()["reason"]) == (title, "jurisdiction-blocked")
+    page = client.get("/", headers=asked | {"accept": "text/html"})
+    assert f'<html lang="{language}">' in page.text
+
+
+def test_one_answer_serves_every_language(client, world) -> None:
+    titles = {client.get("/", headers=IN_AMERICA | {"accept-language": one}).json()["title"] for one in ("es", "fr")}
+    assert len(titles) == 2
+    assert len(world.line._settled) == 1, "what was decided does not depend on the language"
+
+
+def test_what_is_let_through_says_nothing_of_languages(client) -> None:
+    answer = client.get("/", headers=IN_GERMANY | {"accept-language": "fr"})
+    assert answer.status_code == 200
+    assert not {"content-language", "vary"} & set(answer.headers)
+
+
+def test_an_ambiguous_request_is_told_so_in_its_language(client) -> None:
+    answer = client.get("/a/../b", headers=IN_GERMANY | {"accept-language": "fr", "x-rewrite-url": "/"})
+    assert (answer.status_code, answer.headers["content-language"]) == (400, "fr")
+    assert answer.json()["title"] == "La demande est ambiguë"
+
+
 def test_head_is_refused_without_a_body(client) -> None:
     answer = client.head("/", headers=IN_AMERICA)
     assert (answer.status_code, answer.content) == (403, b"")
