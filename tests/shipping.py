@@ -8,7 +8,7 @@ import pytest
 
 from gateway.adapters.archive.sqlite import SqliteArchive
 from gateway.adapters.journal import FileJournal
-from gateway.app.shipper import Plan
+from gateway.app.plan import Plan
 from gateway.ports import Ruling
 
 AT = 1_763_700_000_000_000
@@ -19,7 +19,6 @@ def plan(tmp_path) -> Plan:
     return Plan(
         directory=str(tmp_path / "journal"),
         url=f"sqlite:///{tmp_path}/decisions.db",
-        keep_s=None,
         keep_journal_s=7 * 86_400,
         journal_at_most=None,
         warn_behind_s=60,

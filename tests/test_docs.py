@@ -68,7 +68,8 @@ def settings() -> list[Key]:
 
 def name(key: Key) -> str:
     """Return a key as the page calls it: `[[operations]]` are tables, so their keys stand without the star."""
-    return ".".join(key.path).replace(f"operations.{EACH}.", "operations.")
+    first, *rest = key.path
+    return ".".join([first, *(rest[1:] if rest[:1] == [EACH] else rest)])
 
 
 @pytest.mark.parametrize("key", settings(), ids=name)

@@ -11,7 +11,7 @@ from gateway.adapters.publisher import FilePublisher
 from gateway.adapters.signing import Signer
 from gateway.adapters.tokens import KeyOwner, TokenChecker
 from gateway.app.archives import archive_at
-from gateway.app.shipper import Plan
+from gateway.app.plan import Plan
 from gateway.app.shipping_process import Shipper, ShippingProcess, ShippingThread
 from gateway.config import Settings
 from gateway.core.client_ip import ClientIPRule
@@ -131,12 +131,23 @@ def plan_of(settings: Settings) -> Plan | None:
     return Plan(
         directory=str(settings.journal.directory),
         url=url,
-        keep_s=archive.keep_s,
         keep_journal_s=archive.keep_journal_s,
         journal_at_most=archive.journal_at_most,
         warn_behind_s=archive.warn_behind_s,
-        signing_key=None if settings.journal.signing_key is None else str(settings.journal.signing_key),
+        keep_money_s=archive.keep.money_s,
+        keep_refused_s=archive.keep.refused_s,
+        keep_rest_s=archive.keep.rest_s,
+        keep_personal_s=archive.keep_personal_s,
+        personal=archive.personal,
+        digest_key=_text(archive.digest_key),
+        export=_text(archive.export),
+        compress=settings.journal.compress,
+        signing_key=_text(settings.journal.signing_key),
     )
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
 
 
 def shipper_of(settings: Settings) -> Shipper | None:

@@ -7,9 +7,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import orjson
 import structlog
 
 from gateway.adapters.clock import SystemClock
@@ -20,6 +19,7 @@ from gateway.adapters.retention import Retention
 from gateway.adapters.shipping_lock import ShippingLock
 from gateway.adapters.signing import Signer
 from gateway.app.archives import archive_at
+from gateway.app.plan import Plan
 from gateway.ports import MICROSECONDS
 from gateway.service.shipping import Shipping, Terms
 from gateway.service.watch import Watch
@@ -40,25 +40,13 @@ _SMALL: Final = Bounds(decisions=1_000, bytes=1 << 20)
 """So that a thread never holds the interpreter for long."""
 
 
-class Plan(NamedTuple):
-    """What shipping needs to know of the settings: as plain values, for another process."""
-
-    directory: str
-    url: str
-    keep_s: int | None
-    keep_journal_s: int
-    journal_at_most: int | None
-    warn_behind_s: int
-    signing_key: str | None = None
-    """The file with the key that seals the journal; None where it is the folder's own."""
-
-
 async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
     """Ship until `stop` is set, and once more then; return False at once where somebody else ships this journal."""
     directory = Path(plan.directory)
     lock = ShippingLock(directory)
     if not lock.take():
         return False
+    assert plan.url is not None
     archive = archive_at(plan.url)
     progress = ProgressFile(directory)
     watch = Watch(archive, SystemClock())
@@ -76,7 +64,7 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
             clock=SystemClock(),
             note=lambda now: progress.write(now._asdict()),
             terms=Terms(
-                keep_us=None if plan.keep_s is None else plan.keep_s * MICROSECONDS,
+                keep_us=None if plan.keep_rest_s is None else plan.keep_rest_s * MICROSECONDS,
                 warn_behind_us=plan.warn_behind_s * MICROSECONDS,
                 share=share,
             ),
@@ -124,7 +112,7 @@ def child() -> None:
     )
     os.nice(_LOWER)
     with open(0, "rb", buffering=0, closefd=False) as stdin:
-        plan = Plan(*orjson.loads(stdin.readline()))
+        plan = Plan.of_line(stdin.readline())
 
     async def until_alone() -> bool:
         stop = asyncio.Event()

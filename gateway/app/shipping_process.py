@@ -8,11 +8,11 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, Final, Protocol
 
-import orjson
 import structlog
 
 from gateway.adapters.shipping_lock import ShippingLock
-from gateway.app.shipper import BESIDE_REQUESTS, FREE_AGAIN_S, TAKEN, Plan, ship_when_free
+from gateway.app.plan import Plan
+from gateway.app.shipper import BESIDE_REQUESTS, FREE_AGAIN_S, TAKEN, ship_when_free
 from gateway.core.errors import GatewayError
 from gateway.service.shipping import LAST_PASS_S
 
@@ -111,7 +111,7 @@ class ShippingProcess:
         ended = asyncio.get_running_loop().create_task(process.wait())
         closing = asyncio.get_running_loop().create_task(self._closing.wait())
         try:
-            process.stdin.write(orjson.dumps(list(self._plan)) + b"\n")
+            process.stdin.write(self._plan.line())
             await asyncio.wait({ended, closing}, return_when=asyncio.FIRST_COMPLETED)
             process.stdin.close()
             return await ended

@@ -5,7 +5,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
-from gateway.config.settings import Settings, Table
+from gateway.config.settings import Settings
+from gateway.config.table import ALSO_TEXT, Table
 from gateway.config.values import meant
 
 EACH = "*"
@@ -18,6 +19,8 @@ class Key(NamedTuple):
     path: tuple[str, ...]
     structured: bool
     """Whether the value is a list or a table: JSON in an environment variable."""
+    also_text: bool = False
+    """Whether a text that is no JSON may stand for the list or the table."""
 
     @property
     def variable(self) -> str:
@@ -58,7 +61,7 @@ def _keys_of(table: type[Table], above: tuple[str, ...]) -> Iterator[Key]:
         path = (*above, field.alias or name)
         origin, inner = unwrapped(field.annotation)
         repeated = origin in (tuple, Mapping)
-        yield Key(path, repeated or inner is not None)
+        yield Key(path, repeated or inner is not None, ALSO_TEXT in field.metadata)
         if inner is not None:
             yield from _keys_of(inner, (*path, EACH) if repeated else path)
 

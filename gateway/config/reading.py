@@ -3,16 +3,15 @@
 import json
 import os
 import re
-import stat
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from gateway.config.files import LARGEST_SECRET, text_of, unusable_files, why
 from gateway.config.keys import Key, variables
-from gateway.config.knowing import BUILT_IN, LIBRARY
 from gateway.config.problems import Problem, from_validation
 from gateway.config.settings import Settings
 from gateway.config.values import meant
@@ -20,7 +19,6 @@ from gateway.core.errors import ConfigError
 
 PREFIX = "GATEWAY_"
 LARGEST_FILE = 1024**2
-LARGEST_SECRET = 64 * 1024
 _NOT_SETTINGS = frozenset({"GATEWAY_CONFIG", "GATEWAY_COMPILE"})
 # Kubernetes describes a Service called "gateway" to every pod of its namespace under these names.
 _SERVICE_LINK = re.compile(
@@ -56,7 +54,7 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Setting
     except ValidationError as error:
         problems += from_validation(error)
     else:
-        problems += _unusable_files(settings)
+        problems += unusable_files(settings)
     if settings is None or problems:
         given = {one.key.path: one.variable for one in overridden}
         raise ConfigError("\n".join(problem.line(place, given) for problem in problems)) from None
@@ -65,7 +63,7 @@ def load(path: Path | None, environ: Mapping[str, str] | None = None) -> Setting
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(path, LARGEST_FILE))
+        return tomllib.loads(text_of(path, LARGEST_FILE))
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: no such file; `--config PATH` or the variable GATEWAY_CONFIG says where the configuration is"
@@ -75,25 +73,7 @@ def _toml(path: Path) -> dict[str, Any]:
     except RecursionError:
         raise ConfigError(f"{path}: not TOML: nested too deeply") from None
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: {_why(error)}") from None
-
-
-def _text(path: Path, largest: int) -> str:
-    """Return what the file holds. Raise OSError, or ValueError where it is too large or not text."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise ValueError("is not a file")
-    with path.open("rb") as file:
-        content = file.read(largest + 1)
-    if len(content) > largest:
-        raise ValueError(f"is larger than {largest} bytes")
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"is not UTF-8 text (byte {error.start})") from None
-
-
-def _why(error: OSError | ValueError) -> str:
-    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise ConfigError(f"{path}: {why(error)}") from None
 
 
 def _from_environment(environ: Mapping[str, str], base: Path, problems: list[Problem]) -> Iterator[Overridden]:
@@ -119,17 +99,19 @@ def _from_environment(environ: Mapping[str, str], base: Path, problems: list[Pro
             text = environ[name] if name in known else _secret(base / environ[name])
             if name not in known and base_name in environ:
                 raise ValueError(f"is set beside {base_name}; keep one of them")  # noqa: TRY301 - one place collects
-            yield Overridden(name, key, _structured(text) if key.structured else text)
+            yield Overridden(name, key, _read(text, key))
         except (OSError, ValueError) as error:
-            problems.append(Problem.of_variable(name, _why(error)))
+            problems.append(Problem.of_variable(name, why(error)))
 
 
 def _secret(path: Path) -> str:
     """Return what a `_FILE` variable points at, without the newline that editors add."""
-    return _text(path, LARGEST_SECRET).removesuffix("\n").removesuffix("\r")
+    return text_of(path, LARGEST_SECRET).removesuffix("\n").removesuffix("\r")
 
 
-def _structured(text: str) -> Any:  # noqa: ANN401 - JSON
+def _read(text: str, key: Key) -> Any:  # noqa: ANN401 - JSON
+    if not key.structured or (key.also_text and text.lstrip()[:1] not in {"[", "{"}):
+        return text
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -145,50 +127,3 @@ def _put(data: dict[str, Any], one: Overridden, problems: list[Problem]) -> None
             problems.append(Problem.of_variable(one.variable, f"`{name}` in the file is not a table"))
             return
     table[last] = one.value
-
-
-def _unusable_files(settings: Settings) -> Iterator[Problem]:
-    """Yield a problem for each file that settings name and that cannot be read."""
-    identity = settings.identity
-    if identity is not None and identity.jwks is not None and "://" not in identity.jwks:
-        yield from _unreadable(("identity", "jwks"), identity.jwks)
-    if identity is not None and identity.secret_file is not None:
-        unreadable = list(_unreadable(("identity", "secret_file"), identity.secret_file))
-        yield from unreadable
-        if not unreadable:
-            try:
-                identity.require_long_enough(identity.secret_file.read_bytes().rstrip(b"\r\n"), "secret_file")
-            except ValueError as error:
-                yield Problem(("identity", "secret_file"), str(error))
-    for number, path in enumerate(settings.policies.paths):
-        if not path.startswith(LIBRARY):
-            yield from _unreadable(("policies", "paths", number), path, (LIBRARY,), folder=True)
-    for kind in ("country", "subdivision", "asn", "anonymizer"):
-        for number, source in enumerate(getattr(settings.geodb, kind)):
-            if source not in BUILT_IN:
-                yield from _unreadable(("geodb", kind, number), source, BUILT_IN)
-    for name, file in settings.geodb.networks.items():
-        yield from _unreadable(("geodb", "networks", name), file)
-
-
-def _unreadable(
-    location: tuple[str | int, ...],
-    path: str | Path,
-    words: Sequence[str] | frozenset[str] = (),
-    *,
-    folder: bool = False,
-) -> Iterator[Problem]:
-    path = Path(path)
-    try:
-        mode = path.stat().st_mode
-        if folder and stat.S_ISDIR(mode):
-            os.scandir(path).close()
-        elif stat.S_ISREG(mode):
-            path.open("rb").close()
-        else:
-            yield Problem(location, f"`{path}` is not a file")
-    except FileNotFoundError:
-        neighbours = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
-        yield Problem(location, f"no such file `{path}`{meant(path.name, [*words, *neighbours])}")
-    except OSError as error:
-        yield Problem(location, f"`{path}` cannot be read: {error.strerror}")

@@ -6,14 +6,15 @@ Keys stand under the names that the file uses, except durations: the file says `
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import PrivateAttr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
 from gateway.config.knowing import GeoDB, MaxAge, Policies, Store
 from gateway.config.recording import Archive, Journal
 from gateway.config.requests import ClientIP, Identity, Route
 from gateway.config.serving import Admin, Server, Upstream
+from gateway.config.sinks import SinkTable, distinct
 from gateway.config.table import Table
 
 __all__ = ["MaxAge", "Settings", "Table"]
@@ -32,6 +33,7 @@ class Settings(Table):
     store: Store = Store()
     journal: Journal = Journal()
     archive: Archive = Archive()
+    sinks: Annotated[tuple[SinkTable, ...], AfterValidator(distinct), Field(max_length=16)] = ()
     upstream: Upstream | None = None
     server: Server = Server()
     admin: Admin = Admin()

@@ -1,10 +1,17 @@
 """What every table of the configuration is made of."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Text = Annotated[str, Field(min_length=1, max_length=512)]
+
+
+class AlsoText:
+    """Marks a list or a table for which a plain text may stand."""
+
+
+ALSO_TEXT: Final = AlsoText()
 
 
 class Table(BaseModel):

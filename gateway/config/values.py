@@ -1,6 +1,6 @@
 """Values as operators write them. Each function returns the checked value, or raises ValueError in plain words.
 
-A number alone does not say what it counts, so a duration names its unit (`30s`, `20ms`, `35d`).
+A number alone does not say what it counts, so a duration names its unit (`30s`, `20ms`, `35d`, `5y`).
 """
 
 import re
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 from gateway.core.addresses import Networks
 from gateway.core.errors import ConfigError
 
-_DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 * 86_400_000}
 _SIZE = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _NUMBER_AND_UNIT = re.compile(r"(\d{1,15})\s?([A-Za-z]*)", re.ASCII)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, section 5.6.2
@@ -38,10 +38,11 @@ def _milliseconds(value: object) -> int:
             raise ValueError(f"a duration needs its unit: did you mean `{number}s`?")
     elif isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f'a duration needs its unit: did you mean `"{value}s"`?')
-    raise ValueError("not a duration; write a whole number and ms, s, m, h or d, such as `30s`")
+    raise ValueError("not a duration; write a whole number and ms, s, m, h, d or y, such as `30s`")
 
 
-def _seconds(value: object) -> int:
+def seconds(value: object) -> int:
+    """Return how many seconds a duration is, where it is whole ones."""
     milliseconds = _milliseconds(value)
     if milliseconds % 1000:
         raise ValueError("must be whole seconds")
@@ -66,7 +67,7 @@ def _whole(value: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_whole)]
-Seconds = Annotated[int, BeforeValidator(_seconds)]
+Seconds = Annotated[int, BeforeValidator(seconds)]
 Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
 Size = Annotated[int, BeforeValidator(_size)]
 
@@ -136,11 +137,37 @@ def link(value: str) -> str:
 
 def key_set_address(value: str) -> str:
     """Return `value`, the address of a JWKS: https, or http on this machine alone."""
+    if _without_credentials(value):
+        raise ValueError("keys fetched over http can be replaced on the way: did you mean `https://`?")
+    return value
+
+
+def called_address(value: str) -> str:
+    """Return `value`, an address that something is posted to: https, or http on this machine alone."""
+    if _without_credentials(value):
+        raise ValueError("what is posted over http can be read and changed on the way: did you mean `https://`?")
+    return value
+
+
+def stamping_address(value: str) -> str:
+    """Return `value`, the address of a time-stamping authority: http is enough, since it signs what it answers."""
+    _without_credentials(value)
+    return value
+
+
+def _without_credentials(value: str) -> bool:
+    """Return whether `value`, a URL, leads over plain http to another machine."""
     parts = _web_address(value)
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not carry credentials")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("keys fetched over http can be replaced on the way: did you mean `https://`?")
+    return parts.scheme == "http" and parts.hostname not in LOOPBACK
+
+
+def broker(value: str) -> str:
+    """Return `value` where it is the host and port of a server, such as `kafka-1.example:9093`."""
+    host, _, port = value.rpartition(":")
+    if not _HOST.fullmatch(host.lower()) or not re.fullmatch(r"[1-9]\d{0,4}", port, re.ASCII) or int(port) > 65_535:
+        raise ValueError(f"`{value[:64]}` is not a server; write host and port, such as `kafka-1.example:9093`")
     return value
 
 
@@ -174,3 +201,6 @@ CookieName = Annotated[str, AfterValidator(cookie_name)]
 HostName = Annotated[str, AfterValidator(host_name)]
 Origin = Annotated[str, AfterValidator(origin)]
 Link = Annotated[str, AfterValidator(link)]
+CalledAddress = Annotated[str, AfterValidator(called_address)]
+Broker = Annotated[str, AfterValidator(broker)]
+StampingAddress = Annotated[str, AfterValidator(stamping_address)]

@@ -18,6 +18,7 @@ from gateway.app.parts import (
 )
 from gateway.app.shipping_process import ShippingProcess, ShippingThread
 from gateway.config import load
+from gateway.config.recording import Publishing
 from gateway.core.client_ip import How
 from gateway.core.errors import JournalUnavailable, PolicyError
 from gateway.core.request import AccessRequest
@@ -87,7 +88,9 @@ def test_a_key_from_elsewhere_seals_the_journal_and_signs_what_is_removed_from_i
     key = tmp_path / "signing.pem"
     private = Ed25519PrivateKey.generate()
     key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    journal = settings.journal.model_copy(update={"signing_key": key, "publish": tmp_path / "published"})
+    journal = settings.journal.model_copy(
+        update={"signing_key": key, "publishing": (Publishing(file=tmp_path / "published"),)}
+    )
     settings = settings.model_copy(update={"journal": journal})
 
     async def live() -> None:

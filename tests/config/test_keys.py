@@ -22,6 +22,11 @@ from gateway.config.keys import EACH, Key, all_keys, correction, variables
         Key(("geodb", "max_age", "refuse"), structured=False),
         Key(("geodb", "overrides", EACH, "asn"), structured=False),
         Key(("upstream", "url"), structured=False),
+        Key(("archive", "keep"), structured=True, also_text=True),
+        Key(("archive", "keep", "money"), structured=False),
+        Key(("journal", "publish"), structured=True, also_text=True),
+        Key(("journal", "publish", EACH, "file"), structured=False),
+        Key(("sinks", EACH, "servers"), structured=True),
     ],
 )
 def test_the_keys_are_the_fields_of_the_models(key: Key) -> None:
