@@ -1,7 +1,5 @@
 """Reading one segment on from an offset, fast, also while it is written."""
 
-import os
-import re
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -19,18 +17,16 @@ from gateway.adapters.segment import (
     WORD,
     WORD_BYTES,
     Header,
-    unpack_header,
 )
-from gateway.adapters.segment_reader import Damage, Report
+from gateway.adapters.segment_content import header_in, open_content
+from gateway.adapters.segment_reader import Damage, Report, gap, lost_end, next_whole, ruling_at, whole_at
 from gateway.ports import RecordedDecision, ruling_digest
 
 _STEP: Final = 1 << 18
-_SEARCHED: Final = 1 << 20
 _REMEMBERED: Final = 32 << 20
 """Bytes of rulings that are remembered of one segment."""
 _LEAST: Final = WORD_BYTES + 8
 _NOTHING: Final = bytes(WORD_BYTES)
-_WRITTEN: Final = re.compile(rb"[^\0]")
 _SHORTEST, _LONGEST = LENGTHS[DECISION]
 _MOST_RULING: Final = LENGTHS[RULING][1]
 
@@ -70,11 +66,11 @@ class LiveSegment:
     def __init__(self, path: Path) -> None:
         """Open. Raise OSError, or HeaderFault where the header cannot be read."""
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._content = open_content(path)
         try:
-            header = unpack_header(os.pread(self._fd, HEADER_BYTES, 0))
+            header = header_in(self._content)
         except BaseException:
-            os.close(self._fd)
+            self._content.close()
             raise
         self.begun = header is not None
         """Whether anything was written to it yet; nothing can be read where not."""
@@ -92,12 +88,12 @@ class LiveSegment:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        self._content.close()
 
     @property
     def sealed(self) -> bool:
         """Whether the writer had closed the segment when it was opened here."""
-        return self.begun and self.header.synced == os.fstat(self._fd).st_size
+        return self.begun and self.header.synced == self._content.size()
 
     def adopt(self, before: "LiveSegment") -> None:
         """Remember the rulings that `before`, the same segment opened earlier, remembered."""
@@ -111,14 +107,14 @@ class LiveSegment:
         piece = Piece(max(offset, HEADER_BYTES))
         step = _STEP
         while piece.weight < bounds.bytes and len(piece.decisions) < bounds.decisions:
-            chunk = os.pread(self._fd, step, piece.end)
+            chunk = self._content.read(step, piece.end)
             used = self._records(chunk, piece, report, bounds)
             piece.end += used
             piece.weight += used
             if used:
                 step = _STEP
             elif step == _STEP == len(chunk) and chunk[:WORD_BYTES] != _NOTHING:
-                step = MAX_RECORD + 8  # for a record that is longer than a step
+                step = MAX_RECORD  # for a record that is longer than a step
             else:
                 self._gap(piece, finished=finished, report=report)
                 break
@@ -158,21 +154,17 @@ class LiveSegment:
 
     def _named(self, offset: int, piece: Piece) -> bytes | None:
         """Return the digest of the ruling at `offset`, now one of the piece's; None where there is no whole one."""
-        known = self._known.get(offset) or self._ruling(offset)
+        known = self._known.get(offset)
         if known is None:
-            return None
+            ruling = ruling_at(self._content, offset, self.header.nonce)
+            if ruling is None:
+                return None
+            known = self._know(offset, ruling)
         digest, document = known
         piece.digests[offset] = digest
         piece.rulings[digest] = document
         piece.weight += len(document)
         return digest
-
-    def _ruling(self, offset: int) -> tuple[bytes, bytes] | None:
-        raw = os.pread(self._fd, 4096, offset)
-        if len(raw) >= _LEAST and (_unpack_word(raw)[0] & 0xFFFFFF) + _LEAST > len(raw):
-            raw = os.pread(self._fd, MAX_RECORD + 8, offset)
-        document = _body(raw, 0, RULING, self.header.nonce)
-        return None if document is None else self._know(offset, document)
 
     def _know(self, offset: int, document: bytes) -> tuple[bytes, bytes]:
         self._remembered += len(document)
@@ -189,45 +181,13 @@ class LiveSegment:
         piece.more = False
         if not finished and not written:
             return
-        resumed = self._next_whole(offset + 8)
+        resumed = next_whole(self._content, offset + 8, self.header.nonce)
         if resumed is None:
             if finished and written:
-                lost = self.header.synced - offset
-                report(Damage(self.path, offset, lost, "what was once on the disk is gone or altered, to the end"))
+                report(lost_end(self.path, self._content, offset, self.header.synced))
             return
         piece.more = True
         # A living writer may have put both records there since `offset` was read. It writes in order: read it again.
-        if not self._is_whole(os.pread(self._fd, MAX_RECORD + 8, offset), 0):
-            report(Damage(self.path, offset, resumed - offset, "the record does not agree with its checksum"))
+        if whole_at(self._content.read(MAX_RECORD, offset), 0, self.header.nonce) is None:
+            report(gap(self.path, self._content, offset, resumed))
             piece.end = resumed
-
-    def _next_whole(self, start: int) -> int | None:
-        """Return the offset of the first whole record at or after `start`."""
-        while chunk := os.pread(self._fd, _SEARCHED + MAX_RECORD + 8, start):
-            position = 0
-            while (written := _WRITTEN.search(chunk, position)) is not None:
-                position = written.start() & ~7
-                if position >= _SEARCHED:
-                    break
-                if self._is_whole(chunk, position):
-                    return start + position
-                position += 8
-            start += _SEARCHED
-        return None
-
-    def _is_whole(self, chunk: bytes, start: int) -> bool:
-        return any(_body(chunk, start, kind, self.header.nonce) is not None for kind in LENGTHS)
-
-
-def _body(chunk: bytes, start: int, kind: int, nonce: int) -> bytes | None:
-    """Return the body of the record of this kind at `start`, None where no whole one begins there."""
-    if len(chunk) < start + _LEAST:
-        return None
-    mark, check = _unpack_word(chunk, start)
-    length = mark & 0xFFFFFF
-    shortest, longest = LENGTHS[kind]
-    end = start + 16 + length - (length & 7)
-    if mark >> 24 != kind or not shortest <= length <= longest or end > len(chunk):
-        return None
-    padded = chunk[start + 8 : end]
-    return padded[:length] if crc32(padded, mark ^ nonce) == check else None

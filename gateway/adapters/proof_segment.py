@@ -1,13 +1,13 @@
 """One segment against its seals: every stretch of it, and its end."""
 
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 from gateway.adapters.proof_report import Finding, Report
 from gateway.adapters.seal_lines import ABANDONED, FINAL, Seal
 from gateway.adapters.seals import measure
-from gateway.adapters.segment import HEADER_BYTES, HeaderFault, unpack_header
+from gateway.adapters.segment import HEADER_BYTES, HeaderFault
+from gateway.adapters.segment_content import header_in, open_content
 from gateway.adapters.segment_reader import Damage, DecisionEntry, JournalDamaged, SegmentReader
 
 _STEP = 1 << 20
@@ -34,22 +34,24 @@ class SegmentCheck:
         self._worker = worker
         self._path = path
         self._report = report
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._content = open_content(path)
         sealed = closing is not None and closing.kind in FINAL and closing.kind != ABANDONED
-        size = os.fstat(self._fd).st_size
+        size = self._content.size()
         # Where bytes were taken out or put in, what comes behind is there, and elsewhere.
         self._shift = size - closing.end if closing is not None and sealed else 0
         self._bad: _Run | None = None
+        self._blamed: set[int] = set()
+        """The places of a compressed file that are in a finding already."""
         self._found = False
 
     def stretch(self, seal: Seal) -> None:
         """Compare the stretch that a seal is about."""
-        if measure(self._fd, seal.start, seal.end)[0] == seal.digest:
+        if measure(self._content, seal.start, seal.end)[0] == seal.digest:
             self._flush(seal.start)
             return
         moved = seal.start + self._shift
         movable = self._shift and seal.start and moved >= HEADER_BYTES
-        if movable and measure(self._fd, moved, seal.end + self._shift)[0] == seal.digest:
+        if movable and measure(self._content, moved, seal.end + self._shift)[0] == seal.digest:
             self._flush(moved)
             return
         bad = self._bad or _Run(seal.start, seal.end, seal.first, seal.last, seal.kind == ABANDONED)
@@ -58,7 +60,7 @@ class SegmentCheck:
     def finish(self, last: Seal) -> None:
         """Compare what comes behind the newest seal, and close."""
         self._flush(last.end + self._shift)
-        size = os.fstat(self._fd).st_size
+        size = self._content.size()
         if last.kind == ABANDONED:
             if not self._zeros(last.end):
                 self._say(last.end, "there is something behind what was written when the disk had failed", None)
@@ -67,21 +69,24 @@ class SegmentCheck:
                 self._say(last.end, f"{size - last.end} bytes were put behind its sealed end", 0)
             elif self._progress() != (last.end, last.latest):
                 self._say(112, "its header does not say what was sealed of its length and its latest decision", 0)
+        for fault in self._content.faults:
+            if fault.at not in self._blamed:
+                self._say(fault.offset, fault.text(), 0)
         self.close()
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        self._content.close()
 
     def _flush(self, until: int) -> None:
         """Say what is wrong with the stretches before `until`, if anything is."""
         bad, self._bad = self._bad, None
         if bad is None:
             return
-        size = os.fstat(self._fd).st_size
+        size = self._content.size()
         sealed = bad.last - bad.first + 1
         if size <= bad.start:
-            what = f"it ends at offset {size}, before what was sealed"
+            what = f"it ends at offset {size}, before what was sealed{self._why(size, bad.end)}"
             self._say(size, what, sealed, bad.first, bad.last)
             return
         offset, whole, damaged = bad.start, 0, False
@@ -104,19 +109,26 @@ class SegmentCheck:
             what = "it was altered here after it was sealed"
         else:
             what = f"what begins here, up to offset {until}, is not what was sealed"
+        what += self._why(bad.start, max(until, bad.end))
         if missing > 0:
             what += f"; {missing:,} of {sealed:,} decisions are not there"
         self._say(offset, what, max(sealed, 0), bad.first, bad.last)
 
+    def _why(self, start: int, end: int) -> str:
+        """Return which places of a compressed file are to blame, if it is one."""
+        found = [fault for fault in self._content.faults if fault.touches(start, end)]
+        self._blamed.update(fault.at for fault in found)
+        return f" ({'; '.join(fault.text() for fault in found[:3])})" if found else ""
+
     def _progress(self) -> tuple[int, int] | None:
         try:
-            header = unpack_header(os.pread(self._fd, HEADER_BYTES, 0))
+            header = header_in(self._content)
         except HeaderFault:
             return None
         return None if header is None else (header.synced, header.latest_at)
 
     def _zeros(self, offset: int) -> bool:
-        while chunk := os.pread(self._fd, _STEP, offset):
+        while chunk := self._content.read(_STEP, offset):
             if chunk.strip(b"\0"):
                 return False
             offset += len(chunk)

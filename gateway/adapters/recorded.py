@@ -6,11 +6,11 @@ from typing import Final
 from uuid import UUID
 
 from gateway.adapters.archive.documents import whole_document
-from gateway.adapters.segment import SUFFIX
+from gateway.adapters.segment import SUFFIX, HeaderFault
+from gateway.adapters.segment_content import read_begun
 from gateway.adapters.segment_reader import (
     Damage,
     DecisionEntry,
-    JournalDamaged,
     Report,
     RulingEntry,
     SegmentReader,
@@ -83,13 +83,14 @@ def _segments(directory: Path, report: Report) -> list[tuple[int, Path]]:
     begun = []
     for path in directory.glob(f"*{SUFFIX}"):
         try:
-            with SegmentReader(path) as segment:
-                if segment.header is not None:
-                    begun.append((segment.header.begun_at, path))
+            found = read_begun(path)
         except FileNotFoundError:
             continue
-        except JournalDamaged as fault:
-            report(fault.damage)
+        except HeaderFault as fault:
+            report(Damage(path, 0, 0, str(fault)))
+            continue
+        if found is not None:
+            begun.append((found.header.begun_at, path))
     return sorted(begun)
 
 

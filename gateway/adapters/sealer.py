@@ -11,6 +11,7 @@ from gateway.adapters.publisher import Publisher
 from gateway.adapters.seal_lines import ABANDONED, CHECKPOINT, FINAL, SEALED
 from gateway.adapters.seals import Chain, heads, measure
 from gateway.adapters.segment import HEADER_BYTES, Link, finish, trim
+from gateway.adapters.segment_content import is_packed, open_content
 from gateway.adapters.segment_reader import Damage, DecisionEntry, JournalDamaged, SegmentReader, end_of
 from gateway.adapters.signing import Signer
 from gateway.adapters.worker_lock import segments_of
@@ -89,6 +90,9 @@ class Sealer:
         for number, path in segments_of(self._directory, self._worker):
             if number < head.segment or (number == head.segment and head.final):
                 continue
+            if is_packed(path):
+                # It was sealed when that was done: where its seals are gone, it is evidence.
+                continue
             trim(path)
             if path.exists():
                 try:
@@ -128,8 +132,8 @@ class Sealer:
             return
         stretch = (start, start, *_NOTHING)
         try:
-            with piece.path.open("rb") as file:
-                stretch = (start, piece.end, *measure(file.fileno(), start, piece.end))
+            with open_content(piece.path) as content:
+                stretch = (start, piece.end, *measure(content, start, piece.end))
         except OSError:
             if piece.kind != ABANDONED:
                 raise

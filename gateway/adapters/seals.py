@@ -26,6 +26,7 @@ from gateway.adapters.seal_lines import (
 )
 from gateway.adapters.segment import DECISION, HEADER_BYTES, PROGRESS_AT, sync_directory
 from gateway.adapters.segment import SUFFIX as SEGMENT
+from gateway.adapters.segment_content import Content
 from gateway.adapters.segment_reader import SegmentReader
 from gateway.adapters.signing import Signer
 from gateway.core.errors import JournalUnavailable
@@ -53,7 +54,7 @@ class Head(NamedTuple):
     final: bool = True
 
 
-def measure(fd: int, start: int, end: int) -> tuple[str, int]:
+def measure(content: Content, start: int, end: int) -> tuple[str, int]:
     """Return the digest of a stretch of a segment and the number of decisions in it; a record begins at `start`.
 
     The work is reading and SHA-256, both without the interpreter lock, and one short step for each record.
@@ -61,10 +62,10 @@ def measure(fd: int, start: int, end: int) -> tuple[str, int]:
     digest = sha256()
     offset = start
     if start < HEADER_BYTES:
-        digest.update(os.pread(fd, min(end, PROGRESS_AT), 0))
+        digest.update(content.read(min(end, PROGRESS_AT), 0))
         offset = HEADER_BYTES
     record, decisions = offset, 0
-    while offset < end and (chunk := os.pread(fd, min(_STEP, end - offset), offset)):
+    while offset < end and (chunk := content.read(min(_STEP, end - offset), offset)):
         digest.update(chunk)
         found, record = _walk(chunk, offset, record)
         decisions += found

@@ -77,6 +77,10 @@ class HeaderFault(ValueError):
     """The first bytes of a file are not those of a segment that can be read."""
 
 
+class NewerFormat(HeaderFault):
+    """A newer gateway wrote the segment."""
+
+
 def pack_header(header: Header) -> bytes:
     """Return the header as it stands at the start of the file."""
     line, digest = header.link
@@ -97,7 +101,7 @@ def unpack_header(raw: bytes) -> Header | None:
     if len(raw) < HEADER_BYTES:
         raise HeaderFault("it ends inside its header")
     if raw[4] > VERSION:
-        raise HeaderFault(f"it has format {raw[4]}, written by a newer gateway; this one reads up to {VERSION}")
+        raise NewerFormat(f"it has format {raw[4]}, written by a newer gateway; this one reads up to {VERSION}")
     (check,) = _CHECK.unpack_from(raw, _CHECK_AT)
     if crc32(raw[:_CHECK_AT]) != check:
         raise HeaderFault("its header does not agree with its own checksum")
@@ -184,6 +188,8 @@ def sync_directory(directory: Path) -> None:
 def trim(path: Path) -> None:
     """Give back what a dead writer allocated and never wrote. No byte of a record is touched."""
     with path.open("r+b") as file:
+        if file.read(2) == b"\x1f\x8b":
+            return  # it is compressed, and so has nothing to give back
         end = size = file.seek(0, os.SEEK_END)
         while end > 0:
             start = max(0, end - (1 << 20))

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from gateway.adapters.segment import HEADER_BYTES, SUFFIX, VERSION, Header, HeaderFault, unpack_header
+from gateway.adapters.segment import SUFFIX, Header, HeaderFault, NewerFormat
+from gateway.adapters.segment_content import read_begun
 from gateway.adapters.segment_reader import Damage, Report
 from gateway.adapters.worker_lock import LOCK
 
@@ -25,6 +26,10 @@ class SegmentFile(NamedTuple):
     finished: bool
     """Whether nobody writes to it any more: all that will ever be in it can be read now."""
     header: Header
+    sealed: bool
+    """Whether its writer closed it."""
+    packed: bool
+    """Whether it is compressed."""
 
 
 def segment_files(directory: Path, since: Taken, report: Report) -> list[SegmentFile]:
@@ -50,21 +55,18 @@ def _begun(directory: Path, worker: str, files: list[tuple[int, Path]], report: 
     latest = 0
     for number, path in files:
         try:
-            with path.open("rb", buffering=0) as file:
-                raw = file.read(HEADER_BYTES) or b""
-                size = os.fstat(file.fileno()).st_size
+            begun = read_begun(path)
         except FileNotFoundError:
             continue
-        try:
-            header = unpack_header(raw)
+        except NewerFormat:
+            break
         except HeaderFault as fault:
-            if raw.startswith(b"GWJ\n") and raw[4] > VERSION:
-                break
             report(Damage(path, 0, 0, str(fault)))
             continue
-        if header is not None:
+        if begun is not None:
+            header, sealed, packed = begun
             latest = max(latest, header.begun_at)
-            found.append(SegmentFile(latest, worker, number, path, not written or header.synced == size, header))
+            found.append(SegmentFile(latest, worker, number, path, sealed or not written, header, sealed, packed))
     return [one._replace(finished=True) for one in found[:-1]] + found[-1:]
 
 

@@ -1,6 +1,5 @@
 """Reading one segment file, while it is written, after it was sealed, or after its writer was killed."""
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,12 +18,13 @@ from gateway.adapters.segment import (
     WORD,
     WORD_BYTES,
     HeaderFault,
-    unpack_header,
 )
+from gateway.adapters.segment_content import Content, header_in, open_content
 from gateway.core.errors import GatewayError
 
 _STEP: Final = 1 << 20
 _ID_AT: Final = WORD_BYTES + 8
+_USUAL_RULING: Final = 4096
 _WRITTEN: Final = re.compile(rb"[^\0]")
 
 
@@ -95,9 +95,9 @@ class SegmentReader:
     def __init__(self, path: Path) -> None:
         """Open. Raise OSError, or JournalDamaged where the header cannot be read."""
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._content = open_content(path)
         try:
-            self.header = unpack_header(os.pread(self._fd, HEADER_BYTES, 0))
+            self.header = header_in(self._content)
         except HeaderFault as fault:
             self.close()
             raise JournalDamaged(Damage(path, 0, 0, str(fault))) from None
@@ -113,12 +113,12 @@ class SegmentReader:
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._fd)
+        self._content.close()
 
     @property
     def sealed(self) -> bool:
         """Whether the writer closed the segment: nothing can be missing from its end unnoticed."""
-        return self.header is not None and self.header.synced == os.fstat(self._fd).st_size
+        return self.header is not None and self.header.synced == self._content.size()
 
     def entries(self, report: Report = refuse, start: int = HEADER_BYTES) -> Iterator[Entry]:
         """Yield what the segment holds from `start` on, in order. A torn tail is left out; any other gap is reported.
@@ -129,12 +129,12 @@ class SegmentReader:
             return
         offset = max(start, HEADER_BYTES)
         while True:
-            chunk = os.pread(self._fd, _STEP + MAX_RECORD, offset)
-            start, whole = 0, _whole(chunk, 0, self._nonce)
+            chunk = self._content.read(_STEP + MAX_RECORD, offset)
+            start, whole = 0, whole_at(chunk, 0, self._nonce)
             while whole is not None:
                 yield _entry(offset + start, *whole)
                 start = whole[2]
-                whole = _whole(chunk, start, self._nonce)
+                whole = whole_at(chunk, start, self._nonce)
             offset += start
             if start == 0:
                 resumed = self._after_gap(offset, report)
@@ -144,19 +144,17 @@ class SegmentReader:
 
     def ruling(self, offset: int) -> bytes | None:
         """Return the ruling document at `offset`, or None where there is no whole one."""
-        chunk = os.pread(self._fd, MAX_RECORD, offset)
-        whole = _whole(chunk, 0, self._nonce)
-        return whole[1] if whole is not None and whole[0] == RULING else None
+        return ruling_at(self._content, offset, self._nonce)
 
     def search(self, decision_id: bytes, report: Report = refuse) -> DecisionEntry | None:
         """Return the decision with this id, found by its bytes and proved by its checksum; None where there is none."""
         base = 0
         suspect: int | None = None
-        while chunk := os.pread(self._fd, _STEP + MAX_RECORD, base):
+        while chunk := self._content.read(_STEP + MAX_RECORD, base):
             hit = chunk.find(decision_id, _ID_AT)
             while 0 <= hit < _STEP + _ID_AT:
                 start = hit - _ID_AT
-                whole = _whole(chunk, start, self._nonce) if (base + start) % 8 == 0 else None
+                whole = whole_at(chunk, start, self._nonce) if (base + start) % 8 == 0 else None
                 if whole is not None and whole[0] == DECISION:
                     return _decision(base + start, whole[1])
                 if (base + start) % 8 == 0 and chunk[start] and suspect is None:
@@ -169,35 +167,64 @@ class SegmentReader:
 
     def _after_gap(self, offset: int, report: Report) -> int | None:
         """Return where to read on after `offset`, where no whole record begins; None at the end."""
-        resumed = self._next_whole(offset + 8)
+        resumed = next_whole(self._content, offset + 8, self._nonce)
         if resumed is None:
             assert self.header is not None
             if offset < self.header.synced:
-                lost = self.header.synced - offset
-                report(Damage(self.path, offset, lost, "what was once on the disk is gone or altered, to the end"))
+                report(lost_end(self.path, self._content, offset, self.header.synced))
             return None
         # A live writer may have put both records there since `offset` was read. It writes in order: read it again.
-        if _whole(os.pread(self._fd, MAX_RECORD, offset), 0, self._nonce) is not None:
+        if whole_at(self._content.read(MAX_RECORD, offset), 0, self._nonce) is not None:
             return offset
-        report(Damage(self.path, offset, resumed - offset, "the record does not agree with its checksum"))
+        report(gap(self.path, self._content, offset, resumed))
         return resumed
 
-    def _next_whole(self, start: int) -> int | None:
-        """Return the offset of the first whole record at or after `start`."""
-        while chunk := os.pread(self._fd, _STEP + MAX_RECORD, start):
-            position = 0
-            while (written := _WRITTEN.search(chunk, position)) is not None:
-                position = written.start() & ~7
-                if position >= _STEP:
-                    break
-                if _whole(chunk, position, self._nonce) is not None:
-                    return start + position
-                position += 8
-            start += _STEP
-        return None
+
+def gap(path: Path, content: Content, offset: int, until: int) -> Damage:
+    """Return the damage that a reader passed over."""
+    what = f"the record does not agree with its checksum{_why(content, offset, until)}"
+    return Damage(path, offset, until - offset, what)
 
 
-def _whole(chunk: bytes, start: int, nonce: int) -> tuple[int, bytes, int] | None:
+def lost_end(path: Path, content: Content, offset: int, synced: int) -> Damage:
+    """Return the damage of an end that is not there any more."""
+    what = f"what was once on the disk is gone or altered, to the end{_why(content, offset, synced)}"
+    return Damage(path, offset, synced - offset, what)
+
+
+def _why(content: Content, offset: int, until: int) -> str:
+    """Return which place of a compressed file is to blame, if it is one."""
+    for fault in content.faults:
+        if fault.touches(offset, until):
+            return f" ({fault.text()})"
+    return ""
+
+
+def next_whole(content: Content, start: int, nonce: int) -> int | None:
+    """Return the offset of the first whole record at or after `start`."""
+    while chunk := content.read(_STEP + MAX_RECORD, start):
+        position = 0
+        while (written := _WRITTEN.search(chunk, position)) is not None:
+            position = written.start() & ~7
+            if position >= _STEP:
+                break
+            if whole_at(chunk, position, nonce) is not None:
+                return start + position
+            position += 8
+        start += _STEP
+    return None
+
+
+def ruling_at(content: Content, offset: int, nonce: int) -> bytes | None:
+    """Return the ruling document at `offset`, or None where there is no whole one."""
+    raw = content.read(_USUAL_RULING, offset)
+    if len(raw) >= WORD_BYTES and (WORD.unpack_from(raw)[0] & 0xFFFFFF) + WORD_BYTES + 8 > len(raw):
+        raw = content.read(MAX_RECORD, offset)
+    whole = whole_at(raw, 0, nonce)
+    return whole[1] if whole is not None and whole[0] == RULING else None
+
+
+def whole_at(chunk: bytes, start: int, nonce: int) -> tuple[int, bytes, int] | None:
     """Return kind, body and end of the record at `start`, if a whole one begins there."""
     if len(chunk) < start + WORD_BYTES:
         return None

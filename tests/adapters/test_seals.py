@@ -24,6 +24,7 @@ from gateway.adapters.seals import (
     seals_path,
 )
 from gateway.adapters.segment import DECISION, HEADER_BYTES, RULING, Header, frame, pack_header
+from gateway.adapters.segment_content import open_content
 from gateway.adapters.signing import signer_of
 from gateway.core.errors import JournalUnavailable
 
@@ -103,21 +104,21 @@ def test_every_decision_of_a_stretch_is_counted_and_every_byte_of_it_digested(
     raw = pack_header(Header("w0", 1, 1, 7, 0, 1)) + b"".join(records)
     path.write_bytes(raw + b"\0" * 64)
     bounds = sorted({0, len(records), *(cut for cut in cuts if cut < len(records))})
-    with pytest.MonkeyPatch.context() as patch, path.open("rb") as file:
+    with pytest.MonkeyPatch.context() as patch, open_content(path) as content:
         patch.setattr(seals_module, "_STEP", step)
         for after, until in pairwise(bounds):
             start = 0 if after == 0 else HEADER_BYTES + sum(map(len, records[:after]))
             end = HEADER_BYTES + sum(map(len, records[:until]))
             hashed = raw[:112] + raw[HEADER_BYTES:end] if start == 0 else raw[start:end]
             decisions = sum(kind == DECISION for kind, _ in sizes[after:until])
-            assert measure(file.fileno(), start, end) == (sha256(hashed).hexdigest(), decisions)
+            assert measure(content, start, end) == (sha256(hashed).hexdigest(), decisions)
 
 
 def test_measuring_ends_where_the_file_does(tmp_path: Path) -> None:
     path = tmp_path / "short"
     path.write_bytes(b"x" * 200)
-    with path.open("rb") as file:
-        assert measure(file.fileno(), 128, 1 << 30)[0] == sha256(b"x" * 72).hexdigest()
+    with open_content(path) as content:
+        assert measure(content, 128, 1 << 30)[0] == sha256(b"x" * 72).hexdigest()
 
 
 def test_a_folder_is_listed_by_worker_and_number_and_no_strangers_among_them(tmp_path: Path) -> None:
