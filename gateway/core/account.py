@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from gateway.core.countries import RESERVED, WITHDRAWN, is_country
+from gateway.core.messages import Message, Told, message
 from gateway.core.terms import Operation, Status, Verification
 
 
@@ -30,7 +31,12 @@ class Author(StrEnum):
     POLICY = "policy"
     """A rule's obligation, carried out by the gateway itself."""
     SUPPORT = "support"
+    EDITOR = "editor"
+    """A person by the admin API, alone."""
+    TWO_PEOPLE = "two people"
+    """What one person proposed on a ticket and another approved."""
     COMPLIANCE = "compliance"
+    """Whoever may run the command on the machine itself."""
 
 
 class Transition(NamedTuple):
@@ -42,16 +48,16 @@ class Transition(NamedTuple):
 
 
 _ANYONE = Transition(frozenset(Author), evidence=False)
-_RULE_OR_COMPLIANCE = Transition(frozenset({Author.POLICY, Author.COMPLIANCE}), evidence=False)
-_EVIDENCED = Transition(frozenset({Author.COMPLIANCE}), evidence=True)
+_NOT_SUPPORT = Transition(frozenset(Author) - {Author.SUPPORT}, evidence=False)
+_EVIDENCED = Transition(frozenset({Author.TWO_PEOPLE, Author.COMPLIANCE}), evidence=True)
 
 TRANSITIONS: Final[Mapping[Status, Mapping[Status, Transition]]] = MappingProxyType(
     {
         Status.OPEN: MappingProxyType(
             {
-                Status.EXIT_ONLY: _RULE_OR_COMPLIANCE,
+                Status.EXIT_ONLY: _NOT_SUPPORT,
                 Status.FLAGGED: _ANYONE,
-                Status.RESTRICTED: _RULE_OR_COMPLIANCE,
+                Status.RESTRICTED: _NOT_SUPPORT,
                 Status.ARCHIVED: _EVIDENCED,
             }
         ),
@@ -59,7 +65,7 @@ TRANSITIONS: Final[Mapping[Status, Mapping[Status, Transition]]] = MappingProxyT
             {
                 Status.OPEN: _EVIDENCED,
                 Status.FLAGGED: _ANYONE,
-                Status.RESTRICTED: _RULE_OR_COMPLIANCE,
+                Status.RESTRICTED: _NOT_SUPPORT,
                 Status.ARCHIVED: _EVIDENCED,
             }
         ),
@@ -67,7 +73,7 @@ TRANSITIONS: Final[Mapping[Status, Mapping[Status, Transition]]] = MappingProxyT
             {
                 Status.OPEN: _EVIDENCED,
                 Status.EXIT_ONLY: _EVIDENCED,
-                Status.RESTRICTED: _RULE_OR_COMPLIANCE,
+                Status.RESTRICTED: _NOT_SUPPORT,
                 Status.ARCHIVED: _EVIDENCED,
             }
         ),
@@ -83,9 +89,16 @@ TRANSITIONS: Final[Mapping[Status, Mapping[Status, Transition]]] = MappingProxyT
 )
 """Every change of status that may be made. A rule only ever narrows, and archives nobody: both are people's work.
 
-The way back is longer than the way down: from `restricted` to `open` leads through `flagged` or `exit_only`, and
-from `archived` through `restricted`, so that no single change gives everything back.
+Whoever acts alone by the admin API only narrows too: a way back takes evidence and two people. And it is longer than
+the way down: from `restricted` to `open` leads through `flagged` or `exit_only`, and from `archived` through
+`restricted`, so that no single change gives everything back.
 """
+
+NARROWER: Final = (Status.OPEN, Status.EXIT_ONLY, Status.FLAGGED, Status.RESTRICTED, Status.ARCHIVED)
+"""The statuses, from the one that leaves most open to the one that leaves nothing."""
+
+CANCELS_ORDERS: Final = frozenset({Status.FLAGGED, Status.RESTRICTED})
+"""Statuses on whose entry the exchange is asked to cancel the open futures orders."""
 
 
 class Refused(NamedTuple):
@@ -143,6 +156,28 @@ def set_status(account: Account, status: str, *, by: Author, evidence: str | Non
             "status", f"`{account.status}` to `{status}` needs evidence: name the ticket or document that was examined"
         )
     return account._replace(status=str(Status(status)))
+
+
+def narrow(account: Account, status: Status, *, by: Author) -> Account | Refused:
+    """Return the account at `status`, or where it stands if that leaves no more open.
+
+    For consequences: what was to restrict a customer must not lift one out of the archive.
+    """
+    if NARROWER.index(Status(account.status)) >= NARROWER.index(status):
+        return account
+    return set_status(account, status, by=by)
+
+
+def consequences(before: Account | None, after: Account) -> tuple[Message, ...]:
+    """Return what the exchange must be told of a change, to be kept with it in one transaction."""
+    was = Status.OPEN if before is None else Status(before.status)
+    now = Status(after.status)
+    if was == now:
+        return ()
+    changed = message(Told.STATUS_CHANGED, after.uid, before=str(was), after=str(now))
+    if now not in CANCELS_ORDERS:
+        return (changed,)
+    return changed, message(Told.ORDERS_CANCEL_REQUESTED, after.uid, orders="futures", status=str(now))
 
 
 def add_flag(account: Account, flag: str) -> Account | Refused:
