@@ -1,6 +1,8 @@
 """What the line needs of the world, as protocols. Adapters implement them; tests have plain in-memory ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum, unique
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
@@ -8,7 +10,9 @@ from gateway.core.account import Account as Account  # noqa: PLC0414 - a word of
 from gateway.core.credential import Presented as Presented  # noqa: PLC0414 - exported from here too
 from gateway.core.decision import Document
 from gateway.core.facts import Fact
-from gateway.core.search import Page, Search
+from gateway.core.keeping import Keep as Keep  # noqa: PLC0414 - exported from here too
+from gateway.core.pseudonyms import Pseudonyms
+from gateway.core.search import Page, Search, packed
 
 MICROSECONDS = 1_000_000
 
@@ -147,11 +151,22 @@ def ruling_digest(document: bytes) -> bytes:
     return blake2b(document, digest_size=16).digest()
 
 
-class Count(NamedTuple):
-    """How many decisions of one hour had these in common."""
+@unique
+class Step(StrEnum):
+    """The time that one count is of."""
 
-    hour: int
-    """Its beginning, microseconds since the epoch."""
+    HOUR = "hour"
+    DAY = "day"
+    """From midnight to midnight, UTC."""
+    ALL = "all"
+    """All the time that was asked for."""
+
+
+class Count(NamedTuple):
+    """How many decisions of one hour, one day or all of a time had these in common."""
+
+    start: int
+    """When the hour or the day began, microseconds since the epoch; of `Step.ALL`, since when it was asked."""
     operation: str
     outcome: str
     reason: str | None
@@ -159,6 +174,24 @@ class Count(NamedTuple):
     """None where it was not certain."""
     bundle: str
     decisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasing:
+    """Whose personal data is replaced by digests: exactly one of these says it."""
+
+    account: str | None = None
+    address: str | None = None
+    """One address; decisions that it was held responsible for."""
+    before: int | None = None
+    """Of all decisions made before this instant, microseconds since the epoch."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where it names nothing, several, or an address that is none."""
+        if sum(one is not None for one in (self.account, self.address, self.before)) != 1:
+            raise ValueError("an erasing names exactly one of account, address and before")
+        if self.address is not None:
+            packed(self.address)
 
 
 class Archive(Protocol):
@@ -189,14 +222,27 @@ class Archive(Protocol):
         Raise SearchError for a cursor that is none, StoreUnavailable within a bounded time.
         """
 
-    async def counts(self, since: int, until: int) -> Sequence[Count]:
-        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
+    async def counts(self, since: int, until: int, *, step: Step = Step.HOUR) -> Sequence[Count]:
+        """Return how many decisions of each kind the hours that begin in `[since, until)` had, oldest first.
 
-    async def forget(self, before: int) -> int:
-        """Remove decisions made before this instant and rulings that nothing else names; return how many decisions.
-
-        Counts stay.
+        By day and for all the time the same hours are added up: the first and the last day may be a part of one.
         """
+
+    async def forget(self, before: Mapping[Keep, int]) -> int:
+        """Remove decisions of each class that were made before its instant; return how many.
+
+        A class without an instant is kept. Rulings that nothing else names go too. Counts stay.
+        """
+
+    async def erase(self, erasing: Erasing, pseudonyms: Pseudonyms) -> int:
+        """Replace personal data by digests in the decisions that this is about; return how many it changed.
+
+        Once it returned, nothing of what it replaced is in the store. Done again it changes nothing; where it raises,
+        StoreUnavailable, some of it is done, and doing it again does the rest.
+        """
+
+    async def forget_workers(self, keep: Collection[str]) -> None:
+        """Forget how far workers were taken whose journal is gone: not in `keep`, and nothing taken for a day."""
 
 
 class Decisions(Protocol):

@@ -15,7 +15,7 @@ from gateway.app.parts import archive_to_ask
 from gateway.config import Settings
 from gateway.core.decision import Document
 from gateway.core.search import MOST, Page, Search, cursor_of, read_cursor
-from gateway.ports import Archive, Count, Stretch
+from gateway.ports import Archive, Count, Step, Stretch
 
 MOST_RECENT: Final = 50_000
 """Decisions beyond the archive that are held in memory at most. Further behind, and it is said instead."""
@@ -92,20 +92,20 @@ class Found:
             if cursor is None:
                 return
 
-    async def counts(self, since: int, until: int) -> Sequence[Count]:
-        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
-        archived = await self._archive.counts(since, until)
+    async def counts(self, since: int, until: int, *, step: Step = Step.HOUR) -> Sequence[Count]:
+        """Return how many decisions of each kind the hours that begin in `[since, until)` had, oldest first."""
+        archived = await self._archive.counts(since, until, step=step)
         for _ in range(_PATIENCE):
             if dict(await self._archive.taken()) == self._taken:
                 break
             # Something was taken since `look`, and would be counted on both sides.
             await self.look()
-            archived = await self._archive.counts(since, until)
+            archived = await self._archive.counts(since, until, step=step)
         added: Counter[Count] = Counter()
-        for count in (*archived, *await self._recent.counts(since, until)):
+        for count in (*archived, *await self._recent.counts(since, until, step=step)):
             added[count._replace(decisions=0)] += count.decisions
         return [
-            count._replace(decisions=number) for count, number in sorted(added.items(), key=lambda one: one[0].hour)
+            count._replace(decisions=number) for count, number in sorted(added.items(), key=lambda one: one[0].start)
         ]
 
 

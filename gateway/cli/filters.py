@@ -31,6 +31,7 @@ FILTERS: Final[Mapping[str, str]] = {
     "reason": "With this reason, such as jurisdiction-blocked.",
     "rule": "Determined by this rule, as policy/rule.",
     "bundle": "Decided by the bundle whose digest begins so.",
+    "ticket": "Of which the visitor was told this ticket.",
     "since": "Since this instant (RFC 3339), or since 90m, 24h, 7d.",
     "until": "Until this instant, exclusive, or until so long ago.",
 }

@@ -21,13 +21,27 @@ _DIGEST: Final = re.compile(r"[0-9a-f]{6,64}\Z")
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST: Final = 256
+_PSEUDONYM: Final = re.compile(r"hmac:[0-9a-f]{32}\Z")
+_BEHIND: Final = b"\xff" * 16
+"""What every digest of an address begins with as it is found by, so that it lies in no network, not even in `::/0`."""
+_OF_NETWORK: Final = 8
+"""Bytes of the network's digest before that of the address: so its addresses are one range, as in a network."""
+
+
+class AddressDigest(NamedTuple):
+    """An address or a network as it is named where personal data was erased (`core.pseudonyms`)."""
+
+    network: str
+    """The /24 of an IPv4 address, or the /48 of an IPv6 one."""
+    address: str | None = None
+    """None for every address of the network."""
 
 
 class Search(NamedTuple):
     """Conditions that all must hold; None asks nothing."""
 
     account: str | None = None
-    address: IPv4Network | IPv6Network | None = None
+    address: IPv4Network | IPv6Network | AddressDigest | None = None
     """The client address held responsible lies in this network; one address is a network of its own."""
     country: str | None = None
     """A certain country; a decision whose country was uncertain is found by each one that it may have been."""
@@ -41,6 +55,8 @@ class Search(NamedTuple):
     """`policy/rule`, among those that determined the verdict."""
     bundle: str | None = None
     """The beginning of a bundle's digest, six characters at least."""
+    ticket: str | None = None
+    """The ticket that the visitor was told of."""
     since: int | None = None
     """Microseconds since the epoch, inclusive."""
     until: int | None = None
@@ -52,7 +68,8 @@ class Findable(NamedTuple):
 
     account: str | None
     address: bytes | None
-    """16 bytes, an IPv4 address as its mapped IPv6 one, so that all addresses have one order."""
+    """16 bytes, an IPv4 address as its mapped IPv6 one, so that all addresses have one order. 40 bytes behind them all
+    where it was erased: its network's digest and its own."""
     countries: tuple[str, ...]
     asns: tuple[int, ...]
     operation: str
@@ -60,6 +77,7 @@ class Findable(NamedTuple):
     reason: str | None
     rules: tuple[str, ...]
     bundle: str
+    ticket: str | None = None
 
 
 class Page(NamedTuple):
@@ -91,6 +109,7 @@ def read_search(asked: Mapping[str, str], now: int) -> Search:
         reason=_one_of("reason", asked["reason"], list(Reason)) if "reason" in asked else None,
         rule=_rule(asked["rule"]) if "rule" in asked else None,
         bundle=_digest(asked["bundle"]) if "bundle" in asked else None,
+        ticket=asked.get("ticket"),
         since=read_instant("since", asked["since"], now) if "since" in asked else None,
         until=read_instant("until", asked["until"], now) if "until" in asked else None,
     )
@@ -113,10 +132,10 @@ def findable(ruling: Document) -> Findable:
     """Return what a ruling document (`core.decision.ruling_document`, or of an ambiguous request) is found by."""
     verdict = ruling["verdict"] or {"outcome": str(Outcome.DENY), "by": (), "reason": None}
     account = (ruling["facts"] or {}).get("account")
-    address = ruling["client_ip"]["address"]
+    ticket = ruling["reply"].get("ticket_id")
     return Findable(
         account=account if isinstance(account, str) else None,
-        address=None if address is None else packed(address),
+        address=_found_at(ruling["client_ip"]),
         countries=tuple(sorted(map(str, _possible(ruling, "country")))),
         asns=tuple(sorted(one for one in _possible(ruling, "asn") if isinstance(one, int))),
         operation=ruling["operation"] or AMBIGUOUS,
@@ -124,7 +143,13 @@ def findable(ruling: Document) -> Findable:
         reason=verdict["reason"] or ruling["reply"]["reason"],
         rules=tuple(sorted({f"{rule['policy']}/{rule['rule']}" for rule in verdict["by"]})),
         bundle=ruling["bundle"],
+        ticket=ticket if isinstance(ticket, str) else None,
     )
+
+
+def is_pseudonym(text: str) -> bool:
+    """Return whether a text has the form of the digests that stand in place of erased names and addresses."""
+    return _PSEUDONYM.match(text) is not None
 
 
 def packed(address: str) -> bytes:
@@ -133,9 +158,29 @@ def packed(address: str) -> bytes:
     return _MAPPED + parsed.packed if isinstance(parsed, IPv4Address) else parsed.packed
 
 
-def packed_range(network: IPv4Network | IPv6Network) -> tuple[bytes, bytes]:
-    """Return the first and the last address of a network, as `packed` would."""
+def packed_range(network: IPv4Network | IPv6Network | AddressDigest) -> tuple[bytes, bytes]:
+    """Return the first and the last address of a network, as `packed` would; both are the same for one address."""
+    if isinstance(network, AddressDigest):
+        if network.address is not None:
+            one = _packed_digest(network.network, network.address)
+            return one, one
+        first = _packed_digest(network.network, "")
+        return first + bytes(16), first + b"\xff" * 16
     return packed(str(network[0])), packed(str(network[-1]))
+
+
+def _found_at(client_ip: Mapping[str, str | None]) -> bytes | None:
+    address = client_ip["address"]
+    if address is None:
+        return None
+    if is_pseudonym(address):
+        return _packed_digest(client_ip["network"] or "", address)
+    return packed(address)
+
+
+def _packed_digest(network: str, address: str) -> bytes:
+    parts = [bytes.fromhex(text.removeprefix("hmac:")) for text in (network, address)]
+    return _BEHIND + parts[0][:_OF_NETWORK] + parts[1]
 
 
 def _possible(ruling: Document, fact: str) -> Iterable[object]:

@@ -17,8 +17,8 @@ GROUPS: Final[Mapping[str, Callable[[Count], str]]] = {
     "country": lambda count: count.country or NOTHING,
     "operation": lambda count: count.operation,
     "bundle": lambda count: count.bundle[:12],
-    "hour": lambda count: instant_text(count.hour)[:16] + "Z",
-    "day": lambda count: instant_text(count.hour - count.hour % _DAY)[:10],
+    "hour": lambda count: instant_text(count.start)[:16] + "Z",
+    "day": lambda count: instant_text(count.start - count.start % _DAY)[:10],
 }
 """By what decisions are counted, and the name of a count's group."""
 IN_TIME: Final = frozenset({"hour", "day"})

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import structlog
 
 from gateway.core.errors import GatewayError
-from gateway.ports import Archive, Clock, Stretch
+from gateway.ports import Archive, Clock, Keep, Stretch
 
 log: Any = structlog.get_logger("gateway")
 
@@ -149,7 +149,7 @@ class Shipping:
         if self._is_due("keep", KEPT_EVERY_US):
             self._removed += len(self._keeping.remove(self._taken, now))
         if self._terms.keep_us is not None and self._is_due("forget", FORGOTTEN_EVERY_US):
-            forgotten = await self._archive.forget(now - self._terms.keep_us)
+            forgotten = await self._archive.forget(dict.fromkeys(Keep, now - self._terms.keep_us))
             if forgotten:
                 log.info("archive:forgot", decisions=forgotten)
 

@@ -151,7 +151,7 @@ class Watch:
         hours: defaultdict[int, list[Count]] = defaultdict(list)
         hours.update({hour: [] for hour in range(since, until, HOUR)})
         for count in await self._archive.counts(since, until):
-            hours[count.hour].append(count)
+            hours[count.start].append(count)
         return hours
 
     async def _new_editions(self, hour: int, hours: int) -> tuple[str, ...]:

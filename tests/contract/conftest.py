@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.archive.memory import MemoryArchive
-from gateway.adapters.archive.postgres import PostgresArchive
 from gateway.adapters.archive.sqlite import SqliteArchive
 from gateway.ports import Archive
 from tests.postgres_server import server_of_this_process
@@ -34,6 +33,8 @@ async def sqlite(folder: Path) -> AsyncIterator[Archive]:
 
 @asynccontextmanager
 async def postgresql(folder: Path) -> AsyncIterator[Archive]:
+    from gateway.adapters.archive.postgres import PostgresArchive  # noqa: PLC0415 - the others need no asyncpg
+
     # A folder is a schema: both are the same archive for as long as they last.
     archive = PostgresArchive(server_of_this_process(), schema=f"t{blake2b(bytes(folder), digest_size=12).hexdigest()}")
     await archive.start()

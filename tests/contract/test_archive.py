@@ -16,7 +16,7 @@ from gateway.adapters.archive.memory import MemoryArchive
 from gateway.core.decision import Document
 from gateway.core.errors import SearchError, StoreUnavailable
 from gateway.core.search import Search, cursor_of
-from gateway.ports import Archive, RecordedDecision, Stretch
+from gateway.ports import Archive, Keep, RecordedDecision, Stretch
 from tests.contract.conftest import Backend
 from tests.contract.stretches import AT, BUNDLES, decision, decision_id, ruling, stretch, text_of
 
@@ -88,7 +88,7 @@ async def same(archive: Archive, model: MemoryArchive, some: Iterator[Search], l
         assert await everything(archive, search, limit) == await everything(model, search, 1000), search
     for since, until in ((0, 1 << 60), (AT, AT + 2 * HOUR)):
         counted = [await one.counts(since, until) for one in (archive, model)]
-        assert [count.hour for count in counted[0]] == sorted(count.hour for count in counted[0])
+        assert [count.start for count in counted[0]] == sorted(count.start for count in counted[0])
         assert sorted(counted[0], key=repr) == sorted(counted[1], key=repr)
     assert dict(await archive.taken()) == dict(await model.taken())
 
@@ -223,7 +223,7 @@ async def test_instants_that_no_id_holds_break_nothing(archive: Archive, at: int
         assert await one.take(stretch(ones, DOCUMENTS)) == 3
     asked = [Search(), Search(since=AT), Search(until=AT), Search(since=at, until=at + 1), Search(since=at + 1)]
     await same(archive, model, iter(asked))
-    assert await archive.forget(AT) == await model.forget(AT)
+    assert await archive.forget(dict.fromkeys(Keep, AT)) == await model.forget(dict.fromkeys(Keep, AT))
     await same(archive, model, iter(asked))
 
 
@@ -234,7 +234,7 @@ async def test_what_is_forgotten_is_gone_and_what_was_counted_stays(archive: Arc
         await one.take(stretch(day, DOCUMENTS))
     before = await archive.counts(0, 1 << 60)
     for until in (AT, AT + 3 * HOUR + 5, AT + 3 * HOUR + 5, AT + 20 * HOUR):
-        assert await archive.forget(until) == await model.forget(until)
+        assert await archive.forget(dict.fromkeys(Keep, until)) == await model.forget(dict.fromkeys(Keep, until))
         await same(archive, model, (Search(**one) for one in CONDITIONS), limit=50)
     assert await archive.counts(0, 1 << 60) == before
     assert await archive.find(text_of(day[0].id)) is None
@@ -259,11 +259,11 @@ async def test_all_is_asked_at_once_while_it_is_taken_and_forgotten(archive: Arc
             again = [await archive.find(document["id"]) for document in found[:10]]
             assert [one in (None, document) for one, document in zip(again, found, strict=False)] == [True] * len(again)
 
-    forgetting = asyncio.gather(archive.forget(AT - HOUR))
+    forgetting = asyncio.gather(archive.forget(dict.fromkeys(Keep, AT - HOUR)))
     await asyncio.gather(take(), *(ask() for _ in range(8)))
     (early,) = await forgetting
     assert sum(count.decisions for count in await archive.counts(0, 1 << 60)) == len(day)
-    assert early + await archive.forget(AT + 1000 * HOUR) == len(day)
+    assert early + await archive.forget(dict.fromkeys(Keep, AT + 1000 * HOUR)) == len(day)
 
 
 DECISIONS = st.builds(
@@ -300,7 +300,7 @@ def test_whatever_is_taken_asked_and_forgotten_the_answer_is_the_plain_one(backe
                 if isinstance(step, Stretch):
                     assert await archive.take(step) == await model.take(step)
                 elif isinstance(step, int):
-                    assert await archive.forget(step) == await model.forget(step)
+                    assert await archive.forget(dict.fromkeys(Keep, step)) == await model.forget(dict.fromkeys(Keep, step))
                 else:
                     search, limit = step
                     assert await everything(archive, search, limit) == await everything(model, search, 1000)

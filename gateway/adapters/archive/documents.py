@@ -13,6 +13,7 @@ from gateway.ports import RecordedDecision
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """The years 1 to 9999, microseconds since the epoch: the instants that have a text."""
 _HOUR: Final = 3_600_000_000
+_DAY: Final = 24 * _HOUR
 
 
 class Kind(NamedTuple):
@@ -31,6 +32,8 @@ class ReadRuling(NamedTuple):
 
     found_by: Findable
     kind: Kind
+    erased: bool = False
+    """Whether it is without personal data."""
 
 
 UNREADABLE: Final = ReadRuling(
@@ -43,20 +46,21 @@ _FAULTS: Final = (ValueError, TypeError, KeyError, AttributeError, OverflowError
 
 def read_ruling(document: bytes) -> ReadRuling:
     """Return what a ruling is found by and counted as; `UNREADABLE` where it is none."""
+    erased = False
     try:
         ruling = orjson.loads(document)
+        erased = bool(ruling.get("erased"))
         found_by = findable(ruling)
         country = (ruling["facts"] or {}).get("country")
         texts = (found_by.operation, found_by.outcome, found_by.bundle, found_by.reason or "", country or "")
         if not all(isinstance(text, str) for text in texts):
-            return UNREADABLE
+            return UNREADABLE._replace(erased=erased)
     except _FAULTS:
-        return UNREADABLE
+        return UNREADABLE._replace(erased=erased)
     asns = tuple(sorted({asn for asn in found_by.asns if 0 <= asn < 1 << 32}))
     found_by = found_by._replace(asns=asns, countries=tuple(sorted(set(found_by.countries))))
-    return ReadRuling(
-        found_by, Kind(found_by.operation, found_by.outcome, found_by.reason, country or None, found_by.bundle)
-    )
+    kind = Kind(found_by.operation, found_by.outcome, found_by.reason, country or None, found_by.bundle)
+    return ReadRuling(found_by, kind, erased)
 
 
 def whole_document(ruling: bytes, decision: RecordedDecision) -> Document:
@@ -91,6 +95,11 @@ def archived_document(ruling: bytes, decision: RecordedDecision) -> Document:
 def hour_of(at: int) -> int:
     """Return when the hour of an instant began, microseconds since the epoch."""
     return at - at % _HOUR
+
+
+def day_of(at: int) -> int:
+    """Return when the day of an instant began, UTC, microseconds since the epoch."""
+    return at - at % _DAY
 
 
 def id_of(text: str) -> bytes | None:

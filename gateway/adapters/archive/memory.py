@@ -1,13 +1,28 @@
 """The archive in memory: the plain meaning of the port, which other archives are compared with."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
-from gateway.adapters.archive.documents import Kind, ReadRuling, archived_document, hour_of, id_of, read_ruling
+from gateway.adapters.archive.documents import (
+    Kind,
+    ReadRuling,
+    archived_document,
+    day_of,
+    hour_of,
+    id_of,
+    read_ruling,
+)
+from gateway.adapters.clock import SystemClock
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
-from gateway.core.search import MOST, Findable, Page, Search, cursor_of, packed_range, read_cursor
-from gateway.ports import Count, RecordedDecision, Stretch
+from gateway.core.keeping import Keep, keep_of
+from gateway.core.pseudonyms import Pseudonyms
+from gateway.core.search import MOST, Findable, Page, Search, cursor_of, packed, packed_range, read_cursor
+from gateway.ports import Clock, Count, Erasing, RecordedDecision, Step, Stretch, ruling_digest
+
+QUIET_US: Final = 86_400_000_000
+"""How long nothing was taken from a worker's journal before the worker can be forgotten."""
 
 
 class MemoryArchive:
@@ -16,10 +31,12 @@ class MemoryArchive:
     What it was given lasts as long as it does, whether it is closed or not.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._rulings: dict[bytes, tuple[bytes, ReadRuling]] = {}
         self._decisions: dict[bytes, RecordedDecision] = {}
         self._taken: dict[str, tuple[int, int]] = {}
+        self._taken_at: dict[str, int] = {}
         self._counts: Counter[tuple[int, Kind]] = Counter()
 
     async def start(self) -> None:
@@ -46,6 +63,7 @@ class MemoryArchive:
                 new += 1
         reached = (stretch.segment, stretch.end)
         self._taken[stretch.worker] = max(reached, self._taken.get(stretch.worker, reached))
+        self._taken_at[stretch.worker] = self._clock.now()
         return new
 
     async def find(self, decision_id: str) -> Document | None:
@@ -68,19 +86,55 @@ class MemoryArchive:
         page = tuple(self._document(decision) for decision in found[:limit])
         return Page(page, cursor_of(found[limit - 1].id) if len(found) > limit else None)
 
-    async def counts(self, since: int, until: int) -> Sequence[Count]:
-        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
-        counts = [Count(hour, *kind, number) for (hour, kind), number in self._counts.items() if since <= hour < until]
-        return sorted(counts, key=lambda count: count.hour)
+    async def counts(self, since: int, until: int, *, step: Step = Step.HOUR) -> Sequence[Count]:
+        """Return how many decisions of each kind the hours that begin in `[since, until)` had, oldest first."""
+        added: Counter[tuple[int, Kind]] = Counter()
+        for (hour, kind), number in self._counts.items():
+            if since <= hour < until:
+                added[{Step.HOUR: hour, Step.DAY: day_of(hour), Step.ALL: since}[step], kind] += number
+        counts = [Count(begun, *kind, number) for (begun, kind), number in added.items()]
+        return sorted(counts, key=lambda count: count.start)
 
-    async def forget(self, before: int) -> int:
-        """Remove decisions made before this instant, and rulings that nothing else names; return how many decisions."""
-        kept = {key: decision for key, decision in self._decisions.items() if decision.at >= before}
-        named = {decision.ruling for decision in kept.values()}
+    async def forget(self, before: Mapping[Keep, int]) -> int:
+        """Remove decisions of each class that were made before its instant; return how many."""
+        kept = {key: decision for key, decision in self._decisions.items() if not self._is_over(decision, before)}
         gone = len(self._decisions) - len(kept)
         self._decisions = kept
-        self._rulings = {digest: ruling for digest, ruling in self._rulings.items() if digest in named}
+        self._forget_rulings()
         return gone
+
+    async def erase(self, erasing: Erasing, pseudonyms: Pseudonyms) -> int:
+        """Replace personal data by digests in the decisions that this is about; return how many it changed."""
+        changed = 0
+        for key, decision in self._decisions.items():
+            document, read = self._rulings[decision.ruling]
+            if not read.erased and is_about(erasing, read.found_by, decision.at):
+                document = pseudonyms.of_ruling(document)
+                digest = ruling_digest(document)
+                self._rulings[digest] = (document, read_ruling(document))
+                request = pseudonyms.of_request(decision.request)
+                self._decisions[key] = decision._replace(ruling=digest, request=request)
+                changed += 1
+        self._forget_rulings()
+        return changed
+
+    async def forget_workers(self, keep: Collection[str]) -> None:
+        """Forget how far workers were taken whose journal is gone: not in `keep`, and nothing taken for a day."""
+        quiet = self._clock.now() - QUIET_US
+        self._taken = {
+            worker: reached
+            for worker, reached in self._taken.items()
+            if worker in keep or self._taken_at[worker] >= quiet
+        }
+
+    def _is_over(self, decision: RecordedDecision, before: Mapping[Keep, int]) -> bool:
+        kind = self._rulings[decision.ruling][1].kind
+        limit = before.get(keep_of(kind.operation, kind.outcome))
+        return limit is not None and decision.at < limit
+
+    def _forget_rulings(self) -> None:
+        named = {decision.ruling for decision in self._decisions.values()}
+        self._rulings = {digest: ruling for digest, ruling in self._rulings.items() if digest in named}
 
     def _document(self, decision: RecordedDecision) -> Document:
         return archived_document(self._rulings[decision.ruling][0], decision)
@@ -108,7 +162,18 @@ def fits(found_by: Findable, search: Search) -> bool:
         asked.append(search.rule in found_by.rules)
     if search.bundle is not None:
         asked.append(found_by.bundle.startswith(search.bundle))
+    if search.ticket is not None:
+        asked.append(found_by.ticket == search.ticket)
     return all(asked)
+
+
+def is_about(erasing: Erasing, found_by: Findable, at: int) -> bool:
+    """Return whether the personal data of a decision made at this instant is to be erased."""
+    if erasing.account is not None:
+        return found_by.account == erasing.account
+    if erasing.address is not None:
+        return found_by.address == packed(erasing.address)
+    return erasing.before is not None and at < erasing.before
 
 
 def check_rulings(stretch: Stretch) -> None:

@@ -4,25 +4,37 @@ import asyncio
 import sqlite3
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
 from gateway.adapters.archive.documents import id_of
-from gateway.adapters.archive.sqlite_forgetting import forget_some, give_back
+from gateway.adapters.archive.memory import QUIET_US
+from gateway.adapters.archive.sqlite_erasing import Eraser, is_owed, write_anew
+from gateway.adapters.archive.sqlite_forgetting import (
+    Forgetting,
+    forget_texts,
+    forget_workers,
+    give_back,
+    limits_of,
+)
 from gateway.adapters.archive.sqlite_reading import counts_of, find, page_of, taken
 from gateway.adapters.archive.sqlite_schema import make, open_reader, open_writer
 from gateway.adapters.archive.sqlite_taking import Taker
+from gateway.adapters.clock import SystemClock
 from gateway.adapters.sqlite_file import SqliteFile
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
+from gateway.core.keeping import Keep
+from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import MOST, Page, Search, read_cursor
-from gateway.ports import Count, Stretch
+from gateway.ports import Clock, Count, Erasing, Step, Stretch
 
 READ_WITHIN_S: Final = 5.0
 WRITE_WITHIN_S: Final = 30.0
+REBUILD_WITHIN_S: Final = 3600.0
 _START_WITHIN_S: Final = 30.0
 _READERS: Final = 3
 _LOOK_EVERY: Final = 2000
@@ -35,11 +47,19 @@ class SqliteArchive:
     """The `Archive` port on one SQLite file. Several processes may have it open: one takes at a time, all read."""
 
     def __init__(
-        self, path: Path, *, read_within_s: float = READ_WITHIN_S, write_within_s: float = WRITE_WITHIN_S
+        self,
+        path: Path,
+        *,
+        read_within_s: float = READ_WITHIN_S,
+        write_within_s: float = WRITE_WITHIN_S,
+        rebuild_within_s: float = REBUILD_WITHIN_S,
+        clock: Clock | None = None,
     ) -> None:
         self.path = path
+        self._clock = clock or SystemClock()
         self._read_within_s = read_within_s
         self._write_within_s = write_within_s
+        self._rebuild_within_s = rebuild_within_s
         self._file = SqliteFile(path)
         self._writing: ThreadPoolExecutor | None = None
         self._reading: ThreadPoolExecutor | None = None
@@ -101,21 +121,42 @@ class SqliteArchive:
         limit = min(max(limit, 1), MOST)
         return await self._read("search", lambda reader: page_of(reader, search, limit, before))
 
-    async def counts(self, since: int, until: int) -> Sequence[Count]:
-        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
-        return await self._read("count", lambda reader: counts_of(reader, since, until))
+    async def counts(self, since: int, until: int, *, step: Step = Step.HOUR) -> Sequence[Count]:
+        """Return how many decisions of each kind the hours that begin in `[since, until)` had, oldest first."""
+        return await self._read("count", lambda reader: counts_of(reader, since, until, step))
 
-    async def forget(self, before: int) -> int:
-        """Remove decisions made before this instant and rulings that nothing else names; return how many decisions.
+    async def forget(self, before: Mapping[Keep, int]) -> int:
+        """Remove decisions of each class that were made before its instant; return how many. Counts stay.
 
-        Counts stay. Stretches are taken in between. Raise StoreUnavailable; what was removed by then is gone.
+        It goes by small steps, between which stretches are taken. Raise StoreUnavailable; what is gone stays gone.
         """
         gone = 0
-        while some := await self._write("forget", lambda writer, _: forget_some(writer, before)):
-            gone += some
+        for limit in limits_of(before):
+            gone += await self._all("forget", Forgetting(limit).some)
+        await self._write("forget texts", lambda writer, _: forget_texts(writer, before))
         while await self._write("give room back", lambda writer, _: give_back(writer)):
             pass
         return gone
+
+    async def erase(self, erasing: Erasing, pseudonyms: Pseudonyms) -> int:
+        """Replace personal data by digests in the decisions that this is about; return how many it changed.
+
+        At the end the file is written anew, within `rebuild_within_s`, while nothing can be taken. Raise
+        StoreUnavailable; the next erasing does what is left.
+        """
+        changed = 0
+        taker = self._taker
+        if taker is not None:
+            changed = await self._all("erase", Eraser(erasing, pseudonyms, taker).some)
+        if await self._write("see what was erased", lambda writer, _: is_owed(writer)):
+            within = self._rebuild_within_s
+            await self._write("write the file anew", lambda writer, _: write_anew(writer), within)
+        return changed
+
+    async def forget_workers(self, keep: Collection[str]) -> None:
+        """Forget how far workers were taken whose journal is gone: not in `keep`, and nothing taken for a day."""
+        before = self._clock.now() - QUIET_US
+        await self._write("forget workers", lambda writer, _: forget_workers(writer, keep, before))
 
     def _open(self) -> None:
         make(self.path)
@@ -123,14 +164,24 @@ class SqliteArchive:
         self._opened.append(writer := open_writer(self.path))
         for _ in range(_READERS):
             self._opened.append(open_reader(self.path))
-        self._writer, self._taker = writer, Taker(writer)
+        self._writer, self._taker = writer, Taker(writer, self._clock)
 
-    async def _write(self, what: str, work: Callable[[sqlite3.Connection, Taker], T]) -> T:
+    async def _all(self, what: str, some: Callable[[sqlite3.Connection], int | None]) -> int:
+        """Return how many it were in all: a step at a time, until there are no more."""
+        number = 0
+        while (more := await self._write(what, lambda writer, _: some(writer))) is not None:
+            number += more
+        return number
+
+    async def _write(
+        self, what: str, work: Callable[[sqlite3.Connection, Taker], T], within_s: float | None = None
+    ) -> T:
+        within_s = self._write_within_s if within_s is None else within_s
         writer, taker = self._writer, self._taker
         if writer is None or taker is None or self._writing is None:
             raise StoreUnavailable(f"archive {self.path}: it is not open")
-        async with self._bounded(self._write_within_s, what):
-            timed = _timed(writer, self._write_within_s, lambda: work(writer, taker))
+        async with self._bounded(within_s, what):
+            timed = _timed(writer, within_s, lambda: work(writer, taker))
             return await asyncio.get_running_loop().run_in_executor(self._writing, timed)
 
     async def _read(self, what: str, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -24,8 +24,8 @@ class Candidates:
         self._database = database
         self._search = search
         self.asked: Asked = take_apart(search)
-        address = search.address
-        self.few = search.account is not None or (address is not None and address.num_addresses == 1)
+        first, last = (None, b"") if search.address is None else packed_range(search.address)
+        self.few = search.account is not None or search.ticket is not None or first == last
         """Whether there is little doubt that few rulings fit."""
         self._near: list[Candidate] | None = None
 
@@ -36,6 +36,9 @@ class Candidates:
     def back_from(self, newest: int) -> Iterator[Candidate] | None:
         """Yield what fits, from the epoch `newest` back; None where there is no index to begin with."""
         search, asked = self._search, self.asked
+        if search.ticket is not None:
+            rest = joined(asked.account, asked.address, asked.asn, asked.shaped)
+            return self._of("ticket", Condition("r.ticket = ?", (search.ticket,)), newest, rest)
         if search.account is not None:
             rest = joined(asked.address, asked.asn, asked.shaped)
             return self._of("account", Condition("r.account = ?", (search.account,)), newest, rest)

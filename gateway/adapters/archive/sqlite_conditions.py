@@ -39,6 +39,7 @@ class Asked(NamedTuple):
     """A search, taken apart. Every condition but `shape` speaks of `r`, a ruling."""
 
     account: Condition
+    ticket: Condition
     address: Condition
     asn: Condition
     shape: Condition
@@ -52,7 +53,7 @@ class Asked(NamedTuple):
     @property
     def ruling(self) -> Condition:
         """All conditions together."""
-        return joined(self.account, self.address, self.asn, self.shaped)
+        return joined(self.account, self.ticket, self.address, self.asn, self.shaped)
 
     def in_shapes(self, column: str) -> Condition:
         """Whether a column holds one of the shapes."""
@@ -64,15 +65,17 @@ class Asked(NamedTuple):
 
 def take_apart(search: Search) -> Asked:
     """Return the conditions of a search, those on time apart."""
-    account = address = asn = Condition()
+    account = ticket = address = asn = Condition()
     if search.account is not None:
         account = Condition(" AND r.account = ?", (search.account,))
+    if search.ticket is not None:
+        ticket = Condition(" AND r.ticket = ?", (search.ticket,))
     if search.address is not None:
         address = Condition(" AND r.address BETWEEN ? AND ?", packed_range(search.address))
     if search.asn is not None:
         which = "SELECT 1 FROM ruling_asns a WHERE a.asn = ? AND a.epoch = r.epoch AND a.ruling = r.id"
         asn = Condition(f" AND EXISTS ({which})", (search.asn,))
-    return Asked(account, address, asn, _shape(search))
+    return Asked(account, ticket, address, asn, _shape(search))
 
 
 def _shape(search: Search) -> Condition:

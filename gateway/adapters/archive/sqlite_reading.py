@@ -5,18 +5,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from gateway.adapters.archive.documents import Kind, archived_document
-from gateway.adapters.archive.sqlite_packing import unpack
+from gateway.adapters.archive.documents import Kind, archived_document, day_of
+from gateway.adapters.archive.sqlite_packing import LONGEST, unpack
 from gateway.adapters.archive.sqlite_search import newest_ids
 from gateway.core.decision import Document
 from gateway.core.search import Page, Search, cursor_of
-from gateway.ports import Count, RecordedDecision
+from gateway.ports import Count, RecordedDecision, Step
 
-_LONGEST: Final = 1 << 20
-"""Bytes of a ruling: what the journal takes."""
 # `Count(...)` is a Python function that calls this; a year has hundreds of thousands.
 _new = tuple.__new__
-_FARTHEST: Final = (1 << 63) - 1
+_FARTHEST: Final = (1 << 62) - 1
+_DAY: Final = 86_400_000_000
 _WHOLE: Final = """
 SELECT d.id, d.at, d.took_us, d.auth_age, coalesce(a.text, d.asked), s.text, d.ruling
 FROM decisions d
@@ -24,7 +23,7 @@ LEFT JOIN texts a ON typeof(d.asked) = 'integer' AND a.id = d.asked
 LEFT JOIN texts s ON s.id = d.sender
 WHERE d.id = ?
 """
-_RULING: Final = """
+RULING: Final = """
 SELECT r.document, y.bytes FROM rulings r LEFT JOIN dictionaries y ON y.id = r.dictionary WHERE r.id = ?
 """
 
@@ -48,17 +47,36 @@ def page_of(database: sqlite3.Connection, search: Search, limit: int, before: by
     return Page(documents, cursor_of(ids[limit - 1]) if len(ids) > limit else None)
 
 
-def counts_of(database: sqlite3.Connection, since: int, until: int) -> Sequence[Count]:
-    """Return what was counted in the hours that begin in `[since, until)`, oldest first."""
-    since, until = (min(max(instant, -_FARTHEST), _FARTHEST) for instant in (since, until))
+def counts_of(database: sqlite3.Connection, since: int, until: int, step: Step = Step.HOUR) -> Sequence[Count]:
+    """Return how many decisions of each kind the hours that begin in `[since, until)` had, oldest first."""
+    first, end = (min(max(instant, -_FARTHEST), _FARTHEST) for instant in (since, until))
+    query, values = _counted(first, end, step)
     with _one_moment(database):
         kinds = {
             number: Kind(*kind)
             for number, *kind in database.execute("SELECT id, operation, outcome, reason, country, bundle FROM kinds")
         }
-        query = "SELECT hour, kind, decisions FROM counts WHERE hour >= ? AND hour < ? ORDER BY hour, kind"
-        rows = database.execute(query, (since, until)).fetchall()
-    return [_new(Count, (hour, *kinds[kind], decisions)) for hour, kind, decisions in rows]
+        rows = database.execute(query, values).fetchall()
+    if step is Step.ALL:
+        return [_new(Count, (since, *kinds[kind], decisions)) for kind, decisions in rows]
+    return [_new(Count, (start, *kinds[kind], decisions)) for start, kind, decisions in rows]
+
+
+def _counted(since: int, until: int, step: Step) -> tuple[str, Sequence[int]]:
+    """Return the query for what was counted, and its values: whole days from `days`, the rest hour by hour."""
+    hours = "SELECT hour AS start, kind, decisions FROM counts WHERE hour >= ? AND hour < ?"
+    if step is Step.HOUR:
+        return f"{hours} ORDER BY hour, kind", (since, until)
+    whole, rest = day_of(since + _DAY - 1), day_of(until)
+    # The hours of one day, added up: as many as the day has of them.
+    part = "SELECT ? AS start, kind, sum(decisions) AS decisions FROM counts WHERE hour >= ? AND hour < ? GROUP BY kind"
+    days = "SELECT day AS start, kind, decisions FROM days WHERE day >= ? AND day < ?"
+    found, values = part, [rest, max(since, rest), until]
+    if whole <= rest:
+        found, values = f"{part} UNION ALL {days} UNION ALL {part}", [whole - _DAY, since, whole, whole, rest, *values]
+    if step is Step.DAY:
+        return f"SELECT * FROM ({found}) ORDER BY start, kind", values  # noqa: S608 - our own queries
+    return f"SELECT kind, sum(decisions) FROM ({found}) GROUP BY kind", values  # noqa: S608 - our own queries
 
 
 def taken(database: sqlite3.Connection) -> Mapping[str, tuple[int, int]]:
@@ -87,8 +105,8 @@ def _documents(database: sqlite3.Connection, ids: Sequence[bytes]) -> list[Docum
             continue
         *_, asked, sender, ruling = row
         if ruling not in rulings:
-            packed, dictionary = database.execute(_RULING, (ruling,)).fetchone()
-            rulings[ruling] = unpack(dictionary, packed, _LONGEST)
+            packed, dictionary = database.execute(RULING, (ruling,)).fetchone()
+            rulings[ruling] = unpack(dictionary, packed, LONGEST)
         request = asked if sender is None else asked + b"\0" + sender
         decision = RecordedDecision(row[0], row[1], row[2], row[3], request, b"")
         documents.append(archived_document(rulings[ruling], decision))

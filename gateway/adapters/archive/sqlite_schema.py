@@ -2,6 +2,8 @@
 
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,11 @@ its rulings comes in the order of time."""
 _ID_MS: Final = 1 << 48
 
 _TABLES: Final = """
-CREATE TABLE progress (worker TEXT PRIMARY KEY, segment INTEGER NOT NULL, "end" INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE progress (
+    worker TEXT PRIMARY KEY, segment INTEGER NOT NULL, "end" INTEGER NOT NULL, at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE scrub (owed INTEGER NOT NULL);
+INSERT INTO scrub VALUES (0);
 CREATE TABLE skew (low INTEGER NOT NULL, high INTEGER NOT NULL);
 INSERT INTO skew VALUES (0, 999);
 CREATE TABLE decisions (
@@ -32,12 +38,15 @@ CREATE TABLE texts (id INTEGER PRIMARY KEY, text BLOB NOT NULL UNIQUE, seen INTE
 CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL);
 CREATE TABLE rulings (
     id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, digest BLOB NOT NULL, shape INTEGER NOT NULL, account TEXT,
-    address BLOB, asns BLOB NOT NULL, dictionary INTEGER NOT NULL, document BLOB NOT NULL
+    address BLOB, ticket TEXT, personal INTEGER NOT NULL, asns BLOB NOT NULL, dictionary INTEGER NOT NULL,
+    document BLOB NOT NULL
 );
 CREATE UNIQUE INDEX rulings_by_digest ON rulings (epoch, digest);
 CREATE INDEX rulings_by_shape ON rulings (shape, epoch);
 CREATE INDEX rulings_by_account ON rulings (account, epoch, shape) WHERE account IS NOT NULL;
 CREATE INDEX rulings_by_address ON rulings (address, epoch, shape) WHERE address IS NOT NULL;
+CREATE INDEX rulings_by_ticket ON rulings (ticket, epoch, shape) WHERE ticket IS NOT NULL;
+CREATE INDEX rulings_personal ON rulings (epoch) WHERE personal;
 CREATE TABLE ruling_asns (
     asn INTEGER NOT NULL, epoch INTEGER NOT NULL, ruling INTEGER NOT NULL, shape INTEGER NOT NULL,
     PRIMARY KEY (asn, epoch, ruling)
@@ -54,6 +63,9 @@ CREATE TABLE shape_countries (
 CREATE TABLE shape_rules (rule TEXT NOT NULL, shape INTEGER NOT NULL, PRIMARY KEY (rule, shape)) WITHOUT ROWID;
 CREATE TABLE counts (
     hour INTEGER NOT NULL, kind INTEGER NOT NULL, decisions INTEGER NOT NULL, PRIMARY KEY (hour, kind)
+) WITHOUT ROWID;
+CREATE TABLE days (
+    day INTEGER NOT NULL, kind INTEGER NOT NULL, decisions INTEGER NOT NULL, PRIMARY KEY (day, kind)
 ) WITHOUT ROWID;
 """
 
@@ -84,7 +96,14 @@ def make(path: Path) -> None:
 def open_writer(path: Path) -> sqlite3.Connection:
     """Return a connection whose transactions are on the disk when they are committed."""
     database = _connect(path)
-    for pragma in ("synchronous=FULL", "cache_size=-32768", "journal_size_limit=67108864", "temp_store=MEMORY"):
+    # What is removed is overwritten, so that none of it is left in the file.
+    for pragma in (
+        "synchronous=FULL",
+        "cache_size=-32768",
+        "journal_size_limit=67108864",
+        "temp_store=MEMORY",
+        "secure_delete=ON",
+    ):
         database.execute(f"PRAGMA {pragma}")
     return database
 
@@ -95,6 +114,19 @@ def open_reader(path: Path) -> sqlite3.Connection:
     for pragma in ("query_only=ON", "cache_size=-16384", "temp_store=MEMORY"):
         database.execute(f"PRAGMA {pragma}")
     return database
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Let everything that is written here be there whole, or not at all."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise
 
 
 def epoch_of(decision_id: bytes) -> int:

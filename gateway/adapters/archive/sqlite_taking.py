@@ -3,17 +3,18 @@
 import re
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import orjson
 
-from gateway.adapters.archive.documents import Kind, ReadRuling, hour_of, read_ruling
+from gateway.adapters.archive.documents import Kind, ReadRuling, day_of, hour_of, read_ruling
 from gateway.adapters.archive.memory import check_rulings
 from gateway.adapters.archive.sqlite_packing import Packer, pack_asns
 from gateway.adapters.archive.sqlite_schema import epoch_of
-from gateway.ports import RecordedDecision, Stretch
+from gateway.adapters.clock import SystemClock
+from gateway.ports import Clock, RecordedDecision, Stretch
 
 _ASKED_AT_ONCE: Final = 500
 _DAY: Final = 86_400_000_000
@@ -24,6 +25,8 @@ _LIKE_NO_OTHER: Final = re.compile(rb"[0-9]{4}|[0-9a-fA-F]{8}")
 
 Key = tuple[int, bytes]
 """An epoch, and the digest of a ruling."""
+Halves = tuple[bytes, bytes | None]
+"""Method and path of a request, and what follows them; None where nothing does."""
 
 
 class Shape(NamedTuple):
@@ -37,8 +40,9 @@ class Shape(NamedTuple):
 class Taker:
     """Writes stretches through one connection."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, clock: Clock | None = None) -> None:
         self._database = database
+        self._clock = clock or SystemClock()
         self._packer = Packer()
 
     def take(self, stretch: Stretch) -> int:
@@ -50,11 +54,13 @@ class Taker:
             new = self._new(stretch.decisions)
             if new:
                 self._write(new, stretch)
+            now = self._clock.now()
             database.execute(
-                "INSERT INTO progress VALUES (?1, ?2, ?3) ON CONFLICT (worker) DO UPDATE SET segment = ?2, "
+                "INSERT INTO progress VALUES (?1, ?2, ?3, ?4) ON CONFLICT (worker) DO UPDATE SET segment = ?2, "
                 '"end" = ?3 WHERE (segment, "end") < (?2, ?3)',
-                (stretch.worker, stretch.segment, stretch.end),
+                (stretch.worker, stretch.segment, stretch.end, now),
             )
+            database.execute("UPDATE progress SET at = ? WHERE worker = ?", (now, stretch.worker))
             database.execute("COMMIT")
         except BaseException:
             self._packer.clear()
@@ -78,9 +84,10 @@ class Taker:
 
     def _write(self, new: Sequence[RecordedDecision], stretch: Stretch) -> None:
         read = {digest: read_ruling(stretch.rulings[digest]) for digest in {decision.ruling for decision in new}}
-        rulings = self._rulings({(epoch_of(decision.id), decision.ruling) for decision in new}, read, stretch)
-        halves = [_halves(decision.request) for decision in new]
-        texts = self._texts(halves, new)
+        keys = {(epoch_of(decision.id), decision.ruling) for decision in new}
+        rulings = self.rulings(keys, read, stretch.rulings)
+        halves = [halves_of(decision.request) for decision in new]
+        texts = self.texts((half, decision.at) for half, decision in zip(halves, new, strict=True))
         self._database.executemany(
             "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
@@ -103,7 +110,9 @@ class Taker:
             (min(skews), max(skews)),
         )
 
-    def _rulings(self, keys: set[Key], read: dict[bytes, ReadRuling], stretch: Stretch) -> dict[Key, int]:
+    def rulings(
+        self, keys: set[Key], read: Mapping[bytes, ReadRuling], documents: Mapping[bytes, bytes]
+    ) -> dict[Key, int]:
         """Return the number of each ruling in each epoch, which those that are not there yet are given."""
         database = self._database
         numbers: dict[Key, int] = {}
@@ -116,7 +125,7 @@ class Taker:
                 numbers[key] = row[0]
         if not absent:
             return numbers
-        packed = self._packed({digest for _, digest in absent}, read, stretch)
+        packed = self._packed({digest for _, digest in absent}, read, documents)
         shapes = self._shapes({_shape(read[digest]) for _, digest in absent})
         (last,) = database.execute("SELECT coalesce(max(id), 0) FROM rulings").fetchone()
         rows, asns = [], []
@@ -131,26 +140,28 @@ class Taker:
                     shape,
                     found_by.account,
                     found_by.address,
+                    found_by.ticket,
+                    not read[digest].erased,
                     pack_asns(found_by.asns),
                     *packed[digest],
                 )
             )
             asns += [(asn, epoch, number, shape) for asn in found_by.asns]
             numbers[epoch, digest] = number
-        database.executemany("INSERT INTO rulings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        database.executemany("INSERT INTO rulings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         database.executemany("INSERT INTO ruling_asns VALUES (?, ?, ?, ?)", asns)
         return numbers
 
     def _packed(
-        self, digests: set[bytes], read: dict[bytes, ReadRuling], stretch: Stretch
+        self, digests: set[bytes], read: Mapping[bytes, ReadRuling], documents: Mapping[bytes, bytes]
     ) -> dict[bytes, tuple[int, bytes]]:
         by_bundle: dict[str, list[bytes]] = defaultdict(list)
         for digest in sorted(digests):
             by_bundle[read[digest].found_by.bundle].append(digest)
         packed = {}
         for bundle, ones in by_bundle.items():
-            self._packer.prepare(self._database, bundle, [stretch.rulings[digest] for digest in ones])
-            packed.update({digest: self._packer.pack(bundle, stretch.rulings[digest]) for digest in ones})
+            self._packer.prepare(self._database, bundle, [documents[digest] for digest in ones])
+            packed.update({digest: self._packer.pack(bundle, documents[digest]) for digest in ones})
         return packed
 
     def _shapes(self, shapes: Iterable[Shape]) -> dict[Shape, int]:
@@ -178,15 +189,15 @@ class Taker:
             row = (self._database.execute(insert, values).lastrowid,)
         return int(row[0])
 
-    def _texts(self, halves: Sequence[tuple[bytes, bytes | None]], new: Sequence[RecordedDecision]) -> dict[bytes, int]:
+    def texts(self, used: Iterable[tuple[Halves, int]]) -> dict[bytes, int]:
         """Return the number of each text that is kept once, which notes the last day on which it was used."""
         latest: dict[bytes, int] = {}
-        for texts, decision in zip(halves, new, strict=True):
-            at = decision.at
+        senders: set[bytes | None] = set()
+        for texts, at in used:
+            senders.add(texts[1])
             for text in texts:
                 if text is not None and at > latest.get(text, -_FARTHEST - 1):
                     latest[text] = at
-        senders = {sender for _, sender in halves}
         numbers = {}
         for text, at in latest.items():
             if text not in senders and _LIKE_NO_OTHER.search(text):
@@ -203,18 +214,24 @@ class Taker:
 
     def _count(self, counts: Counter[tuple[int, Kind]]) -> None:
         kinds = {kind: self._kind(kind) for _, kind in counts}
-        self._database.executemany(
-            "INSERT INTO counts VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET decisions = decisions + excluded.decisions",
-            sorted((hour, kinds[kind], number) for (hour, kind), number in counts.items()),
-        )
+        hours = Counter({(hour, kinds[kind]): number for (hour, kind), number in counts.items()})
+        days: Counter[tuple[int, int]] = Counter()
+        for (hour, kind), number in hours.items():
+            days[day_of(hour), kind] += number
+        for table, added in (("counts", hours), ("days", days)):
+            self._database.executemany(
+                f"INSERT INTO {table} VALUES (?, ?, ?) "  # noqa: S608 - one of two names
+                "ON CONFLICT DO UPDATE SET decisions = decisions + excluded.decisions",
+                sorted((start, kind, number) for (start, kind), number in added.items()),
+            )
 
 
 def _shape(read: ReadRuling) -> Shape:
     return Shape(read.kind, read.found_by.countries, read.found_by.rules)
 
 
-def _halves(request: bytes) -> tuple[bytes, bytes | None]:
-    """Return method and path, and what follows them; None where nothing does."""
+def halves_of(request: bytes) -> Halves:
+    """Return the two halves of a request."""
     end = request.find(b"\0", request.find(b"\0") + 1)
     return (request, None) if end <= 0 or request.count(b"\0") < 2 else (request[:end], request[end + 1 :])
 

@@ -43,7 +43,7 @@ def test_a_page_ends_its_transaction_whatever_happens(filled: sqlite3.Connection
 def test_counts_are_of_whole_hours_in_their_order(filled: sqlite3.Connection) -> None:
     kind = ("withdraw", "deny", "jurisdiction-blocked", "PT", BUNDLES[0])
     all_hours = counts_of(filled, 0, 1 << 90)
-    assert [count.hour for count in all_hours] == [BEGIN, BEGIN + HOUR, BEGIN + 2 * HOUR]
+    assert [count.start for count in all_hours] == [BEGIN, BEGIN + HOUR, BEGIN + 2 * HOUR]
     assert sum(count.decisions for count in all_hours) == 20
     (second,) = counts_of(filled, BEGIN + 1, BEGIN + 2 * HOUR)
     assert second == Count(BEGIN + HOUR, *kind, 10)
