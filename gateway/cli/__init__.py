@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gateway.cli import account, decide, decisions, geodb, policy, risk, serve, token
+from gateway.cli import account, decide, decisions, geodb, policy, risk, serve, synth, token
 from gateway.core.errors import GatewayError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")
 app.add_typer(token.app, name="token")
+synth.register(risk.app)
 app.add_typer(risk.app, name="risk")
 
 
