@@ -7,8 +7,9 @@ from gateway.adapters.service_tokens import Unmasked
 from gateway.core.account import Refused
 from gateway.core.decision import Document
 from gateway.core.masking import Reader, Unmasking
+from gateway.core.search import Page, Search
 from gateway.core.service_token import ServiceToken
-from gateway.ports import Archive, Clock
+from gateway.ports import Clock, Count, Step
 
 
 class TokenBook(Protocol):
@@ -19,6 +20,22 @@ class TokenBook(Protocol):
 
     async def note_unmasked(self, who: str, why: str, seen: Sequence[Unmasked]) -> Refused | None:
         """Write down that `who` saw these decisions unmasked, and why; None where that is done."""
+
+
+class Recorded(Protocol):
+    """The decisions that may be searched: an archive, with or without what it has not taken yet."""
+
+    async def taken(self) -> Mapping[str, tuple[int, int]]:
+        """Return how far each worker's journal was taken. Raise StoreUnavailable."""
+
+    async def find(self, decision_id: str) -> Document | None:
+        """Return the decision document, or None. Raise StoreUnavailable."""
+
+    async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
+        """Return a page of decisions, the newest first. Raise SearchError, StoreUnavailable."""
+
+    async def counts(self, since: int, until: int, *, step: Step = Step.HOUR) -> Sequence[Count]:
+        """Return how many decisions of each kind there were. Raise StoreUnavailable."""
 
 
 class Wanted(NamedTuple):
@@ -36,7 +53,7 @@ class Services(NamedTuple):
 
     clock: Clock
     tokens: TokenBook
-    archive: Archive
+    archive: Recorded
     find: Callable[[str], Awaitable[Document | None]]
     """A decision by its id, from the archive or else from the journal; None where neither has it."""
     explain: Callable[[Document, Wanted], Document]

@@ -3,27 +3,42 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import structlog
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Lifespan
 
+from gateway.adapters.archive.memory import MemoryArchive
+from gateway.adapters.clock import SystemClock
 from gateway.adapters.follow import find_untaken
+from gateway.adapters.metrics import Metrics
+from gateway.adapters.progress import ProgressFile
 from gateway.adapters.service_tokens import ServiceTokens
+from gateway.adapters.sql import AccountStore
 from gateway.api.application import create_api
-from gateway.api.services import Services, Wanted
+from gateway.api.services import Recorded, Services, Wanted
+from gateway.app.finding import Found
 from gateway.app.gateway import Gateway
-from gateway.app.parts import archive_of, client_ip_of
+from gateway.app.parts import archive_of, archive_to_ask, client_ip_of
 from gateway.app.records import Records
+from gateway.config import Settings
+from gateway.core.client_ip import ClientIPRule
 from gateway.core.customer import LANGUAGES
 from gateway.core.decision import Document
 from gateway.core.errors import ConfigError, StoreUnavailable
+from gateway.core.search import Page, Search
 from gateway.enforce.http_server import run
-from gateway.ports import Archive
+from gateway.ports import Archive, Clock, Count, Step
 
 log: Any = structlog.get_logger("gateway")
 
 MAX_HEAD_BYTES: Final = 16 * 1024
+_FRESH_S: Final = 1.0
+"""How old the last look at the journal may be; a decision is found by its id at once."""
+_LEFT: Final = 4
+"""How many times as long as a look took nothing is looked at."""
 
 
 class Admin:
@@ -32,26 +47,12 @@ class Admin:
     def __init__(self, gateway: Gateway) -> None:
         """Raise ConfigError where there is no archive to ask."""
         self._gateway = gateway
-        settings = gateway.settings
-        archive = archive_of(settings)
+        archive = archive_of(gateway.settings)
         if archive is None:
             raise ConfigError('[admin] finds decisions in the archive, and `archive.url = "none"` keeps none')
         self._archive: Archive = archive
-        self._directory = settings.journal.directory
-        self._records = Records(settings)
-        self._client_ip = client_ip_of(settings)
-        self.app: ASGIApp = create_api(
-            Services(
-                clock=gateway.clock,
-                tokens=ServiceTokens(gateway.store),
-                archive=archive,
-                find=self._find,
-                explain=self._explain,
-                languages=LANGUAGES,
-                metrics=gateway.metrics.exposition,
-                address_of=self._address_of,
-            ),
-            self._lifespan,
+        self.app: ASGIApp = _api(
+            gateway.settings, gateway.clock, gateway.store, archive, gateway.metrics.exposition, self._lifespan
         )
 
     @asynccontextmanager
@@ -64,28 +65,155 @@ class Admin:
         finally:
             await self._archive.close()
 
-    async def _find(self, decision_id: str) -> Document | None:
+
+class AdminAlone:
+    """The same API in a process that serves no customers: what others wrote is read, and nothing is decided."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raise ConfigError where these settings cannot work."""
+        clock = SystemClock()
+        self._store = AccountStore(settings.store.url, clock=clock)
+        self._recorded = Lookout(settings)
+        # What no process of its own answered, none left unrecorded.
+        metrics = Metrics(progress=ProgressFile(settings.journal.directory).read, unrecorded=lambda: 0, clock=clock)
+        self.app: ASGIApp = _api(settings, clock, self._store, self._recorded, metrics.exposition, self._lifespan)
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: object) -> AsyncIterator[None]:
+        # Whoever only reads makes no file: it would belong to somebody whom the gateway may not be.
+        if self._store.path.exists():
+            await self._store.migrate()
+        else:
+            log.warning("admin:no_store", path=str(self._store.path), what="no token is believed until there is one")
+        try:
+            yield
+        finally:
+            await self._recorded.close()
+            await self._store.close()
+
+
+class Lookout:
+    """The archive and the journal before it, looked at anew for whoever asks, but not all the time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._archive: Archive = MemoryArchive()
+        self._opened = False
+        self._found: Found | None = None
+        self._again_at = 0.0
+        self._looking = asyncio.Lock()
+
+    async def taken(self) -> Mapping[str, tuple[int, int]]:
+        """Return how far each worker's journal was taken. Raise StoreUnavailable."""
+        async with self._looking:
+            return await (await self._open()).taken()
+
+    async def find(self, decision_id: str) -> Document | None:
+        """Return the decision as the archive has it, or None. Raise StoreUnavailable."""
+        async with self._looking:
+            archive = await self._open()
+        return await archive.find(decision_id)
+
+    async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
+        """Return what archive and journal have, the newest id first. Raise SearchError, StoreUnavailable."""
+        return await (await self._look()).search(search, limit=limit, cursor=cursor)
+
+    async def counts(self, since: int, until: int, *, step: Step = Step.HOUR) -> Sequence[Count]:
+        """Return the counts of both. Raise StoreUnavailable."""
+        found = await self._look()
+        async with self._looking:  # it may look again by itself
+            return await found.counts(since, until, step=step)
+
+    async def close(self) -> None:
+        """Let go of the archive."""
+        await self._archive.close()
+
+    async def _open(self) -> Archive:
+        """Return the archive; an empty one where there is none, or none yet."""
+        if not self._opened:
+            archive = archive_to_ask(self._settings)
+            if archive is not None:
+                try:
+                    await archive.start()
+                except BaseException:
+                    await archive.close()
+                    raise
+                self._archive, self._opened, self._found = archive, True, None
+        return self._archive
+
+    async def _look(self) -> Found:
+        async with self._looking:
+            archive = await self._open()
+            now = asyncio.get_running_loop().time
+            if self._found is None or now() >= self._again_at:
+                begun = now()
+                found = Found(archive, self._settings.journal.directory) if self._found is None else self._found
+                await found.look()
+                # Where nobody ships there is much to read each time: most of the time is left to the answers.
+                self._found, self._again_at = found, now() + max(_FRESH_S, _LEFT * (now() - begun))
+            return self._found
+
+
+def _api(  # noqa: PLR0917 - its two callers stand above
+    settings: Settings,
+    clock: Clock,
+    store: AccountStore,
+    archive: Recorded,
+    metrics: Callable[[], bytes],
+    lifespan: Lifespan[Starlette],
+) -> ASGIApp:
+    records = Records(settings)
+    client_ip = client_ip_of(settings)
+
+    async def find(decision_id: str) -> Document | None:
         try:
             # Before the archive is asked: what is taken in between is then found in it.
-            taken = await self._archive.taken()
-            document = await self._archive.find(decision_id)
+            taken = await archive.taken()
+            document = await archive.find(decision_id)
         except StoreUnavailable as fault:
             log.warning("admin:archive_unavailable", why=str(fault))
             taken, document = {}, None
         if document is not None:
             return document
-        return await asyncio.to_thread(find_untaken, self._directory, taken, decision_id)
+        return await asyncio.to_thread(find_untaken, settings.journal.directory, taken, decision_id)
 
-    def _explain(self, document: Document, wanted: Wanted) -> Document:
-        comparison = self._records.compare(document) if wanted.now and document["verdict"] is not None else None
-        explanation = self._records.explain(document, wanted.role, wanted.leave, wanted.language, comparison)
+    def explain(document: Document, wanted: Wanted) -> Document:
+        comparison = records.compare(document) if wanted.now and document["verdict"] is not None else None
+        explanation = records.explain(document, wanted.role, wanted.leave, wanted.language, comparison)
         return {**explanation.to_json(), "language": wanted.language}
 
-    def _address_of(self, peer: str | None, headers: Mapping[str, Sequence[bytes]]) -> str | None:
-        """Return the address that failures count against: whom a trusted proxy speaks for, or else the peer."""
-        name = self._client_ip.header_name
-        lines = [] if name is None else headers.get(name.decode("ascii"), ())
-        return self._client_ip.resolve(peer, lines).address or peer
+    return create_api(
+        Services(
+            clock=clock,
+            tokens=ServiceTokens(store),
+            archive=archive,
+            find=find,
+            explain=explain,
+            languages=LANGUAGES,
+            metrics=metrics,
+            address_of=partial(_address_of, client_ip),
+        ),
+        lifespan,
+    )
+
+
+def _address_of(rule: ClientIPRule, peer: str | None, headers: Mapping[str, Sequence[bytes]]) -> str | None:
+    """Return the address that failures count against: whom a trusted proxy speaks for, or else the peer."""
+    name = rule.header_name
+    lines = [] if name is None else headers.get(name.decode("ascii"), ())
+    return rule.resolve(peer, lines).address or peer
+
+
+async def serve_alone(settings: Settings, port: int | None, *, ready: Callable[[str], object]) -> None:
+    """Serve the API alone until a signal ends it. `port` in place of the configured one.
+
+    `ready` is told its URL once it listens. Raise ConfigError where no port is configured, or it cannot listen.
+    """
+    port = settings.admin.port if port is None else port
+    if port is None:
+        raise ConfigError("the admin API has nowhere to listen: add `[admin]` with `port = 8081`, or say `--port 8081`")
+    app = AdminAlone(settings).app
+    await run(app, host=settings.admin.host, port=port, max_head_bytes=MAX_HEAD_BYTES, ready=ready)
 
 
 async def admin_beside(serving: Coroutine[Any, Any, None], gateway: Gateway, *, ready: Callable[[str], object]) -> None:

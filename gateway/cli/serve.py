@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(demo)
     app.command()(ship)
+    app.command()(admin)
 
 
 def serve(
@@ -90,3 +91,25 @@ def ship(
     if plan is None:
         raise ConfigError(f'{config}: there is nowhere to ship to; `[archive]` says `url = "none"`')
     asyncio.run(ship_until_ended(plan))
+
+
+def admin(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", envvar="GATEWAY_CONFIG", help="The configuration file.")
+    ] = Path("gateway.toml"),
+    port: Annotated[int | None, typer.Option(help="Listen here instead of [admin] port; 0 picks a free one.")] = None,
+) -> None:
+    """Serve the admin API alone, where the gateway itself runs inside an app or on other machines.
+
+    Example: gateway admin --config gateway.toml --port 8081
+    """
+    import uvloop
+
+    from gateway.app.admin import serve_alone
+    from gateway.config import load
+
+    logs.to_stderr()
+    settings = load(config)
+    uvloop.run(
+        serve_alone(settings, port, ready=lambda url: typer.echo(f"gateway: admin API on {url}/api/v1", err=True))
+    )

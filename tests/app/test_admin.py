@@ -1,22 +1,27 @@
 import asyncio
 import json
 import re
+from functools import partial
 
 import httpx2
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.adapters.service_tokens import NewToken, ServiceTokens
 from gateway.app import Gateway
-from gateway.app.admin import Admin, admin_beside
+from gateway.app.admin import Admin, AdminAlone, Lookout, _address_of, admin_beside, serve_alone
+from gateway.app.parts import client_ip_of, plan_of
+from gateway.app.shipper import ship
 from gateway.config import load
 from gateway.core.errors import ConfigError
+from gateway.core.search import Search
 
 WHY = "TICKET-7: the customer disputes the address"
 
 
 def configure(site, archive, admin):
     """Replace the tables of the site's configuration that say so."""
-    text = re.sub(r"\n\[archive\]\n(?:[^\[\n].*\n)*", "\n", site.config.read_text())
+    text = re.sub(r"\n\[(?:archive|admin)\]\n(?:[^\[\n].*\n)*", "\n", site.config.read_text())
     site.config.write_text(f"{text}\n[archive]\n{archive}\n\n[admin]\n{admin}\n")
 
 
@@ -90,7 +95,7 @@ async def test_an_explanation_says_whether_it_would_be_the_same_now(open_site) -
 
 async def test_failures_count_against_whom_a_trusted_proxy_speaks_for(open_site) -> None:
     _, gateway, _, _ = open_site
-    address_of = Admin(gateway)._address_of
+    address_of = partial(_address_of, client_ip_of(gateway.settings))
     assert address_of("10.0.0.1", {"x-forwarded-for": [b"192.0.2.7, 8.8.8.8"]}) == "8.8.8.8"
     assert address_of("8.8.4.4", {"x-forwarded-for": [b"1.1.1.1"]}) == "8.8.4.4"
     assert address_of("127.0.0.1", {}) == "127.0.0.1"
@@ -156,3 +161,99 @@ async def test_without_a_port_the_gateway_serves_alone(site) -> None:
 
     await admin_beside(serving(), Gateway(load(site.config)), ready=print)
     assert served == [True]
+
+
+@pytest.fixture
+async def embedded(site):
+    """A gateway inside an app, which ships nowhere, and the id of a refusal of bob that it recorded."""
+    configure(site, 'ship = "off"', "port = 0")
+    gateway = Gateway(load(site.config))
+    await gateway.start()
+    await site.fill(gateway.store)
+    passage = await gateway.line.decide(read(gateway, site.headers("bob", "65.24.10.20")))
+    yield gateway, passage.decision_id.decode(), site
+    await gateway.close()
+
+
+async def opened(alone, store=None):
+    """Give a client of the API that runs alone, with a token for everything where there is a store to keep it."""
+    headers = {}
+    if store is not None:
+        made = await ServiceTokens(store).create(
+            label="desk", scopes=["decisions:read", "metrics:read"], days=1, who="ben", why="T-9"
+        )
+        headers = {"authorization": f"Bearer {made.text}"}
+    transport = httpx2.ASGITransport(alone.app, raise_app_exceptions=False)
+    return httpx2.AsyncClient(transport=transport, base_url="http://admin", headers=headers)
+
+
+@pytest.mark.parametrize("archive", ['ship = "off"', 'url = "none"'])
+async def test_alone_it_finds_what_an_embedded_gateway_recorded(embedded, archive) -> None:
+    gateway, decision_id, site = embedded
+    configure(site, archive, "port = 0")
+    alone = AdminAlone(load(site.config))
+    async with alone.app.router.lifespan_context(alone.app), await opened(alone, gateway.store) as client:
+        assert (await client.get("/api/v1/health")).json() == {"status": "ok"}
+        found = (await client.get("/api/v1/decisions?account=bob")).json()["decisions"]
+        assert [one["id"] for one in found] == [decision_id]
+        one = (await client.get(f"/api/v1/decisions/{decision_id}?explain=1")).json()
+        assert "us-closed" in str(one["explanation"]["rules"])
+        assert (await client.get("/api/v1/decisions/stats?by=outcome")).json()["by"] == {"outcome": {"deny": 1}}
+        assert "gateway_decisions_unrecorded_total 0.0" in (await client.get("/metrics")).text
+    assert not (site.folder / "decisions.db").exists(), "who only reads makes no archive"
+
+
+async def test_alone_it_takes_up_the_archive_when_there_is_one(embedded) -> None:
+    gateway, decision_id, site = embedded
+    alone = AdminAlone(load(site.config))
+    async with alone.app.router.lifespan_context(alone.app), await opened(alone, gateway.store) as client:
+        assert len((await client.get("/api/v1/decisions")).json()["decisions"]) == 1
+        stop = asyncio.Event()
+        stop.set()
+        await ship(plan_of(gateway.settings), stop)
+        assert (site.folder / "decisions.db").exists()
+        again = (await client.get("/api/v1/decisions")).json()["decisions"]
+        assert [one["id"] for one in again] == [decision_id]
+        assert (await client.get("/api/v1/decisions/stats?by=outcome")).json()["decisions"] == 1
+
+
+async def test_alone_it_looks_at_the_journal_anew_but_not_all_the_time(embedded) -> None:
+    gateway, _, site = embedded
+    lookout = Lookout(load(site.config))
+    assert len((await lookout.search(Search())).documents) == 1
+    await gateway.line.decide(read(gateway, site.headers("bob", "65.24.10.20")))
+    lookout._again_at = float("inf")
+    assert len((await lookout.search(Search())).documents) == 1
+    lookout._again_at = 0.0
+    assert len((await lookout.search(Search())).documents) == 2
+    await lookout.close()
+
+
+async def test_alone_it_makes_no_store_and_believes_no_token_until_there_is_one(site) -> None:
+    configure(site, 'ship = "off"', "port = 0")
+    alone = AdminAlone(load(site.config))
+    with capture_logs() as logs:
+        async with alone.app.router.lifespan_context(alone.app), await opened(alone) as client:
+            answer = await client.get(
+                "/api/v1/decisions", headers={"authorization": f"Bearer gwt_{'0' * 12}_{'x' * 43}"}
+            )
+            assert answer.status_code == 503
+    assert not (site.folder / "gateway.db").exists()
+    assert "admin:no_store" in [one["event"] for one in logs]
+
+
+async def test_an_archive_that_is_away_is_said_and_asked_again(embedded) -> None:
+    gateway, decision_id, site = embedded
+    (site.folder / "decisions.db").write_bytes(b"no database " * 1000)
+    alone = AdminAlone(load(site.config))
+    async with alone.app.router.lifespan_context(alone.app), await opened(alone, gateway.store) as client:
+        assert (await client.get("/api/v1/health")).status_code == 503
+        assert (await client.get("/api/v1/decisions")).status_code == 503
+        assert (await client.get(f"/api/v1/decisions/{decision_id}")).status_code == 200, "the journal has it"
+        (site.folder / "decisions.db").unlink()
+        assert (await client.get("/api/v1/health")).status_code == 200
+
+
+async def test_alone_it_needs_somewhere_to_listen(site) -> None:
+    with pytest.raises(ConfigError, match=r"add `\[admin\]` with `port = 8081`"):
+        await serve_alone(load(site.config), None, ready=print)

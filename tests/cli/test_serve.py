@@ -1,3 +1,8 @@
+import signal
+import subprocess
+import sys
+
+import httpx2
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -22,6 +27,27 @@ def test_nowhere_to_ship_to_is_one_clear_line(site) -> None:
     result = CliRunner().invoke(app, ["ship", "--config", str(site.config)])
     assert isinstance(result.exception, ConfigError)
     assert "nowhere to ship to" in str(result.exception)
+
+
+def test_nowhere_to_listen_for_the_admin_api_is_one_clear_line(site) -> None:
+    result = CliRunner().invoke(gateway_command, ["admin", "--config", str(site.config)])
+    assert isinstance(result.exception, ConfigError)
+    assert "add `[admin]` with `port = 8081`" in str(result.exception)
+
+
+def test_the_admin_api_is_served_alone_until_it_is_asked_to_end(site) -> None:
+    command = [sys.executable, "-c", "from gateway.cli import main; main()", "admin", "--config", str(site.config)]
+    with subprocess.Popen([*command, "--port", "0"], stderr=subprocess.PIPE, text=True) as process:
+        said = next(line for line in process.stderr if "admin API on" in line)
+        url = said.split()[-1]
+        assert httpx2.get(f"{url}/health").json() == {"status": "ok"}
+        assert httpx2.get(f"{url}/decisions").status_code == 401
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+        assert process.wait(30) in {0, -signal.SIGTERM}
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{url}/health")
+    assert not list(site.folder.glob("journal/*")), "it decides nothing, and writes no journal"
 
 
 @pytest.mark.parametrize("arguments", [["serve"], ["replay", "--since", "1h"]])
