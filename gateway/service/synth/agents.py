@@ -4,6 +4,9 @@ from typing import Final, NamedTuple
 
 from gateway.service.synth.chance import Chance
 
+APP: Final = "ExchangeApp/"
+"""How the exchange's own app begins to call itself."""
+
 _BROWSER_DAYS: Final = 28
 _SYSTEM_DAYS: Final = 45
 _APP_DAYS: Final = 14
@@ -34,17 +37,27 @@ FAMILIES: Final = (
 )
 """Weights count among the families of one maker and size."""
 
-_PHONES: Final = (
-    "SM-S911B",
-    "SM-A546E",
-    "SM-A155F",
-    "Pixel 8",
-    "2201117TG",
-    "23053RN02A",
-    "CPH2483",
-    "V2247",
-    "RMX3782",
-)
+_PHONES: Final = ("SM-S911B", "SM-A546E", "SM-A155F", "Pixel 8", "2201117TG", "CPH2483", "V2247", "RMX3782")
+
+
+_CHROMIUM: Final = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{browser}.0.0.0"
+_WEBKIT: Final = "AppleWebKit/605.1.15 (KHTML, like Gecko) Version/{system}"
+_WINDOWS: Final = "Mozilla/5.0 (Windows NT 10.0; Win64; x64"
+_MAC: Final = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
+_NAMES: Final = {
+    "windows-chrome": f"{_WINDOWS}) {_CHROMIUM} Safari/537.36",
+    "windows-edge": f"{_WINDOWS}) {_CHROMIUM} Safari/537.36 Edg/{{browser}}.0.0.0",
+    "windows-firefox": f"{_WINDOWS}; rv:{{browser}}.0) Gecko/20100101 Firefox/{{browser}}.0",
+    "linux-chrome": f"Mozilla/5.0 (X11; Linux x86_64) {_CHROMIUM} Safari/537.36",
+    "mac-chrome": f"{_MAC} {_CHROMIUM} Safari/537.36",
+    "mac-safari": f"{_MAC} {_WEBKIT} Safari/605.1.15",
+    "android-chrome": f"Mozilla/5.0 (Linux; Android 10; K) {_CHROMIUM} Mobile Safari/537.36",
+    "android-app": APP + "{app} (Linux; Android {android}; {model})",
+    "iphone-app": APP + "{app} (iPhone; iOS {system}; Scale/3.00)",
+    "iphone-safari": (
+        f"Mozilla/5.0 (iPhone; CPU iPhone OS {{system_}} like Mac OS X) {_WEBKIT} Mobile/15E148 Safari/604.1"
+    ),
+}
 
 
 class Device(NamedTuple):
@@ -79,33 +92,13 @@ def popular(chance: Chance, day: int) -> str:
 
 def named(family: str, day: int, model: str, android: int) -> str:
     """Return the user agent of a family that was brought up to date on a day."""
-    browser = 132 + day // _BROWSER_DAYS
-    step = day // _SYSTEM_DAYS
-    system = f"{18 + (step + 2) // 8}.{(step + 2) % 8}"
-    build = day // _APP_DAYS
-    app = f"{5 + (build + 8) // 30}.{(build + 8) % 30}.0"
-    chromium = f"AppleWebKit/537.36 (KHTML, like Gecko) Chrome/{browser}.0.0.0"
-    match family:
-        case "windows-chrome":
-            return f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {chromium} Safari/537.36"
-        case "windows-edge":
-            return f"Mozilla/5.0 (Windows NT 10.0; Win64; x64) {chromium} Safari/537.36 Edg/{browser}.0.0.0"
-        case "windows-firefox":
-            return f"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:{browser}.0) Gecko/20100101 Firefox/{browser}.0"
-        case "linux-chrome":
-            return f"Mozilla/5.0 (X11; Linux x86_64) {chromium} Safari/537.36"
-        case "mac-chrome":
-            return f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {chromium} Safari/537.36"
-        case "mac-safari":
-            webkit = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
-            return f"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) {webkit} Version/{system} Safari/605.1.15"
-        case "android-chrome":
-            return f"Mozilla/5.0 (Linux; Android 10; K) {chromium} Mobile Safari/537.36"
-        case "android-app":
-            return f"ExchangeApp/{app} (Linux; Android {android}; {model})"
-        case "iphone-app":
-            return f"ExchangeApp/{app} (iPhone; iOS {system}; Scale/3.00)"
-        case _:
-            webkit = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
-            iphone = f"iPhone; CPU iPhone OS {system.replace('.', '_')} like Mac OS X"
-            return f"Mozilla/5.0 ({iphone}) {webkit} Version/{system} Mobile/15E148 Safari/604.1"
+    step = day // _SYSTEM_DAYS + 2
+    build = day // _APP_DAYS + 8
+    return _NAMES[family].format(
+        browser=132 + day // _BROWSER_DAYS,
+        system=f"{18 + step // 8}.{step % 8}",
+        system_=f"{18 + step // 8}_{step % 8}",
+        app=f"{5 + build // 30}.{build % 30}.0",
+        model=model,
+        android=android,
+    )

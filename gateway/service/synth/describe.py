@@ -81,7 +81,7 @@ def describe(events: Sequence[Event], size: Size) -> Description:
         past = pasts[event.account]
         kinds[f"{event.type}, {event.outcome}"] += 1
         if event.type == LOGIN and event.outcome == "succeeded":
-            networks[event.seen.operator.kind.value] += 1
+            networks[event.client.seen.operator.kind.value] += 1
             _log_in(past, event)
         elif event.type == CHANGE:
             if event.detail["method"] == "password":
@@ -116,25 +116,25 @@ def describe(events: Sequence[Event], size: Size) -> Description:
 
 def _log_in(past: _Past, event: Event) -> None:
     known = bool(past.devices)
-    past.new_country = known and event.seen.country not in past.countries
-    past.new_device = known and event.device not in past.devices
+    past.new_country = known and event.client.seen.country not in past.countries
+    past.new_device = known and event.client.device not in past.devices
     past.speeding = past.returned = False
     if past.last is not None:
         at, seen = past.last
         hours = max(event.at - at, HOUR // 12) / HOUR
-        past.speeding = distance_km(seen, event.seen) / hours > _FASTEST_KMH
+        past.speeding = distance_km(seen, event.client.seen) / hours > _FASTEST_KMH
         past.returned = event.at - at > _DORMANT
-    past.last = event.at, event.seen
-    past.countries.add(event.seen.country)
-    past.devices.add(event.device)
+    past.last = event.at, event.client.seen
+    past.countries.add(event.client.seen.country)
+    past.devices.add(event.client.device)
 
 
 def _triggers(past: _Past, event: Event) -> list[str]:
     """Return the classic triggers that a withdrawal touches."""
     touched = (
-        past.new_country or event.seen.country not in past.countries,
+        past.new_country or event.client.seen.country not in past.countries,
         past.speeding,
-        past.new_device or event.device not in past.devices,
+        past.new_device or event.client.device not in past.devices,
         past.password is not None and event.at - past.password < DAY,
         past.factor is not None and event.at - past.factor < 3 * DAY,
         past.returned,
@@ -150,9 +150,9 @@ def _customers(events: Sequence[Event]) -> Iterator[Figure]:
     devices: dict[str, set[str]] = defaultdict(set)
     for event in events:
         if event.at > latest - _WINDOW_DAYS * DAY and event.type == LOGIN and event.outcome == "succeeded":
-            addresses[event.account].add(event.seen.ip)
-            countries[event.account].add(event.seen.country)
-            devices[event.account].add(event.device)
+            addresses[event.account].add(event.client.seen.ip)
+            countries[event.account].add(event.client.seen.country)
+            devices[event.account].add(event.client.device)
     seen = len(addresses)
     yield Figure(f"more than one country in {_WINDOW_DAYS} days", sum(len(one) > 1 for one in countries.values()), seen)
     yield Figure(f"addresses a customer in {_WINDOW_DAYS} days", sum(map(len, addresses.values())), seen)

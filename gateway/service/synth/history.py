@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from gateway.service.synth.attacks import ATTACKERS, Victim, attacks
+from gateway.service.synth.attacks import ATTACKERS, Campaign, Victim, attacks
 from gateway.service.synth.chance import Chance
 from gateway.service.synth.events import DAY, LOGIN, Event, line
 from gateway.service.synth.networks import Internet
@@ -15,9 +15,6 @@ FIRST_DAY: Final = datetime(2025, 1, 1, tzinfo=UTC)
 _VALIDATION: Final = (240, 300)
 _TEST: Final = (300, 365)
 _SPAN: Final = 365
-MOST_ACCOUNTS: Final = 100_000
-MOST_DAYS: Final = 1_100
-FEWEST_DAYS: Final = 30
 
 
 class Size(NamedTuple):
@@ -48,13 +45,14 @@ def history(seed: int, size: Size, done: Callable[[int], None] = lambda _account
     for number in range(size.accounts):
         someone = person(internet, number, span, Chance.of(seed, "person", number))
         own = Year(internet, someone, span, Chance.of(seed, "year", number)).run()
-        victims.append(Victim(someone, [one for one in own if one.type == LOGIN and one.session is not None]))
+        victims.append(Victim(someone, [one for one in own if one.type == LOGIN and one.outcome == "succeeded"]))
         events += own
         done(number + 1)
     for label in ATTACKERS:
         for days, how_many in ((_VALIDATION, size.attacks // 2), (_TEST, size.attacks)):
             chance = Chance.of(seed, "attacks", label, days[0])
-            events += attacks(internet, victims, label, window(days, size.days), how_many, chance)
+            campaign = Campaign(label, window(days, size.days), how_many)
+            events += attacks(internet, victims, campaign, chance)
     # The sort is stable: what happens in one millisecond stays in the order in which it was made.
     events.sort(key=lambda event: event.at)
     return events

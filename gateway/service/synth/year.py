@@ -4,7 +4,17 @@ from typing import Final, TypeAlias
 
 from gateway.service.synth.agents import Device, device, user_agent
 from gateway.service.synth.chance import Chance
-from gateway.service.synth.events import CHANGE, DAY, HOUR, LOGIN, WITHDRAWAL, Event
+from gateway.service.synth.events import (
+    CHANGE,
+    DAY,
+    HOUR,
+    LOGIN,
+    NOTHING,
+    WITHDRAWAL,
+    Client,
+    Detail,
+    Event,
+)
 from gateway.service.synth.lines import Cellular, Home, relay
 from gateway.service.synth.networks import Internet, Seen
 from gateway.service.synth.people import Person, Trip
@@ -135,33 +145,30 @@ class Year:
         if not used.family.app and chance.odds(_PRIVATE_WINDOW):
             key = chance.hex(32)
         seen = self._connect(at, used, trip)
-        session, kind = chance.hex(24), "app" if used.family.app else "browser"
-
-        def note(when: int, what: str, where: Seen, detail: dict[str, str | float]) -> None:
-            self.events.append(Event(when, what, person.account, where, agent, key, session, kind, detail))
-
+        client = Client(seen, agent, key)
         resets = [one for one in due if one[1] == "reset"]
         if resets or chance.odds(_MISTYPED):
             for failed in range(1 + chance.below(2)):
-                when = max(0, at - int(chance.between(8, 90) * 1000) * (failed + 1) - (10 * _MINUTE if resets else 0))
-                self.events.append(
-                    Event(when, LOGIN, person.account, seen, agent, key, None, None, {}, outcome="failed")
-                )
+                before = int(chance.between(8, 90) * 1000) * (failed + 1) + (10 * _MINUTE if resets else 0)
+                self._note(at - before, LOGIN, client, outcome="failed")
         for one in resets:
-            before = max(0, at - int(chance.between(0.5, 4.0) * _MINUTE))
-            self.events.append(Event(before, CHANGE, person.account, seen, agent, key, None, None, self._change(one)))
-        note(at, LOGIN, seen, {})
+            self._note(at - int(chance.between(0.5, 4.0) * _MINUTE), CHANGE, client, self._change(one))
+        client = client._replace(session=chance.hex(24))
+        self._note(at, LOGIN, client)
         when = at
         for one in due:
             if one[1] != "reset":
                 when += int(chance.lognormal(2.0, 0.8) * _MINUTE)
-                note(when, CHANGE, seen, self._change(one))
+                self._note(when, CHANGE, client, self._change(one))
         for _ in range(payments):
             when += int(chance.lognormal(4.0, 0.9) * _MINUTE)
             where = self._connect(when, used, trip) if chance.odds(_NETWORK_LEFT) else seen
-            note(when, WITHDRAWAL, where, self._payment(sweeps))
+            self._note(when, WITHDRAWAL, client._replace(seen=where), self._payment(sweeps))
 
-    def _change(self, one: _Change) -> dict[str, str | float]:
+    def _note(self, at: int, type_: str, client: Client, detail: Detail = NOTHING, outcome: str = "succeeded") -> None:
+        self.events.append(Event(max(0, at), type_, self._person.account, client, detail, outcome))
+
+    def _change(self, one: _Change) -> Detail:
         """Return what a change of verification says of itself."""
         method, change = one
         proof = "password" if one == ("password", "replaced") else self._chance.pick(_PROOFS[change])
@@ -195,7 +202,7 @@ class Year:
             return relay(self._internet, person.home.city, chance)
         return person.home.seen(at, chance)
 
-    def _payment(self, sweeps: float) -> dict[str, str | float]:
+    def _payment(self, sweeps: float) -> Detail:
         """Return where a withdrawal goes and how much it takes."""
         chance, person = self._chance, self._person
         if not person.book or chance.odds(person.new_address):
@@ -212,7 +219,7 @@ def address(chance: Chance) -> str:
     return f"0x{chance.hex(40)}"
 
 
-def payment(to: str, share: float, balance: float) -> dict[str, str | float]:
+def payment(to: str, share: float, balance: float) -> Detail:
     """Return what a withdrawal says of itself."""
     return {
         "destination": to,
