@@ -112,17 +112,20 @@ class Poster:
         return SinkUnavailable(text, retry_after_s=retry_after(response.headers))
 
     def _secret(self) -> Mapping[str, str]:
-        if self._secret_file is None:
-            return {}
-        try:
-            with self._secret_file.open("rb") as file:
-                secret = file.read(MOST_SECRET + 1).strip().decode("ascii")
-        except (OSError, UnicodeDecodeError) as fault:
-            why = fault.strerror if isinstance(fault, OSError) else "not ASCII"
-            raise SinkUnavailable(f"{self.name}: the secret in {self._secret_file} cannot be read: {why}") from None
-        if not secret or len(secret) > MOST_SECRET or not secret.isprintable():
-            raise SinkUnavailable(f"{self.name}: {self._secret_file} holds no secret of one line")
-        return self._authorize(secret)
+        return {} if self._secret_file is None else self._authorize(secret_in(self._secret_file, self.name))
+
+
+def secret_in(path: Path, name: str) -> str:
+    """Return the one line that a file with a secret holds. Raise SinkUnavailable, for the sink that `name` names."""
+    try:
+        with path.open("rb") as file:
+            secret = file.read(MOST_SECRET + 1).strip().decode("ascii")
+    except (OSError, UnicodeDecodeError) as fault:
+        why = fault.strerror if isinstance(fault, OSError) else "not ASCII"
+        raise SinkUnavailable(f"{name}: the secret in {path} cannot be read: {why}") from None
+    if not secret or len(secret) > MOST_SECRET or not secret.isprintable():
+        raise SinkUnavailable(f"{name}: {path} holds no secret of one line")
+    return secret
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
