@@ -6,16 +6,18 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
-from uuid import UUID
 
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.follow import Follower, find_untaken
 from gateway.adapters.segment_files import Taken
 from gateway.app.parts import archive_to_ask
+from gateway.app.terms import read_pseudonyms
 from gateway.config import Settings
 from gateway.core.decision import Document
-from gateway.core.search import MOST, Page, Search, cursor_of, read_cursor
+from gateway.core.pseudonyms import Pseudonyms
+from gateway.core.search import MOST, Page, Search, merged, read_cursor
 from gateway.ports import Archive, Count, Step, Stretch
+from gateway.service.digested import FoundByDigest
 
 MOST_RECENT: Final = 50_000
 """Decisions beyond the archive that are held in memory at most. Further behind, and it is said instead."""
@@ -26,12 +28,22 @@ _PATIENCE: Final = 5
 class Found:
     """The decisions of an archive and of the journal before it, as one. Reads only; `look` before the rest."""
 
-    def __init__(self, archive: Archive, directory: Path, most: int = MOST_RECENT) -> None:
-        self._archive = archive
+    def __init__(
+        self,
+        archive: Archive,
+        directory: Path,
+        most: int = MOST_RECENT,
+        *,
+        pseudonyms: Pseudonyms | None = None,
+        all_erased: bool = False,
+    ) -> None:
+        """With `pseudonyms`, erased decisions are found too; with `all_erased`, all are shown without personal data."""
+        self._pseudonyms, self._all_erased = pseudonyms, all_erased
+        self._archive = self._by_digest(archive)
         self._directory = directory
         self._follower = Follower(directory)
         self._most = most
-        self._recent = MemoryArchive()
+        self._recent = self._by_digest(MemoryArchive())
         self._taken: Taken = {}
         self.recent = 0
         """How many decisions the archive had not taken when `look` looked."""
@@ -43,7 +55,7 @@ class Found:
         # In this order: what is taken in between is found in both, and counted once, but never in neither.
         taken: Taken = dict(await self._archive.taken())
         self._taken = taken
-        recent, self.recent, self.left_out = MemoryArchive(), 0, False
+        recent, self.recent, self.left_out = self._by_digest(MemoryArchive()), 0, False
         while not self.left_out:
             stretches = await asyncio.to_thread(self._read, taken)
             if not stretches:
@@ -53,6 +65,11 @@ class Found:
             taken = {**taken, **await recent.taken()}
             self.left_out = self.recent >= self._most
         self._recent = recent
+
+    def _by_digest(self, archive: Archive) -> Archive:
+        if self._pseudonyms is None:
+            return archive
+        return FoundByDigest(archive, self._pseudonyms, all_erased=self._all_erased)
 
     def _read(self, taken: Taken) -> list[Stretch]:
         found: list[Stretch] = []
@@ -76,12 +93,8 @@ class Found:
             read_cursor(cursor)
         archived = await self._archive.search(search, limit=limit, cursor=cursor)
         recent = await self._recent.search(search, limit=limit, cursor=cursor) if self.recent else Page((), None)
-        # The newest `limit` of both lie within the newest `limit` of each.
-        both = {str(one["id"]): one for one in (*recent.documents, *archived.documents)}
-        ids = sorted(both, reverse=True)
-        more = len(ids) > limit or archived.cursor is not None or recent.cursor is not None
-        documents = tuple(both[one] for one in ids[:limit])
-        return Page(documents, cursor_of(UUID(ids[len(documents) - 1]).bytes) if more and documents else None)
+        # What was taken since `look` is in both: the archive's is told, which may be without personal data.
+        return merged((recent, archived), limit)
 
     async def every(self, search: Search, *, cursor: str | None = None, page: int = MOST) -> AsyncIterator[Page]:
         """Yield every page of a search, the newest first."""
@@ -118,7 +131,13 @@ async def found_of(settings: Settings) -> AsyncIterator[Found]:
     archive = archive_to_ask(settings) or MemoryArchive()
     await archive.start()
     try:
-        found = Found(archive, settings.journal.directory)
+        keys = settings.archive
+        found = Found(
+            archive,
+            settings.journal.directory,
+            pseudonyms=None if keys.digest_key is None else read_pseudonyms(keys.digest_key),
+            all_erased=keys.personal == "digest",
+        )
         await found.look()
         yield found
     finally:

@@ -20,8 +20,8 @@ from gateway.adapters.shipping_lock import ShippingLock
 from gateway.adapters.signing import Signer
 from gateway.app.archives import archive_at
 from gateway.app.plan import Plan
-from gateway.ports import MICROSECONDS
-from gateway.service.shipping import Shipping, Terms
+from gateway.app.terms import terms_of, workers_of
+from gateway.service.shipping import Shipping
 from gateway.service.watch import Watch
 
 log: Any = structlog.get_logger("gateway")
@@ -63,11 +63,8 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
             archive=archive,
             clock=SystemClock(),
             note=lambda now: progress.write(now._asdict()),
-            terms=Terms(
-                keep_us=None if plan.keep_rest_s is None else plan.keep_rest_s * MICROSECONDS,
-                warn_behind_us=plan.warn_behind_s * MICROSECONDS,
-                share=share,
-            ),
+            terms=terms_of(plan, share),
+            workers=lambda: workers_of(directory),
         ).run(stop)
     finally:
         await watch.close()

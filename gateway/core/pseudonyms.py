@@ -38,8 +38,7 @@ class Pseudonyms:
     @classmethod
     def read(cls, content: bytes) -> "Pseudonyms":
         """Return those of a key as a file holds it, without the end of its line. Raise ConfigError."""
-        line = content.rstrip(b"\r\n")
-        return cls(line if len(line) >= LEAST_KEY else content)
+        return cls(content.rstrip(b"\r\n"))
 
     def account(self, uid: str) -> str:
         """Return what stands in place of an account."""

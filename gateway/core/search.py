@@ -88,6 +88,22 @@ class Page(NamedTuple):
     """What to ask with for the next page; None where this is the last."""
 
 
+def merged(pages: Iterable[Page], limit: int) -> Page:
+    """Return the newest decisions of several pages, each once, as one page of at most `limit`.
+
+    Each page is of at least so many, or the last of its own: the newest of all lie within the newest of each.
+    """
+    found: dict[str, Document] = {}
+    more = False
+    for page in pages:
+        found.update((str(one["id"]), one) for one in page.documents)
+        more = more or page.cursor is not None
+    ids = sorted(found, reverse=True)
+    documents = tuple(found[one] for one in ids[:limit])
+    more = more or len(ids) > limit
+    return Page(documents, cursor_of(UUID(ids[len(documents) - 1]).bytes) if more and documents else None)
+
+
 def read_search(asked: Mapping[str, str], now: int) -> Search:
     """Return the search that texts (of options, of a query string) ask for, `now` being microseconds since the epoch.
 

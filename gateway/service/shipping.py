@@ -2,14 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
 from gateway.core.errors import GatewayError
-from gateway.ports import Archive, Clock, Keep, Stretch
+from gateway.core.pseudonyms import Pseudonyms
+from gateway.ports import Archive, Clock, Erasing, Keep, Stretch
+from gateway.service.digested import digested
 
 log: Any = structlog.get_logger("gateway")
 
@@ -18,6 +21,8 @@ NOTED_EVERY_US: Final = SECOND
 WARNED_EVERY_US: Final = 60 * SECOND
 KEPT_EVERY_US: Final = 60 * SECOND
 FORGOTTEN_EVERY_US: Final = 3600 * SECOND
+ERASED_EVERY_US: Final = 86_400 * SECOND
+WORKERS_EVERY_US: Final = 86_400 * SECOND
 LAST_PASS_S: Final = 5.0
 """How long the pass after the end may take."""
 TAKE_WITHIN_S: Final = 60.0
@@ -49,8 +54,12 @@ class Keeping(Protocol):
 class Terms(NamedTuple):
     """How shipping goes about it."""
 
-    keep_us: int | None = None
-    """How long the archive keeps a decision; None for ever."""
+    keep_us: Mapping[Keep, int] = MappingProxyType({})
+    """How long the archive keeps the decisions of each class; for ever where a class is not in it."""
+    keep_personal_us: int | None = None
+    """After how long personal data is replaced by digests; None: not later, but before it is taken."""
+    pseudonyms: Pseudonyms | None = None
+    """What makes the digests; None where personal data stays as it is."""
     warn_behind_us: int = 60 * SECOND
     share: float = 1.0
     """The part of its time that shipping may work; less than all of it where it works beside requests."""
@@ -58,6 +67,11 @@ class Terms(NamedTuple):
     """How long it waits once it has caught up."""
     back_off_s: tuple[float, float] = (0.5, 30.0)
     """The first and the longest wait for an archive that is away."""
+
+    @property
+    def erases_later(self) -> bool:
+        """Whether personal data is taken as it is, and erased when it is so old."""
+        return self.keep_personal_us is not None and self.pseudonyms is not None
 
 
 _USUAL: Final = Terms()
@@ -94,13 +108,16 @@ class Shipping:
         clock: Clock,
         note: Callable[[Progress], None],
         terms: Terms = _USUAL,
+        workers: Callable[[], Collection[str]] | None = None,
     ) -> None:
+        """`workers` returns those whose journal is there; without it the archive remembers every one there ever was."""
         self._source = source
         self._keeping = keeping
         self._archive = archive
         self._clock = clock
         self._note = note
         self._terms = terms
+        self._workers = workers
         self._taken: dict[str, tuple[int, int]] = {}
         self._opened = False
         self._sure = False
@@ -136,22 +153,35 @@ class Shipping:
         clock = asyncio.get_running_loop().time
         began = clock()
         for stretch in self._source.stretches(self._taken):
+            pseudonyms = None if self._terms.erases_later else self._terms.pseudonyms
+            taking = stretch if pseudonyms is None else digested(stretch, pseudonyms)
             async with asyncio.timeout(TAKE_WITHIN_S):
-                self._shipped += await self._archive.take(stretch)
+                self._shipped += await self._archive.take(taking)
             self._taken[stretch.worker] = (stretch.segment, stretch.end)
             self._look_around()
             await asyncio.sleep((clock() - began) * (1 / self._terms.share - 1))
             began = clock()
 
     async def _keep(self) -> None:
-        """Remove what need not be kept: of the journal every minute, of the archive every hour."""
-        now = self._clock.now()
+        """Remove what need not be kept: of the journal every minute, of the archive every hour or every day."""
+        now, terms = self._clock.now(), self._terms
         if self._is_due("keep", KEPT_EVERY_US):
             self._removed += len(self._keeping.remove(self._taken, now))
-        if self._terms.keep_us is not None and self._is_due("forget", FORGOTTEN_EVERY_US):
-            forgotten = await self._archive.forget(dict.fromkeys(Keep, now - self._terms.keep_us))
+        if terms.keep_us and self._is_due("forget", FORGOTTEN_EVERY_US):
+            forgotten = await self._archive.forget({one: now - kept for one, kept in terms.keep_us.items()})
             if forgotten:
                 log.info("archive:forgot", decisions=forgotten)
+        if terms.erases_later and self._is_due("erase", ERASED_EVERY_US):
+            await self._erase(now)
+        if self._workers is not None and self._is_due("workers", WORKERS_EVERY_US):
+            await self._archive.forget_workers(self._workers())
+
+    async def _erase(self, now: int) -> None:
+        keep_us, pseudonyms = self._terms.keep_personal_us, self._terms.pseudonyms
+        if keep_us is not None and pseudonyms is not None:
+            erased = await self._archive.erase(Erasing(before=now - keep_us), pseudonyms)
+            if erased:
+                log.info("archive:erased", decisions=erased)
 
     async def _try(self, step: Callable[[], Awaitable[None]]) -> bool:
         """Return whether a step was done. After a fault the next one begins with what the archive says."""

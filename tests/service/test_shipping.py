@@ -1,6 +1,7 @@
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import orjson
 import pytest
@@ -8,7 +9,8 @@ from structlog.testing import capture_logs
 
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.core.errors import StoreUnavailable
-from gateway.ports import RecordedDecision, Stretch, ruling_digest
+from gateway.core.pseudonyms import Pseudonyms
+from gateway.ports import Erasing, Keep, RecordedDecision, Stretch, ruling_digest
 from gateway.service import shipping
 from gateway.service.shipping import Progress, Shipping, Terms
 
@@ -47,7 +49,9 @@ class Archive(MemoryArchive):
         self.faults: list[Exception] = []
         self.after: list[Exception] = []
         self.asked = 0
-        self.forgot: list[int] = []
+        self.forgot: list[Mapping[Keep, int]] = []
+        self.erased: list[Erasing] = []
+        self.workers: list[Collection[str]] = []
 
     async def take(self, stretch: Stretch) -> int:
         self.asked += 1
@@ -58,9 +62,16 @@ class Archive(MemoryArchive):
             raise self.after.pop()
         return new
 
-    async def forget(self, before: int) -> int:
+    async def forget(self, before: Mapping[Keep, int]) -> int:
         self.forgot.append(before)
         return await super().forget(before)
+
+    async def erase(self, erasing: Erasing, pseudonyms: Pseudonyms) -> int:
+        self.erased.append(erasing)
+        return await super().erase(erasing, pseudonyms)
+
+    async def forget_workers(self, keep: Collection[str]) -> None:
+        self.workers.append(keep)
 
 
 @dataclass
@@ -112,6 +123,7 @@ class World:
             clock=self.clock,
             note=note,
             terms=self.terms,
+            workers=lambda: {"w0"},
         )
         async with asyncio.timeout(20):
             await loop.run(stop)
@@ -237,13 +249,37 @@ async def test_an_archive_that_never_answered_is_behind_since_the_start_and_not_
     assert all(progress.at - progress.oldest < 3600 * SECOND for progress in world.noted)
 
 
-@pytest.mark.parametrize(("keep_us", "forgot"), [(None, 0), (3600 * SECOND, 1)])
-async def test_the_archive_forgets_where_it_was_told_to_and_once_an_hour(keep_us, forgot) -> None:
+@pytest.mark.parametrize("keep_us", [{}, {Keep.MONEY: 7200 * SECOND, Keep.REST: 3600 * SECOND}])
+async def test_the_archive_forgets_each_class_as_it_was_told_to_and_once_an_hour(keep_us) -> None:
     world = World(Source(3))
     world.terms = world.terms._replace(keep_us=keep_us)
     await world.ship(lambda world: len(world.noted) > 5)
-    assert len(world.archive.forgot) == forgot
-    assert all(NOON - 3600 * SECOND < before < NOON for before in world.archive.forgot)
+    assert len(world.archive.forgot) == bool(keep_us)
+    for forgot in world.archive.forgot:
+        assert {one: round((NOON - before) / 3600 / SECOND) for one, before in forgot.items()} == {
+            "money": 2,
+            "rest": 1,
+        }
+
+
+@pytest.mark.parametrize("later", [None, 3600 * SECOND])
+async def test_personal_data_is_erased_before_it_is_taken_or_once_a_day(later) -> None:
+    pseudonyms = Pseudonyms(b"k" * 32)
+    world = World(Source(3), clock=Steps(3600 * SECOND))
+    world.terms = world.terms._replace(keep_personal_us=later, pseudonyms=pseudonyms)
+    await world.ship(lambda world: world.shipped() and len(world.noted) > 24)
+    before = [erasing.before for erasing in world.archive.erased]
+    assert bool(before) == (later is not None)
+    assert all(one is not None and one >= NOON for one in before)
+    assert all(late - early >= 24 * 3600 * SECOND for early, late in pairwise(before))
+    documents = [document for document, _ in world.archive._rulings.values()]
+    assert documents == [pseudonyms.of_ruling(DOCUMENT)]
+
+
+async def test_workers_whose_journal_is_gone_are_forgotten_once_a_day() -> None:
+    world = World(Source(3))
+    await world.ship(lambda world: len(world.noted) > 5)
+    assert world.archive.workers == [{"w0"}]
 
 
 async def test_a_share_of_its_time_leaves_the_rest_to_others() -> None:
