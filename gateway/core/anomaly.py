@@ -1,0 +1,167 @@
+"""How much more a login or withdrawal looks like an attacker's than like the account's owner, as a sum of terms.
+
+Each term is a logarithm of how likely somebody else would show this, by how likely the owner would (Freeman et al.
+2016, with exact back-off). For each level of detail the ratio is the share among the account's logins by the share
+among all logins; a mixture of the levels explains the owner (`customer`), another one an attacker who can match the
+owner up to a level (`attacker`). Nothing is trusted for being unknown: a value that is missing counts as one that was never seen, and an
+account without history gets the most that any history could say against it.
+"""
+
+from collections.abc import Sequence
+from math import log
+from typing import Final, NamedTuple
+
+from gateway.core.everyone import ENOUGH, Global
+from gateway.core.forgetting import DAY, EXPIRY_DAYS
+from gateway.core.login import ASN, DEV, NET, TIME, Login
+from gateway.core.profile import Profile
+from gateway.core.risk_tables import ALWAYS_ANONYMOUS, ANONYMITY, CLIP, GROUPS, SIZES, Row
+from gateway.core.withdrawal_context import (
+    QUESTIONS,
+    UNKNOWN,
+    Classes,
+    Evidence,
+    Withdrawal,
+    classes_of,
+    evidence,
+)
+
+FEW: Final = SIZES[0]
+"""Trusted logins before an account's history is more than a beginning."""
+
+_GROUP_LEVELS: Final = (NET, DEV, TIME)
+
+
+class Term(NamedTuple):
+    """One thing that speaks for or against, with what it was computed from. `risk_words` puts it into words."""
+
+    name: str
+    value: float
+    """Positive where it speaks against the owner."""
+    levels: tuple[int, ...] = ()
+    shares: tuple[float | None, ...] = ()
+    """For each level, the share of the account's logins with this value; None where the value is missing."""
+    told: str = ""
+    """The class of a withdrawal, or the kind of network."""
+
+
+class Score(NamedTuple):
+    """The sum, and what it is the sum of."""
+
+    total: float
+    terms: tuple[Term, ...]
+    learning: tuple[str, ...] = ()
+    """Why the score says little yet; empty where it does not."""
+    classes: Classes = ()
+    """The answers about the withdrawal, to be counted; empty for a login."""
+    new_here: bool = False
+    """Whether simple rule N holds it: a destination that is not known, by a device or operator that is not."""
+
+
+class Params(NamedTuple):
+    """The fitted half of the tables."""
+
+    customer: tuple[tuple[Row, ...], ...]
+    """For each group and history size, how a customer's login is explained."""
+    ignorance: Row
+    """For each group the most that any history could say against a login."""
+    evidence: Evidence
+
+    @classmethod
+    def of(
+        cls,
+        customer: tuple[tuple[Row, ...], ...] | None = None,
+        legitimate: Sequence[Sequence[float]] | None = None,
+    ) -> "Params":
+        """Return the shipped numbers, or fitted ones in their place."""
+        rows = customer or tuple(group.customer for group in GROUPS)
+        ignorance = tuple(
+            group.weight * min(CLIP, max(log(a / c) for row in table for a, c in zip(group.attacker, row, strict=True)))
+            for group, table in zip(GROUPS, rows, strict=True)
+        )
+        return cls(rows, ignorance, evidence(legitimate))
+
+
+def bucket_of(logins: float) -> int:
+    """Return the place of a history size in the tables."""
+    return sum(logins >= size for size in SIZES)
+
+
+def ratios(
+    profile: Profile, everyone: Global, login: Login, levels: tuple[int, ...]
+) -> tuple[list[float], list[float | None]]:
+    """Return for each level how much more usual the value is for the account than for all, and its share."""
+    horizon = login.at // DAY - EXPIRY_DAYS
+    total = profile.total
+    # What the account did is part of what all did, even where the count of all was lost.
+    factor = max(everyone.total, total) / total if total else 0.0
+    found: list[float] = [1.0]
+    shares: list[float | None] = []
+    for level in levels:
+        value = login.values[level]
+        entry = profile.known[level].get(value)
+        if entry is None or value is None or entry[1] < horizon or not total:
+            found.append(0.0)
+            shares.append(None if value is None else 0.0)
+            continue
+        weight = entry[0]
+        found.append(factor * weight / max(everyone.weight(level, value), weight))
+        shares.append(weight / total)
+    return found, shares
+
+
+def score(
+    profile: Profile, everyone: Global, login: Login, withdrawal: Withdrawal | None = None, params: Params | None = None
+) -> Score:
+    """Return the score of a login, or of a withdrawal made as one; the profile is settled to the instant before."""
+    params = params or SHIPPED
+    logins = profile.logins(login.at)
+    bucket = bucket_of(logins)
+    terms = []
+    for number, (group, levels) in enumerate(zip(GROUPS, _GROUP_LEVELS, strict=True)):
+        found, shares = ratios(profile, everyone, login, levels)
+        if logins:
+            attacker = customer = 0.0
+            for ratio, a, c in zip(found, group.attacker, params.customer[number][bucket], strict=True):
+                attacker += a * ratio
+                customer += c * ratio
+            value = group.weight * max(-CLIP, min(CLIP, log(attacker / customer)))
+        else:
+            value = params.ignorance[number]
+        terms.append(Term(group.name, value, levels, tuple(shares)))
+    familiar = bool(terms[0].shares[ASN])
+    terms.append(_anonymity(login.networks, familiar=familiar))
+    learning = _learning(logins, everyone) if logins < FEW or everyone.seen < ENOUGH else ()
+    if withdrawal is None:
+        return Score(sum(term.value for term in terms), tuple(terms), learning)
+    classes = classes_of(profile, login, withdrawal)
+    for question, one, values in zip(QUESTIONS, classes, params.evidence, strict=True):
+        terms.append(Term(question.name, values[one], told="unknown" if one == UNKNOWN else question.classes[one]))
+    new_here = classes[0] <= 0 and not (familiar and terms[1].shares[-1])
+    return Score(sum(term.value for term in terms), tuple(terms), learning, classes, new_here)
+
+
+def holds(score: Score, threshold: float) -> bool:
+    """Return whether a withdrawal is held: by its score, or by rule N where it is too early for a score."""
+    return score.total > threshold or (score.new_here and any(one.startswith("all accounts") for one in score.learning))
+
+
+def _anonymity(networks: frozenset[str] | None, *, familiar: bool) -> Term:
+    worst, kind = 0.0, ""
+    for one in networks or ():
+        value = ANONYMITY.get(one, 0.0)
+        if value > worst and (not familiar or one in ALWAYS_ANONYMOUS):
+            worst, kind = value, one
+    return Term("anonymity", worst, told=kind)
+
+
+def _learning(logins: float, everyone: Global) -> tuple[str, ...]:
+    found = []
+    if logins < FEW:
+        found.append(f"the account has {logins:.1f} trusted logins, an older one counting less; it takes {FEW:g}")
+    if everyone.seen < ENOUGH:
+        found.append(f"all accounts together have {everyone.seen} logins; it takes {ENOUGH}")
+    return tuple(found)
+
+
+SHIPPED: Final = Params.of()

@@ -1,0 +1,126 @@
+"""One login as the profiles see it: nine feature values, coarse to fine, personal ones as keyed digests."""
+
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from gateway.core import user_agent
+from gateway.core.addresses import parse
+
+# The levels of detail, by their place in `Login.values`. Within a group the next one is finer.
+COUNTRY, ASN, PREFIX, ADDRESS, SYSTEM, BROWSER, AGENT, DEVICE, HOURS = range(9)
+LEVELS: Final = ("country", "asn", "prefix", "address", "system", "browser", "agent", "device", "hours")
+NET: Final = (COUNTRY, ASN, PREFIX, ADDRESS)
+DEV: Final = (SYSTEM, BROWSER, AGENT, DEVICE)
+TIME: Final = (HOURS,)
+
+_FOUR_HOURS: Final = 4 * 3_600_000_000
+_KEPT_DIGESTS: Final = 1 << 16
+_LONGEST: Final = 1024
+"""Characters of an identifier that are digested. An exchange's own are far shorter."""
+
+Feature = str | int | None
+"""Clear text where a reviewer needs it, a number of 8 bytes where it is personal; None is Unknown."""
+Features = tuple[Feature, ...]
+
+
+class Place(NamedTuple):
+    """Where a database puts an address: an area, never a point."""
+
+    latitude: float
+    longitude: float
+    radius_km: float | None
+    """How far off it may be; None where the database does not say."""
+
+
+class Login(NamedTuple):
+    """A login, or any other request that is looked at as one would be."""
+
+    at: int
+    """Microseconds since the epoch, UTC."""
+    id: int
+    """Digest of the event's id: the same event twice is one event. 0 for a request that is no event."""
+    values: Features
+    """One for each of `LEVELS`."""
+    session: int | None = None
+    networks: frozenset[str] | None = None
+    """What kinds of network the address belongs to, such as `vpn`; None where nobody can say."""
+    place: Place | None = None
+
+
+class Digests:
+    """Turns personal values into numbers of 8 bytes that nobody can turn back without the key.
+
+    The same value gives different numbers at different levels, and under different keys.
+    """
+
+    __slots__ = ("_key", "_known")
+
+    def __init__(self, key: bytes) -> None:
+        """Build for a secret of at least 16 bytes. Raise ValueError for a shorter one, which could be guessed."""
+        if len(key) < 16:
+            raise ValueError("the key of the profiles' digests has at least 16 bytes")
+        self._key = key[:64] if len(key) <= 64 else blake2b(key).digest()
+        self._known: dict[tuple[str, bytes], int] = {}
+
+    def of(self, what: str, value: bytes) -> int:
+        """Return the digest of a value of this kind; never 0."""
+        known = self._known.get((what, value))
+        if known is not None:
+            return known
+        digest = blake2b(value, digest_size=8, key=self._key, person=what.encode()[:16]).digest()
+        number = int.from_bytes(digest, "big") or 1
+        if len(self._known) >= _KEPT_DIGESTS:
+            self._known.clear()
+        self._known[what, value] = number
+        return number
+
+    def text(self, what: str, value: str | None) -> int | None:
+        """Return the digest of a text, None for none. One that is longer than any real one is cut."""
+        return self.of(what, value[:_LONGEST].encode("utf-8", "surrogatepass")) if value else None
+
+
+def login_of(
+    digests: Digests,
+    at: int,
+    *,
+    event_id: str | None = None,
+    ip: str | None = None,
+    agent: str | None = None,
+    device: str | None = None,
+    session: str | None = None,
+    country: str | None = None,
+    asn: int | None = None,
+    networks: frozenset[str] | None = None,
+    place: Place | None = None,
+) -> Login:
+    """Return the login that these facts describe. What is None is Unknown, and is never a reason for trust.
+
+    An IPv6 customer is a /64 in a /48: the rest changes by itself (privacy addresses). An IPv4 one is an address in a
+    /24.
+    """
+    prefix = address = None
+    parsed = parse(ip) if ip else None
+    if parsed is not None:
+        bits, number = parsed
+        if bits == 32:
+            address = digests.of("address", number.to_bytes(4, "big"))
+            prefix = digests.of("prefix", (number >> 8).to_bytes(3, "big"))
+        else:
+            address = digests.of("address", (number >> 64).to_bytes(8, "big"))
+            prefix = digests.of("prefix", (number >> 80).to_bytes(6, "big"))
+    system = browser = None
+    if agent:
+        told = user_agent.read(agent[: user_agent.LONGEST])
+        system, browser = told.system, f"{told.browser}, {told.system}"
+    values = (
+        country,
+        asn,
+        prefix,
+        address,
+        system,
+        browser,
+        digests.text("agent", agent),
+        digests.text("device", device),
+        at // _FOUR_HOURS % 6,
+    )
+    return Login(at, digests.text("event", event_id) or 0, values, digests.text("session", session), networks, place)

@@ -1,0 +1,186 @@
+"""What one account's logins are usually like, and what it did lately: a small value, without a clock.
+
+A profile is owned by whoever reads and writes the account. It changes only by the calls below, each of which is told
+the instant, and the same event again changes nothing. New values wait 30 days before they are trusted, so that nobody
+becomes familiar by trying for a fortnight; an older second factor that confirms a withdrawal ends the wait for its
+device. A destination is known by a confirmed withdrawal alone, never by age.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from gateway.core.everyone import Global as Global  # noqa: PLC0414 - the other half of every comparison
+from gateway.core.forgetting import DAY, EXPIRY_DAYS, QUARANTINE, SECOND, day, unit
+from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, PREFIX, Feature, Features, Login
+from gateway.core.profile_state import Change, Seen, State, Use, Waiting
+
+CAPS: Final = (8, 16, 32, 64, 8, 16, 16, 16, 6)
+"""How many values of each level are kept, the heaviest."""
+MOST_WAITING: Final = 96
+MOST_DESTINATIONS: Final = 64
+MOST_METHODS: Final = 16
+LATEST: Final = 5
+DORMANT: Final = 60 * DAY
+_LEAST: Final = 0.05
+"""Of one fresh login. What weighs less goes when something must."""
+
+FACTORS: Final = frozenset(
+    {"totp", "passkey", "webauthn", "security_key", "push", "sms", "phone", "email", "withdrawal_password"}
+)
+_SAME: Final = {"sms": ("sms", "phone"), "phone": ("sms", "phone")}
+"""Whoever changes the number changes what texts prove."""
+
+
+class Profile(State):
+    """One account's history: what is trusted, what waits, and what happened lately."""
+
+    __slots__ = ()
+
+    def settle(self, at: int) -> None:
+        """Let what has waited long enough count. Call it before the profile is asked about an instant."""
+        waiting = self.waiting
+        ripe = (at - QUARANTINE) // SECOND
+        if not waiting or waiting[0].at_s > ripe:
+            return
+        count = 0
+        for count, one in enumerate(waiting, 1):
+            if one.at_s > ripe:
+                count -= 1
+                break
+            if not one.learned:
+                self._learn(one)
+        del waiting[:count]
+
+    def observe(self, login: Login) -> bool:
+        """Take a successful login into quarantine; return whether it was new.
+
+        One that is older than the quarantine cannot be told from a repeat, and is left out.
+        """
+        at_s = login.at // SECOND
+        short = login.id & 0xFFFF_FFFF
+        if self.active and login.at <= self.active - QUARANTINE:
+            return False
+        if short and (any(one.id == short for one in self.waiting) or any(one.id == short for one in self.latest)):
+            return False
+        self.settle(login.at)
+        self._used(login.at)
+        if len(self.waiting) < MOST_WAITING:
+            self._insert(Waiting(at_s, short, login.values, learned=False))
+        self._remember(login, short)
+        return True
+
+    def confirm(self, login: Login, proofs: Iterable[str], destination: int | None) -> None:
+        """Take in a withdrawal that was carried out: its destination, and its device where an old factor proved it."""
+        self.settle(login.at)
+        self._used(login.at)
+        at_s = login.at // SECOND
+        if destination is not None:
+            use = self.destinations.pop(destination, None)
+            self.destinations[destination] = (
+                Use(at_s, at_s) if use is None else Use(min(use.first_s, at_s), max(use.last_s, at_s))
+            )
+            if len(self.destinations) > MOST_DESTINATIONS:
+                del self.destinations[min(self.destinations, key=lambda one: self.destinations[one].last_s)]
+        device = login.values[DEVICE]
+        if device is None or not any(self.is_old_factor(method, login.at) for method in proofs):
+            return
+        for place, one in enumerate(self.waiting):
+            if one.values[DEVICE] == device and not one.learned and one.at_s <= at_s:
+                self._learn(one)
+                self.waiting[place] = one._replace(learned=True)
+
+    def change(self, method: str, at: int, *, recovered: bool) -> None:
+        """Take in a change of a verification method; the latest one counts."""
+        at_s = at // SECOND
+        self._used(at)
+        last = self.changes.get(method)
+        if last is not None and (last.at_s, last.recovered) >= (at_s, recovered):
+            return
+        if last is None and len(self.changes) >= MOST_METHODS:
+            del self.changes[min(self.changes, key=lambda one: self.changes[one].at_s)]
+        self.changes[method[:64]] = Change(at_s, recovered)
+
+    def is_old_factor(self, method: str, at: int) -> bool:
+        """Return whether a second factor has been the same for 30 days, as far as the history goes back."""
+        oldest = (at - QUARANTINE) // SECOND
+        if method not in FACTORS or not self.since_s or self.since_s > oldest:
+            return False
+        return all(
+            (change := self.changes.get(name)) is None or change.at_s <= oldest for name in _SAME.get(method, (method,))
+        )
+
+    def logins(self, at: int) -> float:
+        """Return how many logins are trusted, an older one counting less; 0 where all of them are forgotten."""
+        return 0.0 if self.learned_day < day(at) - EXPIRY_DAYS else self.total / unit(at)
+
+    def weight(self, level: int, value: Feature, at: int) -> float:
+        """Return the weight of a value among the trusted logins; 0 where it is not trusted, or forgotten."""
+        entry = self.known[level].get(value)
+        return 0.0 if entry is None or value is None or entry[1] < day(at) - EXPIRY_DAYS else entry[0]
+
+    def _used(self, at: int) -> None:
+        at_s = at // SECOND
+        if self.active and at - self.active > DORMANT:
+            self.returned_s = at_s
+        self.active = max(self.active, at)
+        self.since_s = min(self.since_s, at_s) if self.since_s else at_s
+
+    def _insert(self, one: Waiting) -> None:
+        waiting = self.waiting
+        place = len(waiting)
+        while place and waiting[place - 1].at_s > one.at_s:
+            place -= 1
+        waiting.insert(place, one)
+
+    def _remember(self, login: Login, short: int) -> None:
+        values = login.values
+        seen = Seen(
+            login.at, short,
+            _country(values), _number(values, ASN), _number(values, PREFIX), _number(values, ADDRESS),
+            _number(values, DEVICE), login.session, login.networks, login.place,
+        )  # fmt: skip
+        latest = (*self.latest, seen)
+        if self.latest and seen.at < self.latest[-1].at:
+            latest = tuple(sorted(latest, key=lambda one: one.at))
+        self.latest = latest[-LATEST:]
+
+    def _learn(self, one: Waiting) -> None:
+        weight = unit(one.at_s * SECOND)
+        today = day(one.at_s * SECOND)
+        if self.learned_day < today - EXPIRY_DAYS:
+            # Everything is forgotten: a share of what is left would be a share of nothing.
+            self.total = 0.0
+            for known in self.known:
+                known.clear()
+        for level, value in enumerate(one.values):
+            if value is None:
+                continue
+            known = self.known[level]
+            entry = known.get(value)
+            if entry is None:
+                known[value] = (weight, today)
+                if len(known) > CAPS[level]:
+                    self._make_room(level, weight, today)
+            else:
+                known[value] = (entry[0] + weight, max(entry[1], today))
+        self.total += weight
+        self.learned_day = max(self.learned_day, today)
+
+    def _make_room(self, level: int, weight: float, today: int) -> None:
+        known = self.known[level]
+        for value in [
+            value for value, (heavy, seen) in known.items() if seen < today - EXPIRY_DAYS or heavy < _LEAST * weight
+        ]:
+            del known[value]
+        if len(known) > CAPS[level]:
+            del known[min(known, key=lambda one: known[one])]
+
+
+def _number(values: Features, level: int) -> int | None:
+    value = values[level]
+    return value if type(value) is int else None
+
+
+def _country(values: Features) -> str | None:
+    value = values[COUNTRY]
+    return value if type(value) is str else None

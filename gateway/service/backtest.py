@@ -1,0 +1,236 @@
+"""What the anomaly score would have held of a recorded history, run through it exactly as live traffic would be.
+
+Everything is learned from what came before; nothing looks ahead. Attacks that were recorded are taken in like all else:
+the gateway would not have known. A label is read by the report, and in one other place: what is known to be fraud is
+left out where customers' habits and the line are measured, as an exchange leaves out the fraud that it has found.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import Final, NamedTuple
+
+from gateway.core.anomaly import Params, Score, bucket_of, holds, ratios, score
+from gateway.core.anomaly_fit import Sample, fit, threshold
+from gateway.core.everyone import Global
+from gateway.core.forgetting import DAY
+from gateway.core.login import DEV, NET, TIME
+from gateway.core.risk_tables import BUCKETS
+from gateway.core.withdrawal_context import Classes, shares_of
+from gateway.service.history import CHANGE, LOGIN, Event
+from gateway.service.shelf import IN_USE, Shelf, Standing
+from gateway.service.simple_rules import RULES, Flags
+
+WEEK: Final = 7 * DAY
+WINDOW: Final = 60 * DAY
+BUDGETS: Final = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.09)
+TEST_FROM_DAYS: Final = 300
+_SAMPLES: Final = 1_000
+"""Logins of each history size that the fit is made on."""
+_MOST_CALIBRATING: Final = 200_000
+"""Withdrawals of 60 days that are kept to draw the line by; of more, the latest."""
+_LEAST_CALIBRATING: Final = 100
+
+
+class Judged(NamedTuple):
+    """A withdrawal, and what became of it."""
+
+    event: Event
+    phase: str
+    """`warm-up`, `fit`, `calibration` or `test`."""
+    score: Score
+    held: tuple[bool, ...]
+    """For each budget; empty before the test."""
+    rules: Flags
+
+
+class Tested(NamedTuple):
+    """A withdrawal of the test, as small as the report can do with."""
+
+    label: str | None
+    account: int
+    total: float
+    held: int
+    """A bit for each budget, and from `len(budgets)` on one for each simple rule."""
+    top: str
+    """The term that spoke most against it."""
+
+
+class Counts(NamedTuple):
+    """What a history held."""
+
+    events: int = 0
+    logins: int = 0
+    failed: int = 0
+    changes: int = 0
+    withdrawals: int = 0
+    repeats: int = 0
+
+
+class Backtest:
+    """One run through a history, event by event."""
+
+    def __init__(
+        self,
+        budgets: Sequence[float] = BUDGETS,
+        *,
+        test_from_days: float = TEST_FROM_DAYS,
+        seed: int = 0,
+        refit: bool = True,
+        in_use: int = IN_USE,
+    ) -> None:
+        """Build for budgets as shares. The test begins `test_from_days` after the first event.
+
+        A fifth of the days before it warm the profiles up, three fifths are fitted on (not without `refit`), and the
+        last 60 days before it draw the line, which is drawn anew each week of the test.
+        """
+        for budget in budgets:
+            threshold((), budget)
+        self.budgets = tuple(budgets)
+        self.everyone = Global()
+        self.shelf = Shelf(in_use)
+        self.params = Params.of()
+        self.thresholds: tuple[float, ...] = ()
+        self.tested: list[Tested] = []
+        self.fitted = False
+        self.first = self.last = 0
+        self._counts = Counter[str]()
+        self._days = test_from_days
+        self._random = Random(seed)  # noqa: S311 - which logins are fitted on; the same seed, the same ones
+        self._refit = refit
+        self._samples: list[list[Sample]] = [[] for _ in range(BUCKETS)]
+        self._offered = [0] * BUCKETS
+        self._customer: tuple[tuple[tuple[float, ...], ...], ...] | None = None
+        self._ends = (0, 0, 0)
+        self._drawn = 0
+        self._at = array("q")
+        self._login_totals = array("d")
+        self._classes: list[Classes] = []
+        self._new_here = array("b")
+        self._accounts: dict[str, int] = {}
+
+    @property
+    def counts(self) -> Counts:
+        """What the history held so far."""
+        return Counts(**{name: self._counts[name] for name in Counts._fields})
+
+    def run(self, history: Iterable[Event]) -> Iterable[Judged]:
+        """Take events in order of time; yield each withdrawal that was judged."""
+        for event in history:
+            judged = self.take(event)
+            if judged is not None:
+                yield judged
+
+    def take(self, event: Event) -> Judged | None:
+        """Take one event; return what became of it, where it is a withdrawal."""
+        at = event.login.at
+        if not self.first:
+            self.first = at
+            span = int(self._days * DAY)
+            self._ends = (at + span // 5, at + span * 4 // 5, at + span)
+        self.last = at
+        self._counts["events"] += 1
+        standing = self.shelf.take(event.account)
+        if event.type == LOGIN:
+            self._login(event, standing)
+            return None
+        if event.type == CHANGE:
+            self._counts["changes"] += 1
+            if event.done is not False and event.method is not None:
+                standing.profile.change(event.method, at, recovered=event.recovered)
+            return None
+        return self._withdrawal(event, standing)
+
+    def _login(self, event: Event, standing: Standing) -> None:
+        self._counts["logins"] += 1
+        if event.done is False:
+            self._counts["failed"] += 1
+            return
+        login, profile = event.login, standing.profile
+        warm, fitted, _ = self._ends
+        if warm <= login.at < fitted and event.label is None and self._refit:
+            profile.settle(login.at)
+            self._offer(event, standing)
+        if not profile.observe(login):
+            self._counts["repeats"] += 1
+            return
+        self.everyone.observe(login)
+        standing.rules.observe(login)
+
+    def _offer(self, event: Event, standing: Standing) -> None:
+        """Keep the login for the fit with such odds that each of its history size has the same (reservoir sampling)."""
+        login, profile = event.login, standing.profile
+        logins = profile.logins(login.at)
+        if not logins:
+            return
+        bucket = bucket_of(logins)
+        self._offered[bucket] += 1
+        kept = self._samples[bucket]
+        place = len(kept) if len(kept) < _SAMPLES else self._random.randrange(self._offered[bucket])
+        if place >= _SAMPLES:
+            return
+        found = tuple(tuple(ratios(profile, self.everyone, login, levels)[0]) for levels in (NET, DEV, TIME))
+        kept[place : place + 1] = [(bucket, found)]
+
+    def _withdrawal(self, event: Event, standing: Standing) -> Judged:
+        self._counts["withdrawals"] += 1
+        login, profile = event.login, standing.profile
+        _, fit_ends, test = self._ends
+        assert event.withdrawal is not None
+        if login.at >= fit_ends and not self.fitted and self._refit:
+            self._customer = fit(sample for kept in self._samples for sample in kept)
+            self.params = Params.of(self._customer)
+            self.fitted = True
+            self._samples = []
+        if login.at >= test and login.at >= self._drawn + WEEK:
+            self._draw(login.at)
+        profile.settle(login.at)
+        told = score(profile, self.everyone, login, event.withdrawal, self.params)
+        flags = standing.rules.judge(login, event.withdrawal.destination)
+        phase, held = "test", tuple(holds(told, line) for line in self.thresholds)
+        if login.at < test:
+            phase = "warm-up" if login.at < self._ends[0] else "fit" if login.at < fit_ends else "calibration"
+        else:
+            bits = sum(one << place for place, one in enumerate((*held, *flags)))
+            account = self._accounts.setdefault(event.account, len(self._accounts))
+            top = max(told.terms, key=lambda term: term.value).name
+            self.tested.append(Tested(event.label, account, told.total, bits, top))
+        if event.label is None:
+            self._remember(told, login.at)
+        if event.done:
+            profile.confirm(login, event.proofs, event.withdrawal.destination)
+            standing.rules.pay(event.withdrawal.destination)
+        return Judged(event, phase, told, held, flags)
+
+    def _remember(self, told: Score, at: int) -> None:
+        """Keep what the line is drawn by: the login's half of the score, and the classes of the withdrawal."""
+        asked = sum(
+            values[one] for values, one in zip(self.params.evidence, told.classes, strict=True)
+        )
+        self._at.append(at)
+        self._login_totals.append(told.total - asked)
+        self._classes.append(told.classes)
+        self._new_here.append(told.new_here)
+        if len(self._at) > 2 * _MOST_CALIBRATING:
+            self._forget(len(self._at) - _MOST_CALIBRATING)
+
+    def _forget(self, count: int) -> None:
+        del self._at[:count], self._login_totals[:count], self._classes[:count], self._new_here[:count]
+
+    def _draw(self, at: int) -> None:
+        """Measure customers' habits and draw the line anew, by the customers' withdrawals of the last 60 days."""
+        self._drawn = at
+        self._forget(bisect_left(self._at, at - WINDOW))
+        self.params = Params.of(self._customer, shares_of(self._classes))
+        totals = [
+            total + sum(values[one] for values, one in zip(self.params.evidence, classes, strict=True))
+            for total, classes in zip(self._login_totals, self._classes, strict=True)
+        ]
+        self.thresholds = tuple(threshold(totals, budget) for budget in self.budgets)
+
+
+def detectors(budgets: Sequence[float]) -> list[str]:
+    """Return the names of the rows of a report: each budget, and each simple rule."""
+    return [f"score, budget {100 * budget:g} %" for budget in budgets] + list(RULES)
