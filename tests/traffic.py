@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from math import cos, exp, log, pi, sqrt
 from typing import NamedTuple
 
-from gateway.core.bands import HOUR, Row
+from gateway.core.alarms import HOUR
+from gateway.core.bands import Row
 
 MONDAY = 1_761_523_200_000_000
 """2025-10-27T00:00Z, a Monday."""

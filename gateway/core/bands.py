@@ -7,16 +7,13 @@ odds to double or halve; and an hour alarms when even at the edge of the band ch
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from enum import StrEnum, unique
 from math import exp, log, sqrt
 from statistics import median
-from typing import Final, NamedTuple
+from typing import Final
 
-from gateway.core.decision import instant_text
+from gateway.core.alarms import HOUR, Alarm, Band, Dimension, Tally
 from gateway.core.terms import Outcome
 
-HOUR: Final = 3_600_000_000
-"""Microseconds."""
 KEPT: Final = 28 * 24 + 1
 """Hours that are looked back on."""
 
@@ -41,67 +38,7 @@ Row = tuple[int, str, str, str | None, str | None, str, int]
 """Hour, operation, outcome, reason, country, bundle, decisions: what `ports.Count` holds."""
 
 
-@unique
-class Dimension(StrEnum):
-    """What refusals are counted by."""
-
-    COUNTRY = "country"
-    REASON = "reason"
-    OPERATION = "operation"
-
-
 Key = tuple[Dimension, str | None]
-
-
-class Tally(NamedTuple):
-    """Decisions of one hour, and how many of them were refusals."""
-
-    refused: int
-    decisions: int
-
-
-class Band(NamedTuple):
-    """Rates of refusal, 0 to 1."""
-
-    usual: float
-    low: float
-    high: float
-
-
-class Alarm(NamedTuple):
-    """An hour in which something was refused unusually often, or unusually seldom."""
-
-    hour: int
-    """Its beginning, microseconds since the epoch."""
-    dimension: Dimension
-    value: str | None
-    """The country, reason or operation; None for decisions whose country was not certain."""
-    rose: bool
-    tally: Tally
-    """For a reason: refusals for this reason among all decisions."""
-    band: Band
-    mostly: tuple[tuple[Dimension, str | None, int], ...]
-    """In the other dimensions, what most of these refusals had in common, and how many of them."""
-    bundles: tuple[str, ...]
-    """Digests that were not in use in the day before these hours and the one before them."""
-    hours: int = 1
-    """How many hours, the last of which is `hour`, were counted together: 1, or 24 where one has few decisions."""
-    editions: tuple[str, ...] = ()
-    """GeoIP editions likewise, where somebody looked them up."""
-
-    def text(self) -> str:
-        """Return what is to be known in one line."""
-        refused, decisions = self.tally
-        start = self.hour - (self.hours - 1) * HOUR
-        when = "hour" if self.hours == 1 else f"{self.hours} hours"
-        usual, low, high = self.band
-        parts = [f"{self.dimension} {self.value or 'uncertain'}, {when} from {instant_text(start)[:16]}Z"]
-        parts += [f"{refused} of {decisions} refused ({refused / decisions:.1%})"]
-        parts += [f"usually {usual:.1%} ({low:.1%} to {high:.1%})"]
-        parts += [f"{count} of them {dimension} {value or 'uncertain'}" for dimension, value, count in self.mostly]
-        parts += [f"bundle {digest[:12]} is new" for digest in self.bundles]
-        parts += [f"edition {edition} is new" for edition in self.editions]
-        return "; ".join(parts)
 
 
 class _Hour:
@@ -111,12 +48,12 @@ class _Hour:
         self.decisions = 0
         self.refused: Counter[Key] = Counter()
         self.seen: Counter[Key] = Counter()
-        self.bundles: set[str] = set()
+        self.bundles: Counter[str] = Counter()
         for _, operation, outcome, reason, country, bundle, decisions in rows:
             if not outcome:
                 continue  # what something else wrote, and nobody can read
             self.decisions += decisions
-            self.bundles.add(bundle)
+            self.bundles[bundle] += decisions
             keys: list[Key] = [(Dimension.COUNTRY, country), (Dimension.OPERATION, operation)]
             for key in keys:
                 self.seen[key] += decisions
@@ -173,6 +110,13 @@ class History:
             return True  # nothing is usual any more
         refused, decisions = self._tally((alarm.dimension, alarm.value), hour, alarm.hours)
         return decisions > 0 and band.low <= refused / decisions <= band.high
+
+    def bundle_before(self, alarm: Alarm) -> str | None:
+        """Return the bundle that most decisions were made by in the newest hour before an alarm's; None without one."""
+        first = alarm.hour - alarm.hours * HOUR
+        hours = (self._hours.get(first - ago * HOUR) for ago in range(1, 25))
+        known = next((one for one in hours if one and one.bundles), None)
+        return None if known is None else known.bundles.most_common(1)[0][0]
 
     def _left(self, key: Key, tally: Tally, hour: int, hours: int) -> Band | None:
         """Return the band that a tally left; None where it did not."""

@@ -2,17 +2,18 @@
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
-from gateway.core.bands import HOUR, KEPT, Alarm, Dimension, History
+from gateway.core.alarms import HOUR, Alarm, Dimension, KeptAlarm
+from gateway.core.bands import KEPT, History
 from gateway.core.errors import GatewayError
-from gateway.core.search import Search
 from gateway.ports import MICROSECONDS, Archive, Clock, Count
+from gateway.service.causes import Causes, TextsOf, no_texts
 
 log: Any = structlog.get_logger("gateway")
 
@@ -22,19 +23,61 @@ _RETRY_S: Final = 60.0
 _AT_ONCE: Final = 24 * HOUR
 _MOST_HOURS: Final = 24 * 7
 _REMEMBERED: Final = 1000
-_READ_FOR_EDITIONS: Final = 50
-
 Cause = tuple[Dimension, str | None, bool]
 """What an alarm is about, and whether it rose or fell."""
+
+
+class Remembered(Protocol):
+    """What is on record of earlier looks."""
+
+    @property
+    def judged(self) -> int | None:
+        """The last hour that was looked at; None where none was."""
+
+    @property
+    def alarms(self) -> tuple[KeptAlarm, ...]:
+        """The alarms, the newest last."""
+
+
+class Memory(Protocol):
+    """Where alarms are kept. It may wait for a disk, so it is asked in a thread."""
+
+    def read(self) -> Remembered:
+        """Return what is on record. Raise StoreUnavailable."""
+
+    def note(self, judged: int, opened: Sequence[Alarm], ended: Mapping[str, int], at: int) -> None:
+        """Write down an hour that was looked at, what it opened, and what ended with which hour, by id.
+
+        Raise StoreUnavailable.
+        """
 
 
 class Watch:
     """Reads an archive's counts and keeps what is open. Belongs to one event loop."""
 
-    def __init__(self, archive: Archive, clock: Clock, *, settle_s: float = SETTLE_S) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        clock: Clock,
+        *,
+        settle_s: float = SETTLE_S,
+        memory: Memory | None = None,
+        texts_of: TextsOf | None = None,
+    ) -> None:
+        """Build.
+
+        Args:
+            archive: what is counted and searched; its owner starts and closes it.
+            clock: tells which hours are over.
+            settle_s: how long after its end an hour is looked at.
+            memory: what is open and until when was looked, across starts; without it a start knows nothing of them.
+            texts_of: the texts of a bundle by its digest, None where it is not known, to name what a bundle changed.
+        """
         self._archive = archive
         self._clock = clock
         self._settle = int(settle_s * MICROSECONDS)
+        self._memory = memory
+        self._causes = Causes(archive, texts_of or no_texts)
         self._history = History()
         self._judged: int | None = None
         self._open: dict[Cause, Alarm] = {}
@@ -53,14 +96,18 @@ class Watch:
     async def look(self, hours: int = 1) -> tuple[Alarm, ...]:
         """Return what each complete hour that was not looked at yet raised, the oldest first.
 
-        The first look goes back `hours` hours, a week at most. Each new alarm is logged as `refusals:unusual`.
+        The first look goes back `hours` hours, or to where the memory says that one was; a week at most. Each new alarm
+        is logged as `refusals:unusual`.
         Raise StoreUnavailable where the archive cannot be read; what was not looked at is looked at the next time.
         """
         async with self._looking:
             now = self._clock.now() - self._settle
             last = now - now % HOUR - HOUR
-            if self._judged is None or self._judged < last - _MOST_HOURS * HOUR:
-                await self._begin(last - min(max(hours, 1), _MOST_HOURS) * HOUR)
+            back = last - min(max(hours, 1), _MOST_HOURS) * HOUR
+            if self._judged is None:
+                await self._begin(await self._remembered(last, back))
+            elif self._judged < last - _MOST_HOURS * HOUR:
+                await self._begin(back)
             raised: list[Alarm] = []
             while self._judged is not None and self._judged < last:
                 raised += await self._judge(self._judged + HOUR)
@@ -102,6 +149,19 @@ class Watch:
                 await asyncio.to_thread(history.put, hour, rows)
         self._history, self._judged = history, before_first
 
+    async def _remembered(self, last: int, back: int) -> int:
+        """Return the last hour that was looked at, taking up what is open; `back` where nobody remembers any."""
+        if self._memory is None:
+            return back
+        try:
+            record = await asyncio.to_thread(self._memory.read)
+        except GatewayError as fault:
+            log.warning("alarms:not_read", why=str(fault))
+            return back
+        lasting = [kept.alarm for kept in record.alarms if kept.ended is None]
+        self._open = {(alarm.dimension, alarm.value, alarm.rose): alarm for alarm in lasting}
+        return back if record.judged is None else min(max(record.judged, last - _MOST_HOURS * HOUR), last)
+
     async def _judge(self, hour: int) -> list[Alarm]:
         """Return what an hour raised that is not open already."""
         counts = await self._counts(hour - HOUR, hour + HOUR)
@@ -111,18 +171,27 @@ class Watch:
         alarms = await asyncio.to_thread(self._history.alarms, hour, counts[hour])
         new = [alarm for alarm in alarms if (alarm.dimension, alarm.value, alarm.rose) not in self._open]
         if new:
-            editions = {hours: await self._new_editions(hour, hours) for hours in {alarm.hours for alarm in new}}
-            new = [alarm._replace(editions=editions[alarm.hours]) for alarm in new]
+            new = await self._causes.found(new, self._history.bundle_before)
         unusual = {(alarm.dimension, alarm.value, alarm.rose) for alarm in alarms}
+        ended: dict[str, int] = {}
         for cause, alarm in list(self._open.items()):
             dimension, value, rose = cause
             opposite = (dimension, value, not rose) in unusual
             if cause not in unusual and (opposite or self._history.returned(alarm, hour)):
                 del self._open[cause]
-                log.info("refusals:usual_again", by=str(dimension), value=value, since=alarm.hour, hour=hour)
+                ended[alarm.id] = hour
+                log.info(
+                    "refusals:usual_again", id=alarm.id, by=str(dimension), value=value, since=alarm.hour, hour=hour
+                )
         for alarm in new:
             self._raise(alarm)
         self._judged = hour
+        if self._memory is not None:
+            try:
+                await asyncio.to_thread(self._memory.note, hour, new, ended, self._clock.now())
+            except GatewayError as fault:
+                # It was told, and this process knows it; the next start may tell it once more.
+                log.warning("alarms:not_kept", why=str(fault))
         return new
 
     def _raise(self, alarm: Alarm) -> None:
@@ -131,6 +200,7 @@ class Watch:
         self.raised += 1
         log.warning(
             "refusals:unusual",
+            id=alarm.id,
             what=alarm.text(),
             hour=alarm.hour,
             hours=alarm.hours,
@@ -142,7 +212,9 @@ class Watch:
             usual=round(alarm.band.usual, 6),
             low=round(alarm.band.low, 6),
             high=round(alarm.band.high, 6),
+            rules=[share.rule for share in alarm.rules],
             bundles=list(alarm.bundles),
+            policies=list(alarm.policies),
             editions=list(alarm.editions),
         )
 
@@ -153,18 +225,3 @@ class Watch:
         for count in await self._archive.counts(since, until):
             hours[count.start].append(count)
         return hours
-
-    async def _new_editions(self, hour: int, hours: int) -> tuple[str, ...]:
-        """Return the editions in use at the end of an hour that were not before these hours and the one before."""
-        begin = hour - hours * HOUR
-        try:
-            now = await self._editions(begin, hour + HOUR)
-            before = await self._editions(begin - 24 * HOUR, begin)
-        except GatewayError:
-            return ()  # the alarm matters more than what else it could say
-        return tuple(sorted(set(now) - set(before))) if before else ()
-
-    async def _editions(self, since: int, until: int) -> Sequence[str]:
-        page = await self._archive.search(Search(since=since, until=until), limit=_READ_FOR_EDITIONS)
-        # A request that could not be read was not looked up in any.
-        return next((document["editions"] for document in page.documents if document.get("editions")), ())

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.bands import HOUR, Alarm, Band, Dimension, History, Tally, band_of, leaves, spread_factor
+from gateway.core.alarms import HOUR, Alarm, Band, Dimension, Tally
+from gateway.core.bands import History, band_of, leaves, spread_factor
 from tests.traffic import MONDAY, NEW, OLD, Country, drawn, poisson, rows_of, season, traffic
 
 FOUR_WEEKS = 4 * 168 + 1

@@ -1,11 +1,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.core.bands import HOUR, Alarm
+from gateway.adapters.alarms import AlarmFile
+from gateway.core.alarms import HOUR, Alarm
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
 from gateway.core.search import Page, Search
@@ -24,6 +26,8 @@ class Counted:
     def __init__(self) -> None:
         self.hours: dict[int, list[Count]] = {}
         self.editions: dict[int, list[str]] = {}
+        self.rules: dict[int, str] = {}
+        """What determined the refusals of an hour."""
         self.asked: list[tuple[int, int]] = []
         self.away: set[str] = set()
 
@@ -43,6 +47,10 @@ class Counted:
             raise StoreUnavailable("the archive is away")
         assert search.since is not None
         assert search.until is not None
+        if search.outcome is not None:
+            found = [rule for hour, rule in self.rules.items() if search.since <= hour < search.until]
+            by = [[dict(zip(("policy", "rule"), one.split("/"), strict=True))] for one in found]
+            return Page(tuple({"facts": {"country": search.country}, "verdict": {"by": one}} for one in by), None)
         hours = [hour for hour in sorted(self.editions, reverse=True) if search.since <= hour < search.until]
         # The newest could not be read: it was looked up in no edition.
         documents: list[Document] = [{"editions": []}, *({"editions": self.editions[hour]} for hour in hours)]
@@ -246,3 +254,82 @@ async def test_two_that_look_at_once_tell_it_once(archive: Counted) -> None:
     watch = Watch(archive, clock_after(START))
     first, second = await asyncio.gather(watch.look(), watch.look())
     assert len(about_the_country([*first, *second])) == 1
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> AlarmFile:
+    return AlarmFile(tmp_path)
+
+
+async def test_what_is_open_is_not_told_again_after_a_restart_and_ends_when_it_is_usual_again(
+    archive: Counted, memory: AlarmFile
+) -> None:
+    clock = clock_after(START)
+    archive.add(START, 200, 200)
+    assert about_the_country(await Watch(archive, clock, memory=memory).look()) == [("FR", True)]
+    archive.add(START + HOUR, 200, 200)
+    set_to(clock, START + HOUR)
+    restarted = Watch(archive, clock, memory=memory)
+    assert await restarted.look() == ()
+    assert about_the_country(restarted.open) == [("FR", True)]
+    archive.add(START + 2 * HOUR, 4, 200)
+    set_to(clock, START + 2 * HOUR)
+    with capture_logs() as logs:
+        again = Watch(archive, clock, memory=memory)
+        assert await again.look() == ()
+    assert set(events(logs)) == {"refusals:usual_again"}
+    assert again.open == ()
+    kept = [one for one in memory.read().alarms if one.alarm.dimension == "country"]
+    assert [(one.alarm.hour, one.ended) for one in kept] == [(START, START + 2 * HOUR)]
+
+
+async def test_hours_that_passed_while_nobody_looked_are_looked_at_after_a_restart(
+    archive: Counted, memory: AlarmFile
+) -> None:
+    clock = clock_after(START - HOUR)
+    await Watch(archive, clock, memory=memory).look()
+    for number, refused in enumerate([4, 200, 4, 4]):
+        archive.add(START + number * HOUR, refused, 200)
+    set_to(clock, START + 3 * HOUR)
+    raised = await Watch(archive, clock, memory=memory).look()
+    assert [alarm.hour for alarm in raised if alarm.dimension == "country"] == [START + HOUR]
+    assert memory.read().judged == START + 3 * HOUR
+
+
+async def test_no_more_than_a_week_is_looked_back_on_and_a_clock_set_back_is_waited_for(
+    archive: Counted, memory: AlarmFile
+) -> None:
+    clock = clock_after(START)
+    memory.note(MONDAY, [], {}, 0)
+    watch = Watch(archive, clock, memory=memory)
+    await watch.look()
+    assert len(watch._history._hours) == 673 + 1
+    memory.note(START + 9 * HOUR, [], {}, 0)
+    archive.add(START, 200, 200)
+    back = Watch(archive, clock, memory=memory)
+    assert await back.look() == ()
+    archive.add(START + HOUR, 200, 200)
+    set_to(clock, START + HOUR)
+    assert about_the_country(await back.look()) == [("FR", True)]
+
+
+async def test_a_memory_that_fails_hides_no_alarm(archive: Counted, memory: AlarmFile) -> None:
+    archive.add(START, 200, 200)
+    memory.directory.write_text("in the way")
+    with capture_logs() as logs:
+        watch = Watch(archive, clock_after(START), memory=memory)
+        assert about_the_country(await watch.look()) == [("FR", True)]
+    assert {"alarms:not_read", "alarms:not_kept", "refusals:unusual"} <= set(events(logs))
+    assert about_the_country(watch.open) == [("FR", True)]
+
+
+async def test_the_event_names_rules_and_what_the_bundle_changed(archive: Counted) -> None:
+    archive.add(START, 200, 200, bundle=NEW)
+    archive.rules = {START: "fr/closed", START - 168 * HOUR: "holds/hold"}
+    texts = {OLD: {"policies/fr.yaml": "1"}, NEW: {"policies/fr.yaml": "2"}}
+    with capture_logs() as logs:
+        (alarm, *_) = await Watch(archive, clock_after(START), texts_of=texts.get).look()
+    assert (alarm.value, alarm.policies) == ("FR", ("policies/fr.yaml",))
+    (event,) = [log for log in logs if log["by"] == "country"]
+    assert (event["rules"], event["policies"]) == (["fr/closed", "holds/hold"], ["policies/fr.yaml"])
+    assert event["id"] == alarm.id
