@@ -22,6 +22,8 @@ class Permission(StrEnum):
     HOLDS_READ = "holds:read"
     HOLDS_PLACE = "holds:place"
     TICKETS_READ = "tickets:read"
+    TICKETS_OPEN = "tickets:open"
+    """Open one for a customer, such as an appeal."""
     TICKETS_PROPOSE = "tickets:propose"
     TICKETS_APPROVE = "tickets:approve"
     """Approve or decline what another person proposed."""
@@ -52,7 +54,7 @@ class Role(StrEnum):
 _P = Permission
 _LOOK: Final = frozenset({_P.ACCOUNTS_READ, _P.HOLDS_READ, _P.TICKETS_READ, _P.DECISIONS_READ, _P.METRICS_READ})
 _EXAMINE: Final = _LOOK | {_P.TIMELINES_READ, _P.EVIDENCE_READ}
-_SUPPORT: Final = _EXAMINE | {_P.ACCOUNTS_FLAG, _P.HOLDS_PLACE, _P.EVIDENCE_WRITE, _P.TICKETS_PROPOSE}
+_SUPPORT: Final = _EXAMINE | {_P.ACCOUNTS_FLAG, _P.HOLDS_PLACE, _P.TICKETS_OPEN, _P.EVIDENCE_WRITE, _P.TICKETS_PROPOSE}
 
 ROLES: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
     {
