@@ -40,7 +40,7 @@ def synth(
     """
     from datetime import UTC
 
-    from gateway.service.synth import Size, history, lines
+    from gateway.service.synth import Size, history, ndjson
     from gateway.service.synth.describe import describe as figures
     from gateway.service.synth.describe import table
 
@@ -51,11 +51,11 @@ def synth(
         return
     start = begin.replace(tzinfo=UTC)
     if output is None:
-        sys.stdout.buffer.writelines(one + b"\n" for one in lines(events, start))
+        sys.stdout.buffer.writelines(one + b"\n" for one in ndjson(events, start))
         return
     try:
         with output.open("wb") as file:
-            file.writelines(one + b"\n" for one in lines(events, start))
+            file.writelines(one + b"\n" for one in ndjson(events, start))
     except OSError as error:
         raise typer.BadParameter(f"cannot write `{output}`: {error.strerror}") from error
 

@@ -69,7 +69,7 @@ def line(event: Event, number: int, start: datetime) -> bytes:
     if client.session is not None:
         fields |= {"session": client.session, "session_kind": client.session_kind}
     fields |= event.detail
-    fields |= {"outcome": event.outcome, "geo": client.seen.geo}
+    fields |= {"outcome": event.outcome, "geo": orjson.Fragment(client.seen.geo)}
     if event.label is not None:
         fields["label"] = event.label
     return orjson.dumps(fields)

@@ -58,7 +58,7 @@ def history(seed: int, size: Size, done: Callable[[int], None] = lambda _account
     return events
 
 
-def lines(events: list[Event], start: datetime = FIRST_DAY) -> Iterator[bytes]:
+def ndjson(events: list[Event], start: datetime = FIRST_DAY) -> Iterator[bytes]:
     """Yield each event as a line of NDJSON, without its end."""
     for number, event in enumerate(events):
         yield line(event, number, start)

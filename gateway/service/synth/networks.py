@@ -6,7 +6,7 @@ event, and no look-up of such an address means anything. The numbers of the oper
 
 from enum import StrEnum
 from itertools import count
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import orjson
 
@@ -62,7 +62,11 @@ class Seen(NamedTuple):
     operator: Operator
     city: City
     """Where it really is."""
-    geo: orjson.Fragment
+    geo: bytes
+    """What is said, as JSON."""
+
+
+_Answer: TypeAlias = tuple[City, tuple[str, ...], float, float, bytes]
 
 
 class Internet:
@@ -71,7 +75,7 @@ class Internet:
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._numbers = count()
-        self._answers: dict[str, tuple[City, tuple[str, ...], float, float, orjson.Fragment]] = {}
+        self._answers: dict[str, _Answer] = {}
         self.fixed = {one.code: self._some(Kind.FIXED, one.fixed, one) for one in COUNTRIES}
         self.mobile = {one.code: self._some(Kind.MOBILE, one.mobile, one) for one in COUNTRIES}
         self.office = {one.code: self._operator(Kind.OFFICE, one.cities) for one in COUNTRIES}
@@ -109,9 +113,7 @@ class Internet:
         said, network, lat, lon, geo = found
         return Seen(ip, said.country, network, lat, lon, operator, city_of(operator, block), geo)
 
-    def _answer(
-        self, prefix: str, operator: Operator, block: int
-    ) -> tuple[City, tuple[str, ...], float, float, orjson.Fragment]:
+    def _answer(self, prefix: str, operator: Operator, block: int) -> _Answer:
         """Return what a database says of a network: right about the country nearly always, vague about the place."""
         chance = Chance.of(self._seed, "geo", prefix)
         city = city_of(operator, block)
@@ -139,7 +141,7 @@ class Internet:
             "radius_km": int(radius),
             "network": list(network),
         }
-        return city, network, lat, lon, orjson.Fragment(orjson.dumps(said))
+        return city, network, lat, lon, orjson.dumps(said)
 
 
 def city_of(operator: Operator, block: int) -> City:

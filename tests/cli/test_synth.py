@@ -1,0 +1,72 @@
+"""`gateway risk synth`: a history on stdout or in a file, and its figures."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli import app, synth
+
+SMALL = ["risk", "synth", "--accounts", "8", "--days", "40", "--attacks", "1"]
+
+
+def test_every_line_is_an_event_and_stderr_is_silent_where_nobody_looks() -> None:
+    result = CliRunner().invoke(app, SMALL)
+    lines = result.stdout.splitlines()
+
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert all(json.loads(line)["at"] >= "2025-01-01" for line in lines)
+    assert any("label" in json.loads(line) for line in lines)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_one_does_not() -> None:
+    said = [CliRunner().invoke(app, [*SMALL, "--seed", seed]).stdout_bytes for seed in ("7", "7", "8")]
+
+    assert said[0] == said[1] != said[2]
+
+
+def test_a_file_holds_what_stdout_would(tmp_path: Path) -> None:
+    file = tmp_path / "history.ndjson"
+    result = CliRunner().invoke(app, [*SMALL, "-o", str(file)])
+
+    assert result.exit_code == 0
+    assert file.read_bytes() == CliRunner().invoke(app, SMALL).stdout_bytes
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*SMALL, "-o", str(tmp_path / "nowhere" / "history.ndjson")])
+
+    assert result.exit_code == 2
+    assert "No such file" in result.stderr
+
+
+def test_the_first_day_may_be_chosen() -> None:
+    result = CliRunner().invoke(app, [*SMALL, "--from", "2026-03-01"])
+
+    assert json.loads(result.stdout.splitlines()[0])["at"].startswith("2026-03-0")
+
+
+def test_figures_come_in_place_of_the_history() -> None:
+    result = CliRunner().invoke(app, [*SMALL, "--describe"])
+
+    assert result.exit_code == 0
+    assert "any classic trigger" in result.stdout
+    assert "{" not in result.stdout
+
+
+@pytest.mark.parametrize(("option", "value"), [("--days", "5"), ("--accounts", "0"), ("--from", "yesterday")])
+def test_impossible_sizes_are_refused(option: str, value: str) -> None:
+    assert CliRunner().invoke(app, [*SMALL, option, value]).exit_code == 2
+
+
+def test_progress_is_shown_on_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    show = synth._progress(120)
+    for done in range(1, 121):
+        show(done)
+
+    assert "100 of 120" in capsys.readouterr().err
