@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -21,15 +21,21 @@ from asyncpg.exceptions import (  # type: ignore[import-untyped]  # asyncpg brin
 )
 
 from gateway.adapters.archive.documents import Kind, id_of
-from gateway.adapters.archive.memory import check_rulings
-from gateway.adapters.archive.postgres_retention import Export, forget
+from gateway.adapters.archive.memory import QUIET_US, check_rulings
+from gateway.adapters.archive.postgres_counts import counted
+from gateway.adapters.archive.postgres_erasing import erase
+from gateway.adapters.archive.postgres_export import DayExport
+from gateway.adapters.archive.postgres_retention import forget
 from gateway.adapters.archive.postgres_schema import LAST_DAY, Connection, add_days, bounded, migrate, quoted
 from gateway.adapters.archive.postgres_search import document_of, row_of, search_page
 from gateway.adapters.archive.postgres_taking import DaysMissing, take
+from gateway.adapters.clock import SystemClock
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
+from gateway.core.keeping import Keep
+from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import MOST, Page, Search, read_cursor
-from gateway.ports import Count, Stretch
+from gateway.ports import Clock, Count, Erasing, Step, Stretch
 
 READ_WITHIN_S: Final = 5.0
 TAKE_WITHIN_S: Final = 60.0
@@ -37,14 +43,10 @@ START_WITHIN_S: Final = 60.0
 FORGET_WITHIN_S: Final = 6 * 3600.0
 CONNECT_WITHIN_S: Final = 5.0
 _ATTEMPTS: Final = 4
-_AGAIN: Final = (DeadlockDetectedError, CheckViolationError, UniqueViolationError)
+_AGAIN: Final = (DeadlockDetectedError, CheckViolationError)
 """What another process that takes or forgets at the same time may cause, and a second attempt ends."""
 _FIND: Final = """
     SELECT d.*, r.document FROM decisions d JOIN rulings r ON r.number = d.ruling WHERE d.id = $1
-"""
-_COUNTS: Final = """
-    SELECT hour, array_agg(kind) AS kinds, array_agg(decisions) AS decisions FROM counts
-    WHERE hour >= $1 AND hour < $2 GROUP BY hour ORDER BY hour
 """
 
 
@@ -52,7 +54,8 @@ class PostgresArchive:
     """The `Archive` port on a schema of a PostgreSQL database (15 or newer).
 
     `url` is what asyncpg takes (`postgresql://user@host/database?sslmode=verify-full`); the password may stand in a
-    file of its own. Every wait is bounded, and a connection that broke is made anew by whoever needs it next.
+    file of its own. What is forgotten is written to the folder `export` before, where there is one. Every wait is
+    bounded, and a connection that broke is made anew by whoever needs it next.
     """
 
     def __init__(
@@ -64,7 +67,10 @@ class PostgresArchive:
         connections: int = 4,
         read_within_s: float = READ_WITHIN_S,
         take_within_s: float = TAKE_WITHIN_S,
+        export: Path | None = None,
+        clock: Clock | None = None,
     ) -> None:
+        """Build, without connecting. Raise ConfigError where `export` is a folder and pyarrow is not installed."""
         self._url = url
         self._password_file = password_file
         self._schema = schema
@@ -72,6 +78,8 @@ class PostgresArchive:
         self._read_within_s = read_within_s
         self._take_within_s = take_within_s
         self._pool: asyncpg.Pool[Any] | None = None
+        self._export = None if export is None else DayExport(export)
+        self._clock = clock or SystemClock()
         self._kinds: dict[Kind, int] = {}
         parts = urlsplit(url)
         # What people see of the URL: never the user's part of it, never its query.
@@ -125,26 +133,29 @@ class PostgresArchive:
         """Take a stretch, whole or not at all; return how many decisions were new. Raise StoreUnavailable."""
         check_rulings(stretch)
         async with self._connected(self._take_within_s, "take a stretch") as connection:
+            doubtful = False
             for _ in range(_ATTEMPTS - 1):
                 try:
-                    return await self._take(connection, stretch)
+                    return await self._take(connection, stretch, doubtful=doubtful)
                 except DaysMissing as missing:
                     # The day after as well, so that midnight finds its partition made.
                     ahead = min(max(missing.days) + 1, LAST_DAY - 1)
                     await add_days(connection, [*missing.days, ahead])
+                except UniqueViolationError:
+                    doubtful = True
                 except _AGAIN:
                     continue
             try:
-                return await self._take(connection, stretch)
+                return await self._take(connection, stretch, doubtful=True)
             except DaysMissing as missing:
                 raise StoreUnavailable(
                     f"{self._name}: the days {missing.days} were dropped as they were made"
                 ) from None
 
-    async def _take(self, connection: Connection, stretch: Stretch) -> int:
+    async def _take(self, connection: Connection, stretch: Stretch, *, doubtful: bool) -> int:
         kinds = dict(self._kinds)
         async with connection.transaction():
-            new = await take(connection, stretch, kinds)
+            new = await take(connection, stretch, kinds, self._clock.now(), doubtful=doubtful)
         # Only now: the numbers of a transaction that was given up are nobody's.
         self._kinds = kinds
         return new
@@ -164,28 +175,38 @@ class PostgresArchive:
         Raise SearchError for a cursor that is none, StoreUnavailable within a bounded time.
         """
         before = None if cursor is None else UUID(bytes=read_cursor(cursor))
-        async with self._reading("search") as connection:
+        # Of one instant, so that nothing goes between finding a decision and reading its ruling.
+        async with (
+            self._reading("search") as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
             return await search_page(connection, search, min(max(limit, 1), MOST), before)
 
-    async def counts(self, since: int, until: int) -> Sequence[Count]:
-        """Return how many decisions each hour that begins in `[since, until)` had, of each kind, oldest first."""
+    async def counts(self, since: int, until: int, *, step: Step = Step.HOUR) -> Sequence[Count]:
+        """Return how many decisions of each kind the hours that begin in `[since, until)` had, oldest first."""
         async with self._reading("count decisions") as connection:
-            hours = await connection.fetch(_COUNTS, bounded(since), bounded(until))
-            rows = await connection.fetch("SELECT number, operation, outcome, reason, country, bundle FROM kinds")
-        kinds = {number: Kind(*kind) for number, *kind in rows}
-        return [
-            Count(hour, *kinds[kind], number)
-            for hour, of_hour, numbers in hours
-            for kind, number in zip(of_hour, numbers, strict=True)
-        ]
+            return await counted(connection, since, until, step)
 
-    async def forget(self, before: int, export: Export | None = None) -> int:
-        """Remove decisions made before this instant and rulings that nothing else names; return how many decisions.
+    async def forget(self, before: Mapping[Keep, int]) -> int:
+        """Remove decisions of each class that were made before its instant; return how many.
 
-        Counts stay. With `export`, only whole days go, and each is handed to it before: what it raises keeps the day.
+        Counts stay. With an export only what is over for a whole day goes, and is written there before.
         """
         async with self._connected(FORGET_WITHIN_S, "forget decisions") as connection:
-            return await forget(connection, bounded(before), export)
+            return await forget(connection, {keep: bounded(limit) for keep, limit in before.items()}, self._export)
+
+    async def erase(self, erasing: Erasing, pseudonyms: Pseudonyms) -> int:
+        """Replace personal data by digests in the decisions that this is about; return how many it changed."""
+        async with self._connected(FORGET_WITHIN_S, "erase") as connection:
+            return await erase(connection, erasing, pseudonyms)
+
+    async def forget_workers(self, keep: Collection[str]) -> None:
+        """Forget how far workers were taken whose journal is gone: not in `keep`, and nothing taken for a day."""
+        async with self._reading("forget workers") as connection:
+            await connection.execute(
+                "DELETE FROM progress WHERE worker <> ALL($1::text[]) AND taken_at < $2",
+                *(list(keep), self._clock.now() - QUIET_US),
+            )
 
     @property
     def _password(self) -> Any:  # noqa: ANN401 - what asyncpg takes

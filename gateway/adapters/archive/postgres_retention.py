@@ -1,132 +1,193 @@
 """Forgetting what is older than it must be kept: whole days dropped, the rest removed in batches, then rulings."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
 
+from gateway.adapters.archive.postgres_export import DayExport
 from gateway.adapters.archive.postgres_schema import (
-    DAY_MS,
-    SLOT_MS,
+    EPOCH_MS,
+    FIRST_DAY,
+    FORGETTING,
+    LAST_DAY,
     TAKING,
     Connection,
     Skew,
     day_start,
     drop_day,
     id_at,
+    millisecond_of,
     table_of,
 )
-from gateway.adapters.archive.postgres_search import document_of, row_of
-from gateway.core.decision import Document
+from gateway.core.keeping import Keep, keep_of
 
-Export = Callable[[int, AsyncIterator[Document]], Awaitable[None]]
-"""Called with a day (since the epoch) and its decisions, before it is dropped. What it raises keeps the day."""
+BITS: Final = {Keep.MONEY: 1, Keep.REFUSED: 2, Keep.REST: 4}
+"""How `days.cleared` says that a class is gone from a day. Part of the format."""
 _BATCH: Final = 10_000
-_LAST_SLOT: Final = (1 << 31) - 1
-_PREFETCH: Final = 1000
 _DELETE: Final = """
-    DELETE FROM decisions WHERE id >= $4 AND id < $1 AND id = ANY(ARRAY(
-        SELECT id FROM decisions WHERE id >= $4 AND id < $1 AND at < $2 ORDER BY id LIMIT $3
+    DELETE FROM decisions WHERE id >= $1 AND id < $2 AND id = ANY(ARRAY(
+        SELECT id FROM decisions d CROSS JOIN LATERAL (
+            SELECT FROM rulings r WHERE r.number = d.ruling AND r.kind = ANY($4::integer[]) OFFSET 0
+        ) AS its_ruling
+        WHERE id >= $1 AND id < $2 AND at < $3 ORDER BY id LIMIT $5
     )) RETURNING id
 """
+_CLEARED: Final = "UPDATE days SET cleared = cleared | $2::smallint WHERE day = $1"
+_NEXT_EPOCH: Final = "SELECT epoch FROM rulings WHERE epoch BETWEEN $1 AND $2 ORDER BY epoch LIMIT 1"
 _UNNAMED: Final = """
-    WITH part AS MATERIALIZED (
-        SELECT number, last_slot FROM rulings WHERE number > $1 ORDER BY number LIMIT $2
-    ), gone AS (
-        DELETE FROM rulings USING part
-        WHERE rulings.number = part.number AND part.last_slot < $3 AND NOT EXISTS (
-            SELECT FROM decisions WHERE ruling = part.number AND id < $4
-        )
+    DELETE FROM rulings WHERE epoch = $1 AND NOT EXISTS (
+        SELECT FROM decisions d WHERE d.ruling = rulings.number AND d.id >= $2 AND d.id < $3
     )
-    SELECT max(number) FROM part
 """
 
 
-async def forget(connection: Connection, before: int, export: Export | None = None) -> int:
-    """Remove decisions made before this instant, and the rulings that nothing else names; return how many decisions.
+class _AddedMeanwhile(Exception):
+    """A day had other decisions than were exported."""
+
+
+class _Part(NamedTuple):
+    """A day, or what lies before the first and after the last of them; which classes of it are gone already."""
+
+    low: UUID
+    high: UUID
+    day: int | None
+    cleared: int = 0
+
+
+class _Limit(NamedTuple):
+    """An instant, and the classes that are forgotten before it."""
+
+    before: int
+    keeps: tuple[Keep, ...]
+    kinds: Sequence[int]
+
+    @property
+    def bits(self) -> int:
+        return sum(BITS[keep] for keep in self.keeps)
+
+
+async def forget(connection: Connection, before: Mapping[Keep, int], export: DayExport | None = None) -> int:
+    """Remove decisions of each class made before its instant, and rulings that nothing else names; return how many.
 
     Each day and each batch is a transaction of its own: what was removed stays removed where a later one fails.
     """
-    skew = Skew(*await connection.fetchrow("SELECT least, most FROM skew"))
+    # One at a time: two would write the same files.
+    await connection.execute("SELECT pg_advisory_lock($1)", FORGETTING)
+    try:
+        skew = Skew(*await connection.fetchrow("SELECT least, most FROM skew"))
+        limits = await _limits(connection, before)
+        return sum([await _forget_part(connection, part, limits, skew, export) for part in await _parts(connection)])
+    finally:
+        if not connection.is_closed():
+            await connection.execute("SELECT pg_advisory_unlock($1)", FORGETTING)
+
+
+async def _forget_part(
+    connection: Connection, part: _Part, limits: Sequence[_Limit], skew: Skew, export: DayExport | None
+) -> int:
+    # By `at`, and that may lie apart from the time of the id. What is due is so for a part of the day at least.
+    due = [one for one in limits if millisecond_of(part.low) * 1000 + skew.least < one.before]
+    whole = [one for one in due if part.day is not None and _last(part) + skew.most < one.before]
     gone = 0
-    for row in await connection.fetch("SELECT day FROM days ORDER BY day"):
-        if ((row["day"] + 1) * DAY_MS - 1) * 1000 + skew.most >= before:
-            break
-        gone += await _forget_day(connection, row["day"], export)
-    if export is None:
-        gone += await _forget_rest(connection, before, skew)
-    await _forget_rulings(connection, before, skew)
+    if part.day is not None and sum(one.bits for one in whole) == sum(BITS.values()):
+        gone = await _forget_day(connection, part.day, export)
+    if export is None and not gone:
+        # Also what should have gone with its day, where that was in use.
+        gone = sum([await _forget_rows(connection, part, limit, whole=limit in whole) for limit in due])
+    elif export is not None and len(whole) < len(limits):
+        gone = sum([await _forget_exported(connection, part, limit, export) for limit in whole])
+    if gone:
+        await _forget_rulings(connection, part)
     return gone
 
 
-async def _forget_day(connection: Connection, day: int, export: Export | None) -> int:
+async def _limits(connection: Connection, before: Mapping[Keep, int]) -> list[_Limit]:
+    kinds: dict[Keep, list[int]] = {keep: [] for keep in Keep}
+    for row in await connection.fetch("SELECT number, operation, outcome FROM kinds"):
+        kinds[keep_of(row["operation"], row["outcome"])].append(row["number"])
+    alike: dict[int, list[Keep]] = {}
+    for keep in Keep:
+        if keep in before:
+            alike.setdefault(before[keep], []).append(keep)
+    return [
+        _Limit(instant, tuple(keeps), [number for keep in keeps for number in kinds[keep]])
+        for instant, keeps in sorted(alike.items())
+    ]
+
+
+async def _parts(connection: Connection) -> list[_Part]:
+    days = await connection.fetch("SELECT day, cleared FROM days ORDER BY day")
+    return [
+        _Part(id_at(0), day_start(FIRST_DAY), None),
+        *(_Part(day_start(row["day"]), day_start(row["day"] + 1), row["day"], row["cleared"]) for row in days),
+        _Part(day_start(LAST_DAY), id_at(1 << 48), None),
+    ]
+
+
+def _last(part: _Part) -> int:
+    """Return the last instant, microseconds, that begins a millisecond of a day's ids."""
+    return (millisecond_of(part.high) - 1) * 1000
+
+
+async def _forget_day(connection: Connection, day: int, export: DayExport | None) -> int:
     """Return how many decisions went with the day; 0 where it stays, because it is in use or was added to."""
-    exported = None
-    if export is not None:
-        rows = _Counted(documents_of_day(connection, day))
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            await export(day, rows)
-        exported = rows.number
+    exported = None if export is None else await export.write(connection, day)
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", TAKING)
         number: int = await connection.fetchval(f"SELECT count(*) FROM {table_of(day)}")  # noqa: S608 - a number
-        # What was taken while the day was exported, or what the export left unread, is not thrown away unread.
-        if exported not in {None, number}:
+        # What was taken while the day was exported is not thrown away unread.
+        if exported not in {None, number} or not await drop_day(connection, day):
             return 0
-        return number if await drop_day(connection, day) else 0
+        if export is not None:
+            await export.keep()
+    return number
 
 
-class _Counted:
-    """The documents of an iterator, and how many there were so far."""
-
-    def __init__(self, documents: AsyncIterator[Document]) -> None:
-        self._documents = documents
-        self.number = 0
-
-    def __aiter__(self) -> AsyncIterator[Document]:
-        return self
-
-    async def __anext__(self) -> Document:
-        document = await anext(self._documents)
-        self.number += 1
-        return document
-
-
-async def documents_of_day(connection: Connection, day: int) -> AsyncIterator[Document]:
-    """Yield the decisions of a day, oldest id first. To be iterated in a transaction."""
-    rows = connection.cursor(
-        """
-        SELECT d.*, r.document FROM decisions d JOIN rulings r ON r.number = d.ruling
-        WHERE d.id >= $1 AND d.id < $2 ORDER BY d.id
-        """,
-        *(day_start(day), day_start(day + 1)),
-        prefetch=_PREFETCH,
-    )
-    async for row in rows:
-        yield document_of(row_of(row), row["document"])
-
-
-async def _forget_rest(connection: Connection, before: int, skew: Skew) -> int:
-    # Its own transactions: a batch holds its locks for as long as ten thousand rows take.
-    high = id_at((before - 1 - skew.least) // 1000 + 1)
-    low = id_at(0)
-    gone = 0
-    while rows := await connection.fetch(_DELETE, high, before, _BATCH, low):
+async def _forget_rows(connection: Connection, part: _Part, limit: _Limit, *, whole: bool) -> int:
+    """Return how many decisions of some classes went, in batches; where it is over for the whole day, that is noted."""
+    if limit.bits & ~part.cleared == 0:
+        return 0
+    gone, low = 0, part.low
+    while rows := await connection.fetch(_DELETE, low, part.high, limit.before, limit.kinds, _BATCH):
         gone += len(rows)
         low = max(row["id"] for row in rows)
+    if whole:
+        async with connection.transaction():
+            # Nobody takes meanwhile: what came while the rest was removed goes too, and then the day is without it.
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", TAKING)
+            gone += len(await connection.fetch(_DELETE, part.low, part.high, limit.before, limit.kinds, None))
+            await connection.execute(_CLEARED, part.day, limit.bits)
     return gone
 
 
-async def _forget_rulings(connection: Connection, before: int, skew: Skew) -> None:
-    """Remove the rulings that no decision names.
+async def _forget_exported(connection: Connection, part: _Part, limit: _Limit, export: DayExport) -> int:
+    """Return how many decisions of some classes went from a day that is over for them; 0 where some came meanwhile."""
+    if limit.bits & ~part.cleared == 0 or part.day is None:
+        return 0
+    exported = await export.write(connection, part.day, limit.keeps, limit.kinds)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", TAKING)
+            rows = await connection.fetch(_DELETE, part.low, part.high, limit.before, limit.kinds, None)
+            _demand_same(len(rows), exported)
+            await connection.execute(_CLEARED, part.day, limit.bits)
+            await export.keep()
+    except _AddedMeanwhile:
+        return 0
+    return exported
 
-    Only those that were last used before that instant can be such; the days that are left of the time before it are
-    few, and each ruling is looked for in all of them, since a day may have stayed.
-    """
-    slot = ((before - skew.least) // 1000 + 1) // SLOT_MS + 1
-    number = 0
-    while number is not None:
+
+def _demand_same(removed: int, exported: int) -> None:
+    if removed != exported:
+        raise _AddedMeanwhile
+
+
+async def _forget_rulings(connection: Connection, part: _Part) -> None:
+    """Remove the rulings of a day that no decision names any more."""
+    first, last = millisecond_of(part.low) // EPOCH_MS, (millisecond_of(part.high) - 1) // EPOCH_MS
+    while (first := await connection.fetchval(_NEXT_EPOCH, first, last)) is not None:
         async with connection.transaction():
             # Nobody takes meanwhile: what a taker has looked up must not go before it is named.
             await connection.execute("SELECT pg_advisory_xact_lock($1)", TAKING)
-            number = await connection.fetchval(
-                _UNNAMED, number, _BATCH, min(max(slot, 0), _LAST_SLOT), id_at(slot * SLOT_MS)
-            )
+            await connection.execute(_UNNAMED, first, id_at(first * EPOCH_MS), id_at((first + 1) * EPOCH_MS))
+        first += 1

@@ -1,10 +1,24 @@
 """How a ruling lies in PostgreSQL: the terms it is found by, and its document, compressed."""
 
 import zlib
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
+from gateway.adapters.archive.postgres_schema import Connection
 from gateway.core.search import Findable, Search
+
+Key = tuple[int, bytes]
+"""The epoch and the digest of a ruling: what it is known by."""
+_SEPARATOR: Final = "\x1f"
+_ADD: Final = """
+    INSERT INTO rulings (epoch, kind, erased, digest, address, terms, document)
+    SELECT epoch, kind, erased, digest, address, string_to_array(terms, chr(31)), document
+    FROM unnest($1::integer[], $2::integer[], $3::boolean[], $4::bytea[], $5::bytea[], $6::text[], $7::bytea[])
+        AS new (epoch, kind, erased, digest, address, terms, document)
+    ON CONFLICT (epoch, digest) DO UPDATE SET epoch = excluded.epoch
+    RETURNING epoch, digest, number
+"""
 
 _LONGEST: Final = 200
 """Characters of a term. PostgreSQL takes no index entry of more than a third of a page."""
@@ -31,6 +45,32 @@ _WORDS: Final = (
 _LARGEST: Final = 1 << 24
 
 
+class NewRuling(NamedTuple):
+    """A ruling to be kept."""
+
+    epoch: int
+    digest: bytes
+    kind: int
+    found_by: Findable
+    document: bytes
+    erased: bool
+
+
+async def add_rulings(connection: Connection, rulings: Sequence[NewRuling]) -> Mapping[Key, int]:
+    """Return the number of each, having added what was not there. In the order of their keys, no two alike."""
+    rows = await connection.fetch(
+        _ADD,
+        [one.epoch for one in rulings],
+        [one.kind for one in rulings],
+        [one.erased for one in rulings],
+        [one.digest for one in rulings],
+        [one.found_by.address for one in rulings],
+        [_SEPARATOR.join(terms_of(one.found_by)) for one in rulings],
+        [packed_document(one.document) for one in rulings],
+    )
+    return {(row["epoch"], row["digest"]): row["number"] for row in rows}
+
+
 def packed_document(document: bytes) -> bytes:
     """Return a ruling's document as it is stored: a byte that says how, and the document compressed in that way."""
     squeeze = zlib.compressobj(3, zlib.DEFLATED, -15, 8, zlib.Z_DEFAULT_STRATEGY, _WORDS)
@@ -54,6 +94,7 @@ def unpacked_document(stored: bytes) -> bytes:
 def terms_of(found_by: Findable) -> list[str]:
     """Return the terms of a ruling. What its kind says (operation, outcome, reason, bundle) is none of them."""
     terms = [_term("account", found_by.account)] if found_by.account is not None else []
+    terms += [_term("ticket", found_by.ticket)] if found_by.ticket is not None else []
     terms += [_term("country", country) for country in found_by.countries]
     terms += [_term("asn", str(asn)) for asn in found_by.asns]
     return terms + [_term("rule", rule) for rule in found_by.rules]
@@ -63,6 +104,7 @@ def terms_asked(search: Search) -> list[str]:
     """Return the terms that every ruling has that the search finds."""
     asked = (
         ("account", search.account),
+        ("ticket", search.ticket),
         ("country", search.country),
         ("asn", None if search.asn is None else str(search.asn)),
         ("rule", search.rule),

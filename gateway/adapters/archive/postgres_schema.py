@@ -9,8 +9,9 @@ from asyncpg.exceptions import LockNotAvailableError  # type: ignore[import-unty
 from gateway.core.errors import StoreUnavailable
 
 DAY_MS: Final = 86_400_000
-SLOT_MS: Final = 600_000
-"""How exactly a ruling knows from when to when it was used: ten minutes."""
+EPOCH_MS: Final = 900_000
+"""Rulings are kept anew for each quarter of an hour of their decisions' ids: so each belongs to one day, and those
+that were used last are found first. A quarter divides a day."""
 FIRST_DAY: Final = 10_957
 LAST_DAY: Final = 47_482
 """2000-01-01 and 2100-01-01. What a clock puts before or after lies in the default partition: no clock, however wrong,
@@ -21,6 +22,7 @@ MIGRATING: Final = 0x6761_7465_0001
 TAKING: Final = 0x6761_7465_0002
 """Advisory locks. Takers share the second one; who drops days or rulings has it alone."""
 PARTITIONING: Final = 0x6761_7465_0003
+FORGETTING: Final = 0x6761_7465_0004
 REMOVE_WAIT_MS: Final = 2000
 
 Connection = Any
@@ -35,22 +37,22 @@ _FIRST: Final = (
         UNIQUE NULLS NOT DISTINCT (operation, outcome, reason, country, bundle)
     )
     """,
-    # `first_slot` and `last_slot` are in no index, so that moving them writes no index either.
     """
     CREATE TABLE rulings (
         number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-        digest bytea NOT NULL UNIQUE,
+        epoch integer NOT NULL,
         kind integer NOT NULL,
-        first_slot integer NOT NULL,
-        last_slot integer NOT NULL,
+        erased boolean NOT NULL,
+        digest bytea NOT NULL,
         address bytea,
         terms text[] NOT NULL,
-        document bytea NOT NULL
-    ) WITH (fillfactor = 90)
+        document bytea NOT NULL,
+        UNIQUE (epoch, digest)
+    )
     """,
     "ALTER TABLE rulings ALTER document SET STORAGE EXTERNAL",
     "CREATE INDEX rulings_terms ON rulings USING gin (terms) WITH (gin_pending_list_limit = 512)",
-    "CREATE INDEX rulings_kind ON rulings (kind)",
+    "CREATE INDEX rulings_kind ON rulings (kind, epoch)",
     "CREATE INDEX rulings_address ON rulings (address) WHERE address IS NOT NULL",
     """
     CREATE TABLE decisions (
@@ -60,13 +62,23 @@ _FIRST: Final = (
     ) PARTITION BY RANGE (id)
     """,
     "CREATE INDEX decisions_ruling ON decisions (ruling, id)",
-    "CREATE TABLE days (day integer PRIMARY KEY)",
+    # `cleared`: which classes (`postgres_retention.BITS`) are gone from it whole.
+    "CREATE TABLE days (day integer PRIMARY KEY, cleared smallint NOT NULL DEFAULT 0)",
     """
     CREATE TABLE counts (
         hour bigint NOT NULL, kind integer NOT NULL, decisions bigint NOT NULL, PRIMARY KEY (hour, kind)
     )
     """,
-    "CREATE TABLE progress (worker text PRIMARY KEY, segment bigint NOT NULL, taken bigint NOT NULL)",
+    """
+    CREATE TABLE counts_of_days (
+        day bigint NOT NULL, kind integer NOT NULL, decisions bigint NOT NULL, PRIMARY KEY (day, kind)
+    )
+    """,
+    """
+    CREATE TABLE progress (
+        worker text PRIMARY KEY, segment bigint NOT NULL, taken bigint NOT NULL, taken_at bigint NOT NULL
+    )
+    """,
     # How far `at` may lie from the time that the id tells, in microseconds: [least, most], over all decisions.
     "CREATE TABLE skew (least bigint NOT NULL, most bigint NOT NULL)",
     "INSERT INTO skew VALUES (0, 999)",
@@ -135,7 +147,7 @@ async def add_days(connection: Connection, days: Iterable[int]) -> None:
 
 
 async def drop_day(connection: Connection, day: int) -> bool:
-    """Drop a day with everything in it; return False where somebody read it for too long, and it is still there.
+    """Drop a day with its decisions; return False where somebody read it for too long, and it is still there.
 
     To be called in a transaction that holds `TAKING` alone.
     """
@@ -165,6 +177,11 @@ def day_of(decision_id: bytes) -> int | None:
 def day_start(day: int) -> UUID:
     """Return the least id of a day."""
     return id_at(day * DAY_MS)
+
+
+def epoch_of(decision_id: bytes) -> int:
+    """Return the epoch of an id, whose rulings its decision shares."""
+    return int.from_bytes(decision_id[:6], "big") // EPOCH_MS
 
 
 def id_at(millisecond: int) -> UUID:

@@ -1,6 +1,9 @@
 """Finding decisions in PostgreSQL: by walking from the newest where many fit, through their rulings where few do."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network, IPv6Network
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -8,9 +11,9 @@ from gateway.adapters.archive.documents import archived_document
 from gateway.adapters.archive.postgres_ruling import terms_asked, unpacked_document
 from gateway.adapters.archive.postgres_schema import (
     DAY_MS,
+    EPOCH_MS,
     FIRST_DAY,
     LAST_DAY,
-    SLOT_MS,
     Connection,
     Skew,
     bounded,
@@ -25,9 +28,13 @@ from gateway.ports import RecordedDecision
 
 _GLANCE: Final = 1500
 """Decisions that are walked before their rulings are asked: where one in thirty fits, this is a page."""
-_LONGEST_WALK: Final = 96_000
+_WINDOW: Final = 4000
+_LONGEST_WINDOW: Final = 64_000
+"""Rulings that are walked, from the newest epoch on: the first time, and at most at once."""
 _RULINGS: Final = 2000
 """Rulings whose decisions are looked up one ruling at a time."""
+_AT_ONCE: Final = 64
+"""Rulings beyond which it is looked whether the page is full."""
 _LEAST: Final = UUID(int=0)
 _MOST: Final = UUID(int=(1 << 128) - 1)
 
@@ -79,17 +86,16 @@ async def search_page(connection: Connection, search: Search, limit: int, before
         return Page((), None)
     finder = _Finder(connection, condition, skew, limit + 1)
     rows = await finder.find(sought)
-    documents = [document async for document in documents_of(connection, rows[:limit])]
+    documents = await documents_of(connection, rows[:limit])
     return Page(tuple(documents), cursor_of(rows[limit - 1].id.bytes) if len(rows) > limit else None)
 
 
-async def documents_of(connection: Connection, rows: Sequence[Row]) -> AsyncIterator[Document]:
-    """Yield the documents of decision rows. Raise StoreUnavailable where a ruling cannot be read."""
+async def documents_of(connection: Connection, rows: Sequence[Row]) -> list[Document]:
+    """Return the documents of decision rows. Raise StoreUnavailable where a ruling cannot be read."""
     numbers = {row.ruling for row in rows}
     found = await connection.fetch("SELECT number, document FROM rulings WHERE number = ANY($1::bigint[])", numbers)
     rulings = {row["number"]: row["document"] for row in found}
-    for row in rows:
-        yield document_of(row, rulings.get(row.ruling, b""))
+    return [document_of(row, rulings.get(row.ruling, b"")) for row in rows]
 
 
 def document_of(row: Row, stored: bytes) -> Document:
@@ -138,10 +144,15 @@ async def _condition(connection: Connection, search: Search) -> _Condition | Non
     if search.address is not None:
         parts.append(f"r.address BETWEEN {{{len(values)}}} AND {{{len(values) + 1}}}")
         values += packed_range(search.address)
-    narrow = search.account is not None or (
-        search.address is not None and search.address.num_addresses <= 1 << (search.address.max_prefixlen // 2)
-    )
-    return _Condition(tuple(parts), tuple(values), kinds, narrow)
+    return _Condition(tuple(parts), tuple(values), kinds, _is_narrow(search))
+
+
+def _is_narrow(search: Search) -> bool:
+    if isinstance(search.address, IPv4Network | IPv6Network):
+        small = search.address.num_addresses <= 1 << (search.address.max_prefixlen // 2)
+    else:
+        small = search.address is not None
+    return small or search.account is not None or search.ticket is not None
 
 
 class _Finder:
@@ -157,22 +168,37 @@ class _Finder:
     async def find(self, sought: Range) -> list[Row]:
         """Return the newest decisions that fit, as many as are wanted.
 
-        Walk a little; where that does not fill the page, ask the rulings, which also tell what may be passed over;
-        where too many rulings fit to follow each, walk on, farther each time.
+        Walk a few; where that does not fill the page, walk rulings, of which there are fewer and which lie in the
+        order of time; where hardly one of those fits, ask the indexes for all that do.
         """
-        high = sought.high
-        length = 0 if self._condition.narrow else _GLANCE
-        while high > sought.low and len(self._found) < self._wanted:
-            high = self._pass_over(sought.low, high)
-            before = len(self._found)
-            if length:
-                high = await self._walk(sought._replace(high=high), length)
-            # Where one walk found a part of the page, the next one, four times as long, finds the rest.
-            dense = (len(self._found) - before) * 4 >= self._wanted
-            if self._condition.parts and not dense and len(self._found) < self._wanted and high > sought.low:
-                high = await self._follow(sought._replace(high=high), walked=length)
-            length = min(max(length * 4, _GLANCE), _LONGEST_WALK)
+        high = self._pass_over(sought.low, sought.high)
+        if not self._condition.parts:
+            await self._walk_on(sought._replace(high=high), 4 * self._wanted)
+        elif self._condition.narrow:
+            await self._follow_the_newest(sought._replace(high=high))
+        else:
+            high = await self._walk(sought._replace(high=high), _GLANCE)
+            await self._follow(sought, high)
         return self._found[: self._wanted]
+
+    async def _follow(self, sought: Range, high: UUID) -> None:
+        size, asked = _WINDOW, False
+        while high > sought.low and not self._is_full:
+            high = self._pass_over(sought.low, high)
+            high = await self._follow_window(sought._replace(high=high), size)
+            if len(self._found) * 8 < self._wanted and high > sought.low:
+                # Hardly any: perhaps there are few in all.
+                if not asked and await self._follow_all(sought._replace(high=high)):
+                    return
+                if size == _LONGEST_WINDOW:
+                    await self._follow_the_newest(sought._replace(high=high))
+                    return
+                asked = True
+            size = min(size * 4, _LONGEST_WINDOW)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._found) >= self._wanted
 
     def _pass_over(self, low: UUID, high: UUID) -> UUID:
         """Return `high`, or the id after the last decision before it that may be of a kind that fits."""
@@ -219,42 +245,79 @@ class _Finder:
             length -= walked["number"]
         return sought.low
 
-    async def _follow(self, sought: Range, walked: int) -> UUID:
-        """Look up the decisions of the rulings that fit; return down to which all were seen.
+    async def _walk_on(self, sought: Range, length: int) -> None:
+        """Walk to the end, or until the page is full, farther each time."""
+        high = sought.high
+        while high > sought.low and not self._is_full:
+            high = await self._walk(sought._replace(high=high), length)
+            length = min(length * 4, _LONGEST_WINDOW)
 
-        Where there are too many: those that were used last, once walking farther has not found enough either, since
-        to sort them is to read them all.
-        """
-        order = "ORDER BY last_slot DESC" if walked > _GLANCE else ""
+    async def _follow_window(self, sought: Range, size: int) -> UUID:
+        """Find in the newest rulings, `size` of them and the rest of their last epoch; return down to which id."""
+        first, last = _epochs(sought)
+        cut = await self._connection.fetchval(
+            "SELECT epoch FROM rulings WHERE epoch BETWEEN $1 AND $2 ORDER BY epoch DESC OFFSET $3 LIMIT 1",
+            *(first, last, size),
+        )
+        low = sought.low if cut is None else max(sought.low, id_at(cut * EPOCH_MS))
         rulings = await self._connection.fetch(
             f"""
-            SELECT number, first_slot, last_slot FROM rulings r
-            WHERE {self._condition.sql(3)} AND first_slot <= $1 AND last_slot >= $2
-            {order} LIMIT $3
+            SELECT epoch, number FROM (
+                SELECT * FROM rulings WHERE epoch BETWEEN $1 AND $2 ORDER BY epoch DESC OFFSET 0
+            ) AS r WHERE {self._condition.sql(3)} ORDER BY epoch DESC LIMIT $3
             """,  # noqa: S608 - names and numbered parameters alone
-            millisecond_of(sought.high) // SLOT_MS,
-            millisecond_of(sought.low) // SLOT_MS,
-            _RULINGS + 1,
-            *self._condition.values,
+            *(first if cut is None else cut, last, _RULINGS + 1, *self._condition.values),
         )
-        low = sought.low
-        if len(rulings) > _RULINGS and not order:
-            return sought.high
+        return await self._look_through(sought._replace(low=low), rulings)
+
+    async def _follow_all(self, sought: Range) -> bool:
+        """Find in all rulings that fit; return whether there were few enough of them."""
+        rulings = await self._connection.fetch(
+            f"SELECT epoch, number FROM rulings r WHERE {self._condition.sql(3)}"  # noqa: S608 - as above
+            " AND epoch BETWEEN $1 AND $2 LIMIT $3",
+            *(*_epochs(sought), _RULINGS + 1, *self._condition.values),
+        )
         if len(rulings) > _RULINGS:
-            # Of the slot that was cut, and of those before it, not all rulings are at hand.
-            cut = rulings[-1]["last_slot"]
-            low = max(low, id_at((cut + 1) * SLOT_MS))
+            return False
+        await self._look_through(sought, sorted(rulings, key=itemgetter("epoch"), reverse=True))
+        return True
+
+    async def _follow_the_newest(self, sought: Range) -> None:
+        """Find in the rulings that fit, the newest first: to sort them is to read them all.
+
+        (By a sum, since the planner would else walk the index that is in that order, past all that do not fit.)
+        """
+        while sought.high > sought.low and not self._is_full:
+            rulings = await self._connection.fetch(
+                f"SELECT epoch, number FROM rulings r WHERE {self._condition.sql(3)}"  # noqa: S608 - as above
+                " AND epoch BETWEEN $1 AND $2 ORDER BY epoch + 0 DESC LIMIT $3",
+                *(*_epochs(sought), _RULINGS + 1, *self._condition.values),
+            )
+            sought = sought._replace(high=await self._look_through(sought, rulings))
+
+    async def _look_through(self, sought: Range, rulings: Sequence[Any]) -> UUID:
+        """Look up the decisions of rulings, newest epoch first; return the id down to which all was seen.
+
+        Where there is one ruling more than `_RULINGS`, of the last epoch not all are at hand.
+        """
+        low = sought.low
+        if len(rulings) > _RULINGS:
+            cut = rulings[-1]["epoch"]
+            low = max(low, id_at((cut + 1) * EPOCH_MS))
             if low >= sought.high:
-                return sought.high
-            rulings = [one for one in rulings if one["last_slot"] > cut]
-        for start, end in await self._days(low, sought.high):
-            if len(self._found) >= self._wanted:
+                # More in one epoch than can be followed: walking finds them sooner.
+                low = max(sought.low, id_at(cut * EPOCH_MS))
+                await self._walk_on(sought._replace(low=low), _GLANCE)
+                return low
+        of_epochs = groupby(rulings, key=itemgetter("epoch"))
+        whole = [(epoch, [one["number"] for one in group]) for epoch, group in of_epochs if epoch >= _epoch(low)]
+        for batch in _batches(whole):
+            if self._is_full:
                 break
-            first, last = millisecond_of(start) // SLOT_MS, (millisecond_of(end) - 1) // SLOT_MS
-            # The range may end within a slot.
-            numbers = [one["number"] for one in rulings if one["first_slot"] <= last + 1 and one["last_slot"] >= first]
-            if numbers:
-                await self._look_up(Range(start, end, sought.since, sought.until), numbers)
+            first, last = batch[-1][0], batch[0][0]
+            within = (max(low, id_at(first * EPOCH_MS)), min(sought.high, id_at((last + 1) * EPOCH_MS)))
+            numbers = [number for _, some in batch for number in some]
+            await self._look_up(Range(*within, sought.since, sought.until), numbers)
         return low
 
     async def _look_up(self, sought: Range, numbers: Sequence[int]) -> None:
@@ -289,6 +352,28 @@ class _Finder:
         parts = [(day_start(day), day_start(day + 1)) for day in days]
         parts = [(day_start(LAST_DAY), _MOST), *parts, (_LEAST, day_start(FIRST_DAY))]
         return [(max(start, low), min(end, high)) for start, end in parts if start < high and end > low]
+
+
+def _batches(epochs: Sequence[tuple[int, list[int]]]) -> Iterator[list[tuple[int, list[int]]]]:
+    """Yield epochs with their rulings, as many together as are looked up at once. Each batch lies in one day."""
+    batch: list[tuple[int, list[int]]] = []
+    for epoch, numbers in epochs:
+        full = sum(len(some) for _, some in batch) >= _AT_ONCE
+        if batch and (full or batch[0][0] * EPOCH_MS // DAY_MS != epoch * EPOCH_MS // DAY_MS):
+            yield batch
+            batch = []
+        batch.append((epoch, numbers))
+    if batch:
+        yield batch
+
+
+def _epoch(sought: UUID) -> int:
+    return millisecond_of(sought) // EPOCH_MS
+
+
+def _epochs(sought: Range) -> tuple[int, int]:
+    """Return the first and the last epoch that a range of ids has a part of."""
+    return _epoch(sought.low), _epoch(UUID(int=sought.high.int - 1))
 
 
 def row_of(row: Any) -> Row:  # noqa: ANN401 - asyncpg's record

@@ -5,18 +5,26 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
+from uuid import UUID
 
-from asyncpg.exceptions import UniqueViolationError  # type: ignore[import-untyped]  # asyncpg brings no types
-
-from gateway.adapters.archive.documents import Kind, hour_of, read_ruling
-from gateway.adapters.archive.postgres_ruling import packed_document, terms_of
-from gateway.adapters.archive.postgres_schema import SLOT_MS, TAKING, Connection, Skew, day_of
+from gateway.adapters.archive.documents import Kind, read_ruling
+from gateway.adapters.archive.postgres_ruling import Key, NewRuling, add_rulings
+from gateway.adapters.archive.postgres_schema import (
+    DAY_MS,
+    EPOCH_MS,
+    FIRST_DAY,
+    LAST_DAY,
+    TAKING,
+    Connection,
+    Skew,
+)
 from gateway.ports import RecordedDecision, Stretch
 
 _COLUMNS: Final = ("id", "at", "ruling", "auth_age", "took_us", "request")
 _CHUNK: Final = 1000
-_SEPARATOR: Final = "\x1f"
 _FARTHEST: Final = 1 << 62
+_HOUR: Final = 3_600_000_000
+_DAY: Final = 24 * _HOUR
 
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"
 _HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -24,19 +32,15 @@ _TAIL: Final = b"\xff\xff"
 _ROW: Final = struct.Struct(">hi16siqiqiqiqi").pack
 _ROW_WITHOUT_AGE: Final = struct.Struct(">hi16siqiqiiqi").pack
 
-_KNOWN: Final = "SELECT digest, number, kind, first_slot, last_slot FROM rulings WHERE digest = ANY($1::bytea[])"
-_ADD_RULINGS: Final = """
-    INSERT INTO rulings (digest, kind, first_slot, last_slot, address, terms, document)
-    SELECT digest, kind, first_slot, last_slot, address, string_to_array(terms, chr(31)), document
-    FROM unnest($1::bytea[], $2::integer[], $3::integer[], $4::integer[], $5::bytea[], $6::text[], $7::bytea[])
-        AS new (digest, kind, first_slot, last_slot, address, terms, document)
-    ON CONFLICT (digest) DO NOTHING
-"""
-_WIDEN: Final = """
-    UPDATE rulings SET first_slot = least(rulings.first_slot, used.first_slot),
-                       last_slot = greatest(rulings.last_slot, used.last_slot)
-    FROM unnest($1::bigint[], $2::integer[], $3::integer[]) AS used (number, first_slot, last_slot)
-    WHERE rulings.number = used.number
+_AGAIN: Final = "SELECT (segment, taken) > ($2::bigint, $3::bigint) FROM progress WHERE worker = $1"
+_THERE: Final = "SELECT id FROM decisions WHERE id BETWEEN $2 AND $3 AND id = ANY($1::uuid[])"
+# Each looked up by itself: nothing that the planner believes of the table may make it read all of it.
+_KNOWN: Final = """
+    SELECT sought.epoch, sought.digest, r.number, r.kind
+    FROM unnest($1::integer[], $2::bytea[]) AS sought (epoch, digest)
+    CROSS JOIN LATERAL (
+        SELECT number, kind FROM rulings WHERE epoch = sought.epoch AND digest = sought.digest LIMIT 1
+    ) AS r
 """
 _NEW_KINDS: Final = """
     unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
@@ -55,18 +59,30 @@ _COUNT: Final = """
     INSERT INTO counts (hour, kind, decisions) SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[])
     ON CONFLICT (hour, kind) DO UPDATE SET decisions = counts.decisions + excluded.decisions
 """
-_LOCK_KINDS: Final = "SELECT FROM kinds WHERE number = ANY($1::integer[]) ORDER BY number FOR UPDATE"
-_LOCK_RULINGS: Final = "SELECT FROM rulings WHERE number = ANY($1::bigint[]) ORDER BY number FOR UPDATE"
-"""In one order: an update locks its rows in whichever it likes, and two takers could wait for each other."""
-_USE_KINDS: Final = """
-    UPDATE kinds SET first_at = least(kinds.first_at, used.first_at), last_at = greatest(kinds.last_at, used.last_at)
-    FROM unnest($1::integer[], $2::bigint[], $3::bigint[]) AS used (number, first_at, last_at)
-    WHERE kinds.number = used.number
+_COUNT_DAYS: Final = """
+    INSERT INTO counts_of_days AS c (day, kind, decisions)
+    SELECT * FROM unnest($1::bigint[], $2::integer[], $3::bigint[])
+    ON CONFLICT (day, kind) DO UPDATE SET decisions = c.decisions + excluded.decisions
 """
+_USED: Final = """
+    unnest($1::integer[], $2::bigint[], $3::bigint[]) AS used (number, first_at, last_at)
+    WHERE k.number = used.number AND (k.first_at > used.first_at OR k.last_at < used.last_at)
+"""
+_LOCK_KINDS: Final = f"SELECT FROM kinds k, {_USED} ORDER BY k.number FOR UPDATE OF k"
+"""In one order: an update locks its rows in whichever it likes, and two takers could wait for each other."""
+_USE_KINDS: Final = f"""
+    UPDATE kinds k SET first_at = least(k.first_at, used.first_at), last_at = greatest(k.last_at, used.last_at)
+    FROM {_USED}
+"""  # noqa: S608 - no value is part of it
 _MOVE_ON: Final = """
-    INSERT INTO progress (worker, segment, taken) VALUES ($1, $2, $3)
-    ON CONFLICT (worker) DO UPDATE SET segment = excluded.segment, taken = excluded.taken
-    WHERE (progress.segment, progress.taken) < (excluded.segment, excluded.taken)
+    INSERT INTO progress (worker, segment, taken, taken_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (worker) DO UPDATE SET
+        (segment, taken) = (
+            SELECT segment, taken FROM (
+                VALUES (progress.segment, progress.taken), (excluded.segment, excluded.taken)
+            ) AS reached (segment, taken) ORDER BY segment DESC, taken DESC LIMIT 1
+        ),
+        taken_at = excluded.taken_at
 """
 
 
@@ -83,87 +99,93 @@ class _Use(NamedTuple):
     kind: int
 
 
-async def take(connection: Connection, stretch: Stretch, kinds: dict[Kind, int]) -> int:
+class _Seen(NamedTuple):
+    """Decisions, and what is known of each from its id and its instant alone."""
+
+    decisions: Sequence[RecordedDecision]
+    keys: Sequence[Key]
+    """The ruling of each, in the epoch of its id."""
+    skew: Skew
+
+
+async def take(connection: Connection, stretch: Stretch, kinds: dict[Kind, int], now: int, *, doubtful: bool) -> int:
     """Take a stretch; return how many decisions were new. To be called in a transaction.
 
-    `kinds` remembers what was looked up before: kinds never go. Raise DaysMissing where partitions must be made first.
+    `kinds` remembers what was looked up before: kinds never go. Where some decision may be there already (`doubtful`,
+    or its worker's journal was taken farther) each is looked for. Where one is that was not looked for, the
+    transaction fails by UniqueViolationError. Raise DaysMissing where partitions must be made first.
     """
     # Shared with other takers; who drops days or rulings has it alone, so that what is looked up here stays.
     await connection.execute("SELECT pg_advisory_xact_lock_shared($1)", TAKING)
-    await _demand_days(connection, stretch.decisions)
     # Two processes that take one worker's journal at once: the second waits here until the first is done.
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, $2))", stretch.worker, TAKING)
-    again = await connection.fetchval(
-        "SELECT (segment, taken) > ($2::bigint, $3::bigint) FROM progress WHERE worker = $1",
-        stretch.worker,
-        stretch.segment,
-        stretch.start,
-    )
-    if stretch.decisions:
-        uses = await _take_rulings(connection, stretch, kinds)
-        new = None if again else await _copy(connection, stretch.decisions, uses)
-        if new is None:
-            new = await _copy_what_is_new(connection, stretch.decisions, uses)
-        await _count(connection, new, uses)
-        await _note_skew(connection, new)
-    else:
-        new = ()
-    await connection.execute(_MOVE_ON, stretch.worker, stretch.segment, stretch.end)
+    new = stretch.decisions
+    if doubtful or await connection.fetchval(_AGAIN, stretch.worker, stretch.segment, stretch.start):
+        new = await _not_there(connection, new)
+    if new:
+        seen = _look_at(new)
+        await _demand_days(connection, seen)
+        # Of rulings only what is new names: one that was erased must not come back with what is not taken again.
+        uses = await _take_rulings(connection, stretch, seen, kinds)
+        await connection.copy_to_table("decisions", source=_stream(seen, uses), columns=_COLUMNS, format="binary")
+        await _count(connection, seen, uses)
+        await _note_skew(connection, seen.skew)
+    await connection.execute(_MOVE_ON, stretch.worker, stretch.segment, stretch.end, now)
     return len(new)
 
 
-async def _demand_days(connection: Connection, decisions: Sequence[RecordedDecision]) -> None:
-    days = {day_of(prefix) for prefix in {decision.id[:6] for decision in decisions}} - {None}
-    there = {row["day"] for row in await connection.fetch("SELECT day FROM days WHERE day = ANY($1::integer[])", days)}
-    if missing := sorted(day for day in days - there if day is not None):
+async def _not_there(connection: Connection, decisions: Sequence[RecordedDecision]) -> Sequence[RecordedDecision]:
+    """Return the decisions that are not in the table, each once."""
+    offered: dict[bytes, RecordedDecision] = {}
+    for decision in decisions:
+        offered.setdefault(decision.id, decision)
+    if offered:
+        ids = sorted(UUID(bytes=raw) for raw in offered)
+        for row in await connection.fetch(_THERE, ids, ids[0], ids[-1]):
+            del offered[row["id"].bytes]
+    return tuple(offered.values())
+
+
+def _look_at(decisions: Sequence[RecordedDecision]) -> _Seen:
+    # Once over all of them, and little for each: this is what taking costs on this side.
+    number = int.from_bytes
+    milliseconds = [number(decision[0][:6]) for decision in decisions]
+    keys = [(ms // EPOCH_MS, decision[5]) for ms, decision in zip(milliseconds, decisions, strict=True)]
+    apart = [decision[1] - ms * 1000 for ms, decision in zip(milliseconds, decisions, strict=True)]
+    return _Seen(decisions, keys, Skew(max(min(apart), -_FARTHEST), min(max(apart), _FARTHEST)))
+
+
+async def _demand_days(connection: Connection, seen: _Seen) -> None:
+    epochs = {epoch for epoch, _ in seen.keys}
+    days = {day for day in (epoch * EPOCH_MS // DAY_MS for epoch in epochs) if FIRST_DAY <= day < LAST_DAY}
+    rows = await connection.fetch("SELECT day, cleared FROM days WHERE day = ANY($1::integer[])", days)
+    if missing := sorted(days - {row["day"] for row in rows}):
         raise DaysMissing(missing)
+    if late := sorted(row["day"] for row in rows if row["cleared"]):
+        await connection.execute("UPDATE days SET cleared = 0 WHERE day = ANY($1::integer[])", late)
 
 
-async def _take_rulings(connection: Connection, stretch: Stretch, kinds: dict[Kind, int]) -> Mapping[bytes, _Use]:
+async def _take_rulings(
+    connection: Connection, stretch: Stretch, seen: _Seen, kinds: dict[Kind, int]
+) -> Mapping[Key, _Use]:
     """Return number and kind of every ruling that a decision names, all of them in the table now."""
-    slots: dict[bytes, tuple[int, int]] = {}
-    for decision in stretch.decisions:
-        slot = int.from_bytes(decision.id[:6], "big") // SLOT_MS
-        first, last = slots.get(decision.ruling, (slot, slot))
-        if slot <= first or slot >= last:
-            slots[decision.ruling] = (min(first, slot), max(last, slot))
     # One order in every process, so that two of them never wait for each other.
-    digests = sorted(slots)
-    rows = await connection.fetch(_KNOWN, digests)
-    if len(rows) < len(digests):
-        known = {row["digest"] for row in rows}
-        await _add_rulings(connection, stretch, [one for one in digests if one not in known], slots, kinds)
-        rows += await connection.fetch(_KNOWN, [one for one in digests if one not in known])
-    wider = [
-        (row["number"], *slots[row["digest"]])
-        for row in sorted(rows, key=lambda row: row["number"])
-        if slots[row["digest"]][0] < row["first_slot"] or slots[row["digest"]][1] > row["last_slot"]
-    ]
-    if wider:
-        await connection.execute(_LOCK_RULINGS, [number for number, _, _ in wider])
-        await connection.execute(_WIDEN, *map(list, zip(*wider, strict=True)))
-    return {row["digest"]: _Use(row["number"], row["kind"]) for row in rows}
-
-
-async def _add_rulings(
-    connection: Connection,
-    stretch: Stretch,
-    digests: Sequence[bytes],
-    slots: Mapping[bytes, tuple[int, int]],
-    kinds: dict[Kind, int],
-) -> None:
-    read = {digest: read_ruling(stretch.rulings[digest]) for digest in digests}
-    await _learn_kinds(connection, {one.kind for one in read.values()}, kinds)
-    await connection.execute(
-        _ADD_RULINGS,
-        digests,
-        [kinds[read[digest].kind] for digest in digests],
-        [slots[digest][0] for digest in digests],
-        [slots[digest][1] for digest in digests],
-        [read[digest].found_by.address for digest in digests],
-        [_SEPARATOR.join(terms_of(read[digest].found_by)) for digest in digests],
-        [packed_document(stretch.rulings[digest]) for digest in digests],
-    )
+    keys = sorted(set(seen.keys))
+    uses = {}
+    for epoch, digest, number, kind in await connection.fetch(_KNOWN, *map(list, zip(*keys, strict=True))):
+        uses[epoch, digest] = _Use(number, kind)
+    absent = [key for key in keys if key not in uses]
+    if absent:
+        read = {digest: read_ruling(stretch.rulings[digest]) for _, digest in absent}
+        await _learn_kinds(connection, {one.kind for one in read.values()}, kinds)
+        rows = [
+            NewRuling(epoch, digest, kinds[one.kind], one.found_by, stretch.rulings[digest], one.erased)
+            for epoch, digest in absent
+            for one in [read[digest]]
+        ]
+        numbers = await add_rulings(connection, rows)
+        uses |= {(row.epoch, row.digest): _Use(numbers[row.epoch, row.digest], row.kind) for row in rows}
+    return uses
 
 
 async def _learn_kinds(connection: Connection, wanted: set[Kind], kinds: dict[Kind, int]) -> None:
@@ -175,41 +197,14 @@ async def _learn_kinds(connection: Connection, wanted: set[Kind], kinds: dict[Ki
         kinds.update(zip(new, (row[0] for row in await connection.fetch(_KINDS, *columns)), strict=True))
 
 
-async def _copy(
-    connection: Connection, decisions: Sequence[RecordedDecision], uses: Mapping[bytes, _Use]
-) -> Sequence[RecordedDecision] | None:
-    """Copy straight into the partitions; None, and nothing done, where one of the decisions is there already."""
-    try:
-        async with connection.transaction():
-            await connection.copy_to_table(
-                "decisions", source=_stream(decisions, uses), columns=_COLUMNS, format="binary"
-            )
-    except UniqueViolationError:
-        return None
-    return decisions
-
-
-async def _copy_what_is_new(
-    connection: Connection, decisions: Sequence[RecordedDecision], uses: Mapping[bytes, _Use]
-) -> Sequence[RecordedDecision]:
-    await connection.execute("CREATE TEMPORARY TABLE taken_again (LIKE decisions) ON COMMIT DROP")
-    await connection.copy_to_table("taken_again", source=_stream(decisions, uses), columns=_COLUMNS, format="binary")
-    rows = await connection.fetch(
-        "INSERT INTO decisions SELECT * FROM taken_again ON CONFLICT (id) DO NOTHING RETURNING id"
-    )
-    new = {row["id"].bytes for row in rows}
-    first = {decision.id: decision for decision in reversed(decisions)}
-    return [first[one] for one in new]
-
-
-async def _stream(decisions: Sequence[RecordedDecision], uses: Mapping[bytes, _Use]) -> AsyncIterator[bytes]:
+async def _stream(seen: _Seen, uses: Mapping[Key, _Use]) -> AsyncIterator[bytes]:
     """Yield the rows in the binary form of COPY: several times faster than a tuple and an encoder for each value."""
     yield _HEAD
-    rows = iter(decisions)
+    rows = zip(seen.decisions, seen.keys, strict=True)
     while chunk := list(islice(rows, _CHUNK)):
         parts: list[bytes] = []
-        for decision_id, at, took_us, auth_age, request, ruling in chunk:
-            number = uses[ruling].number
+        for (decision_id, at, took_us, auth_age, request, _), key in chunk:
+            number = uses[key].number
             size = len(request)
             if auth_age is None:
                 row = _ROW_WITHOUT_AGE(6, 16, decision_id, 8, at, 8, number, -1, 8, took_us, size)
@@ -220,28 +215,28 @@ async def _stream(decisions: Sequence[RecordedDecision], uses: Mapping[bytes, _U
     yield _TAIL
 
 
-async def _count(connection: Connection, new: Sequence[RecordedDecision], uses: Mapping[bytes, _Use]) -> None:
-    counts = Counter((hour_of(decision.at), uses[decision.ruling].kind) for decision in new)
-    rows = sorted((hour, kind, number) for (hour, kind), number in counts.items())
-    if rows:
-        await connection.execute(_COUNT, *map(list, zip(*rows, strict=True)))
-        used: dict[int, tuple[int, int]] = {}
-        for decision in new:
-            kind, at = uses[decision.ruling].kind, decision.at
-            first, last = used.get(kind, (at, at))
-            if at <= first or at >= last:
-                used[kind] = (min(first, at), max(last, at))
-        await connection.execute(_LOCK_KINDS, list(used))
-        firsts, lasts = map(list, zip(*used.values(), strict=True))
-        await connection.execute(_USE_KINDS, list(used), firsts, lasts)
+async def _count(connection: Connection, seen: _Seen, uses: Mapping[Key, _Use]) -> None:
+    hours, days = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+    used: dict[int, tuple[int, int]] = {}
+    for (hour, key), number in Counter(
+        zip([decision[1] // _HOUR * _HOUR for decision in seen.decisions], seen.keys, strict=True)
+    ).items():
+        kind = uses[key].kind
+        hours[hour, kind] += number
+        days[hour // _DAY * _DAY, kind] += number
+        first, last = used.get(kind, (hour, hour))
+        used[kind] = (min(first, hour), max(last, hour))
+    for statement, counts in ((_COUNT, hours), (_COUNT_DAYS, days)):
+        rows = sorted((start, kind, number) for (start, kind), number in counts.items())
+        await connection.execute(statement, *map(list, zip(*rows, strict=True)))
+    # To the hour is near enough: searches only pass over the time when there was none.
+    times = ([first for first, _ in used.values()], [last + _HOUR - 1 for _, last in used.values()])
+    await connection.execute(_LOCK_KINDS, list(used), *times)
+    await connection.execute(_USE_KINDS, list(used), *times)
 
 
-async def _note_skew(connection: Connection, new: Sequence[RecordedDecision]) -> None:
+async def _note_skew(connection: Connection, skew: Skew) -> None:
     """Remember how far `at` and the time of the id lie apart: searches by time rely on it, and look no farther."""
-    if not new:
-        return
-    apart = [decision.at - int.from_bytes(decision.id[:6], "big") * 1000 for decision in new]
-    least, most = max(min(apart), -_FARTHEST), min(max(apart), _FARTHEST)
     known = Skew(*await connection.fetchrow("SELECT least, most FROM skew"))
-    if least < known.least or most > known.most:
-        await connection.execute("UPDATE skew SET least = least(least, $1), most = greatest(most, $2)", least, most)
+    if skew.least < known.least or skew.most > known.most:
+        await connection.execute("UPDATE skew SET least = least(least, $1), most = greatest(most, $2)", *skew)
