@@ -25,8 +25,8 @@ class Hold(NamedTuple):
         return self.earliest is None
 
 
-def hold(operations: Operations, since: int, length: int | None, *, expeditable: bool = True) -> Hold:
-    """Return the hold that starts now. One without a length must be ended by people, so it can always be."""
+def started(operations: Operations, since: int, length: int | None, *, expeditable: bool = True) -> Hold:
+    """Return the hold that starts at `since`. One without a length must be ended by people, so it can always be."""
     until = None if length is None else since + length
     return Hold(operations, since, until, None if expeditable else until)
 

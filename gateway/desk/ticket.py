@@ -12,8 +12,11 @@ from typing import Final, NamedTuple
 from gateway.core.account import Refused
 from gateway.core.decision import instant_text
 from gateway.core.messages import Message, Told, message
+from gateway.core.obligations import OpenTicket, cause_of
 from gateway.core.permissions import Identity, Permission, Person, is_same_person, may, roles_with
 from gateway.core.terms import Operations, Status
+from gateway.core.verdict import RuleRef
+from gateway.core.verification_changes import HoldSpec
 from gateway.desk.consequences import (
     BecomesFamiliar,
     Consequence,
@@ -25,8 +28,8 @@ from gateway.desk.consequences import (
     Tell,
 )
 from gateway.desk.evidence import MOST_PIECES, Evidence, EvidenceKind, missing
-from gateway.desk.hold import Hold, is_over, longest, may_end, too_early
-from gateway.desk.kinds import KINDS, TicketKind, required
+from gateway.desk.hold import Hold, hold_of, is_over, longest, may_end, started, too_early
+from gateway.desk.kinds import KINDS, TicketKind, kind_of, required
 from gateway.desk.lifecycle import CLOSED, TRANSITIONS, Act, Need, TicketState, Way, acts
 
 LONGEST_REASON: Final = 2000
@@ -143,6 +146,29 @@ def open_ticket(
     opened = message(Told.TICKET_OPENED, account, ticket=new_id, kind=str(kind), evidence=list(asked))
     held = (_stands(ticket), Tell(_of_hold(Told.HOLD_PLACED, ticket))) if ticket.operations else ()
     return Done(ticket, (*held, Tell(opened), *(_revoked(ticket) if revokes else ())))
+
+
+def open_for(errand: OpenTicket, new_id: str, decision_id: str, at: int) -> Done | Refused:
+    """Return the ticket that a rule asked for."""
+    clock = started(errand.operations, at, errand.length, expeditable=errand.expeditable)
+    return open_ticket(
+        new_id, errand.account, kind_of(errand.category), errand.cause, at=at, hold=clock, evidence=errand.evidence,
+        decision_id=decision_id, about=errand.about,
+    )  # fmt: skip
+
+
+def open_for_change(account: str, spec: HoldSpec, new_id: str, at: int, *, about: str = "") -> Done | Refused:
+    """Return the ticket that a change of verification calls for. Where one is open, `renew` it instead."""
+    kind, cause = TicketKind.VERIFICATION_CHANGED, cause_of_change(account, spec)
+    return open_ticket(
+        new_id, account, kind, cause, at=at, hold=hold_of(spec), about=about, revokes=spec.revokes
+    )  # fmt: skip
+
+
+def cause_of_change(account: str, spec: HoldSpec) -> str:
+    """Return the cause of such a ticket: each start of the clock is another."""
+    rule = RuleRef("verification-changes", str(spec.kind))
+    return cause_of(account, rule, "hold", ",".join(sorted(spec.operations)), instant_text(spec.since))
 
 
 def attach(ticket: Ticket, evidence: Evidence) -> Done | Refused:
