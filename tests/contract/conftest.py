@@ -33,7 +33,7 @@ async def sqlite(folder: Path) -> AsyncIterator[Archive]:
 
 @asynccontextmanager
 async def postgresql(folder: Path) -> AsyncIterator[Archive]:
-    from gateway.adapters.archive.postgres import PostgresArchive  # noqa: PLC0415 - the others need no asyncpg
+    from gateway.adapters.archive.postgres import PostgresArchive
 
     # A folder is a schema: both are the same archive for as long as they last.
     archive = PostgresArchive(server_of_this_process(), schema=f"t{blake2b(bytes(folder), digest_size=12).hexdigest()}")

@@ -23,6 +23,7 @@ def ruling(
     reason: str | None = "jurisdiction-blocked",
     rules: Iterable[str] = ("us-exit/us-closed",),
     bundle: str = BUNDLES[0],
+    ticket: str | None = None,
     **more: object,
 ) -> bytes:
     """Return a ruling's JSON. A list is an uncertain fact; without an operation the request could not be read."""
@@ -50,6 +51,8 @@ def ruling(
         by = [{"policy": policy, "rule": rule} for policy, _, rule in (text.partition("/") for text in rules)]
         document["verdict"] = {"outcome": outcome, "by": by, "reason": reason}
         document["reply"] = {"status": 403, "reason": reason}
+    if ticket is not None:
+        document["reply"]["ticket_id"] = ticket
     return orjson.dumps(document)
 
 

@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import Iterator
 from ipaddress import ip_network
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.core.decision import Document
 from gateway.core.errors import SearchError, StoreUnavailable
+from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import Search, cursor_of
-from gateway.ports import Archive, Keep, RecordedDecision, Stretch
+from gateway.ports import Archive, Erasing, Keep, RecordedDecision, Step, Stretch
+from gateway.service.digested import digested
 from tests.contract.conftest import Backend
 from tests.contract.stretches import AT, BUNDLES, decision, decision_id, ruling, stretch, text_of
 
@@ -29,7 +31,9 @@ DOCUMENTS = [
     ruling(operation=None, address=None),
     ruling(operation=None, address="81.20.31.1", bundle=BUNDLES[1]),
     ruling(account="carol", address="81.20.30.41", country=None, asn=64501, operation="trade.spot", rules=["a/b"]),
+    ruling(account="bob", address="81.20.30.40", ticket="T-17"),
 ]
+PSEUDONYMS = Pseudonyms(b"a key of thirty-two bytes, or so.")
 CONDITIONS: list[dict[str, Any]] = [
     {"account": "alice"},
     {"account": "bob"},
@@ -51,6 +55,8 @@ CONDITIONS: list[dict[str, Any]] = [
     {"reason": "ambiguous-request"},
     {"rule": "a/b"},
     {"rule": "us-exit/us-closed"},
+    {"ticket": "T-17"},
+    {"ticket": "T-18"},
     {"bundle": BUNDLES[0][:6]},
     {"bundle": BUNDLES[1]},
     {"since": AT + 3000},
@@ -64,6 +70,8 @@ def searches() -> Iterator[Search]:
     yield Search()
     for one in CONDITIONS:
         yield Search(**one)
+    for one in ({"account": "bob"}, {"address": ip_network("81.20.30.40")}, {"address": ip_network("81.20.30.0/24")}):
+        yield PSEUDONYMS.of_search(Search(**one))
     for one, other in combinations(CONDITIONS, 2):
         if not set(one) & set(other):
             yield Search(**one, **other)
@@ -86,8 +94,8 @@ async def everything(archive: Archive, search: Search, limit: int) -> list[Docum
 async def same(archive: Archive, model: MemoryArchive, some: Iterator[Search], limit: int = 3) -> None:
     for search in some:
         assert await everything(archive, search, limit) == await everything(model, search, 1000), search
-    for since, until in ((0, 1 << 60), (AT, AT + 2 * HOUR)):
-        counted = [await one.counts(since, until) for one in (archive, model)]
+    for step, (since, until) in product(Step, ((0, 1 << 60), (AT, AT + 2 * HOUR), (AT - 9 * HOUR, AT + 40 * HOUR))):
+        counted = [await one.counts(since, until, step=step) for one in (archive, model)]
         assert [count.start for count in counted[0]] == sorted(count.start for count in counted[0])
         assert sorted(counted[0], key=repr) == sorted(counted[1], key=repr)
     assert dict(await archive.taken()) == dict(await model.taken())
@@ -244,6 +252,102 @@ async def test_what_is_forgotten_is_gone_and_what_was_counted_stays(archive: Arc
     await same(archive, model, (Search(**one) for one in CONDITIONS), limit=50)
 
 
+async def test_each_class_is_forgotten_in_its_own_time(archive: Archive) -> None:
+    model = MemoryArchive()
+    day = a_day()
+    for one in (archive, model):
+        await one.take(stretch(day, DOCUMENTS))
+    for before in (
+        {},
+        {Keep.REST: AT + 2 * HOUR},
+        {Keep.REST: AT + 5 * HOUR + 7, Keep.REFUSED: AT + HOUR},
+        {Keep.MONEY: AT + 2 * HOUR, Keep.REFUSED: AT + 2 * HOUR, Keep.REST: AT + 1 * HOUR},
+        {Keep.REFUSED: 1 << 80, Keep.REST: -(1 << 80)},
+    ):
+        assert await archive.forget(before) == await model.forget(before)
+        await same(archive, model, (Search(**one) for one in CONDITIONS), limit=50)
+    left = await everything(archive, Search(), 100)
+    assert {document["operation"] for document in left} == {"withdraw", "view"}
+    assert {document["verdict"]["outcome"] for document in left if document["operation"] == "view"} == {"allow"}
+
+
+async def test_hours_days_and_all_the_time_add_up_to_the_same(archive: Archive) -> None:
+    ones = [decision(n, DOCUMENTS[n % 2], AT + n * 5 * HOUR) for n in range(40)]
+    await archive.take(stretch(ones, DOCUMENTS))
+    day = 24 * HOUR
+    midnight = AT - AT % day
+    since, until = AT + 11 * HOUR, AT + 170 * HOUR + 1
+    by_hour, by_day, in_all = [await archive.counts(since, until, step=step) for step in Step]
+    assert [count.start for count in by_hour] == sorted(count.start for count in by_hour)
+    assert all(since <= count.start < until and not count.start % HOUR for count in by_hour)
+    assert {count.start for count in by_day} == {count.start - count.start % day for count in by_hour}
+    assert min(count.start for count in by_day) in {midnight, midnight + day}
+    assert {count.start for count in in_all} == {since}
+    assert len({count[1:-1] for count in in_all}) == len(in_all) == 2
+    total = sum(count.decisions for count in by_hour)
+    assert sum(count.decisions for count in by_day) == sum(count.decisions for count in in_all) == total
+    assert 25 < total < 35
+    for start, end in ((since, since), (until, since), (AT, AT + 1), (midnight, midnight + day)):
+        counted = [sum(one.decisions for one in await archive.counts(start, end, step=step)) for step in Step]
+        assert len(set(counted)) == 1
+
+
+async def test_what_was_erased_is_found_by_digests_alone(archive: Archive) -> None:
+    model = MemoryArchive()
+    day = a_day()
+    for one in (archive, model):
+        await one.take(stretch(day, DOCUMENTS))
+    counted = sorted(await archive.counts(0, 1 << 60), key=repr)
+    bobs = await everything(archive, Search(account="bob"), 100)
+    for erasing in (
+        Erasing(account="bob"),
+        Erasing(account="bob"),
+        Erasing(address="81.20.30.40"),
+        Erasing(account="nobody"),
+        Erasing(before=AT + 3 * HOUR + 5),
+        Erasing(before=AT + 3 * HOUR + 5),
+    ):
+        assert await archive.erase(erasing, PSEUDONYMS) == await model.erase(erasing, PSEUDONYMS)
+        await same(archive, model, searches(), limit=60)
+    assert await everything(archive, Search(account="bob"), 100) == []
+    found = await everything(archive, PSEUDONYMS.of_search(Search(account="bob")), 100)
+    assert [document["id"] for document in found] == [document["id"] for document in bobs]
+    for document, before in zip(found, bobs, strict=True):
+        assert document["verdict"] == before["verdict"]
+        assert document["request"] == {"method": "POST", "path": "", "host": "api.example", "user_agent": ""}
+        assert {"account", "address", "path", "user_agent"} <= set(document["erased"])
+        assert "bob" not in repr(document)
+    assert sorted(await archive.counts(0, 1 << 60), key=repr) == counted
+    assert await archive.take(stretch(day, DOCUMENTS, end=2000)) == 0, "what comes again is known"
+    assert await everything(archive, Search(account="bob"), 100) == []
+
+
+async def test_what_comes_as_digests_is_found_by_them(archive: Archive) -> None:
+    model = MemoryArchive()
+    for one in (archive, model):
+        assert await one.take(digested(stretch(a_day(), DOCUMENTS), PSEUDONYMS)) == 400
+    await same(archive, model, searches(), limit=60)
+    assert await archive.erase(Erasing(before=1 << 60), PSEUDONYMS) == 0
+    (seen,) = (await archive.search(PSEUDONYMS.of_search(Search(address=ip_network("2001:db8::7"))), limit=1)).documents
+    assert seen["client_ip"]["address"] == PSEUDONYMS.address("2001:db8::7")
+
+
+async def test_what_nobody_can_read_is_erased_whole(archive: Archive) -> None:
+    bad = decision(2, b'["bob"]')
+    assert await archive.take(stretch([bad], [b'["bob"]'])) == 1
+    assert await archive.erase(Erasing(before=AT + HOUR), PSEUDONYMS) == 1
+    assert await archive.erase(Erasing(before=AT + HOUR), PSEUDONYMS) == 0
+    with pytest.raises(StoreUnavailable, match=text_of(bad.id)):
+        await archive.find(text_of(bad.id))
+
+
+async def test_a_worker_from_which_something_was_taken_today_is_not_forgotten(archive: Archive) -> None:
+    for worker in ("w0", "w1"):
+        await archive.take(stretch([], [], worker=worker, end=7))
+    await archive.forget_workers({"w1"})
+    assert dict(await archive.taken()) == {"w0": (1, 7), "w1": (1, 7)}
+
+
 async def test_all_is_asked_at_once_while_it_is_taken_and_forgotten(archive: Archive) -> None:
     day = a_day()
 
@@ -283,8 +387,15 @@ STRETCHES = st.builds(
     st.lists(DECISIONS, max_size=30),
 )
 SEARCHES = st.sampled_from(list(searches()))
+INSTANTS = st.integers(AT - HOUR, AT + 4 * HOUR)
+FORGETTING = st.dictionaries(st.sampled_from(Keep), INSTANTS) | INSTANTS.map(lambda at: dict.fromkeys(Keep, at))
+ERASING = st.one_of(
+    st.builds(Erasing, account=st.sampled_from(["alice", "bob", "nobody"])),
+    st.builds(Erasing, address=st.sampled_from(["81.20.30.40", "2001:db8::7"])),
+    st.builds(Erasing, before=INSTANTS),
+)
 STEPS = st.lists(
-    st.one_of(STRETCHES, STRETCHES, st.tuples(SEARCHES, st.integers(1, 5)), st.integers(AT - HOUR, AT + 4 * HOUR)),
+    st.one_of(STRETCHES, STRETCHES, st.tuples(SEARCHES, st.integers(1, 5)), FORGETTING, ERASING),
     min_size=1,
     max_size=8,
 )
@@ -292,15 +403,19 @@ STEPS = st.lists(
 
 @settings(max_examples=60)
 @given(steps=STEPS)
-def test_whatever_is_taken_asked_and_forgotten_the_answer_is_the_plain_one(backend: Backend, steps: list[Any]) -> None:
+def test_whatever_is_taken_asked_forgotten_and_erased_the_answer_is_the_plain_one(
+    backend: Backend, steps: list[Any]
+) -> None:
     async def run(folder: Path) -> None:
         model = MemoryArchive()
         async with backend(folder) as archive:
             for step in steps:
                 if isinstance(step, Stretch):
                     assert await archive.take(step) == await model.take(step)
-                elif isinstance(step, int):
-                    assert await archive.forget(dict.fromkeys(Keep, step)) == await model.forget(dict.fromkeys(Keep, step))
+                elif isinstance(step, dict):
+                    assert await archive.forget(step) == await model.forget(step)
+                elif isinstance(step, Erasing):
+                    assert await archive.erase(step, PSEUDONYMS) == await model.erase(step, PSEUDONYMS)
                 else:
                     search, limit = step
                     assert await everything(archive, search, limit) == await everything(model, search, 1000)

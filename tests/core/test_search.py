@@ -1,9 +1,20 @@
 from ipaddress import ip_network
+from uuid import UUID
 
 import pytest
 
 from gateway.core.errors import SearchError
-from gateway.core.search import Search, cursor_of, findable, packed, packed_range, read_cursor, read_search
+from gateway.core.search import (
+    Page,
+    Search,
+    cursor_of,
+    findable,
+    merged,
+    packed,
+    packed_range,
+    read_cursor,
+    read_search,
+)
 
 NOW = 1_763_700_000_000_000
 RULING = {
@@ -32,6 +43,7 @@ def test_everything_that_can_be_asked_is_read_from_text() -> None:
         "reason": "jurisdiction-blocked",
         "rule": "us-exit/us-closed",
         "bundle": "ABCDEF",
+        "ticket": "T-17",
         "since": "24h",
         "until": "2026-11-01T00:00:00Z",
     }
@@ -46,6 +58,7 @@ def test_everything_that_can_be_asked_is_read_from_text() -> None:
         reason="jurisdiction-blocked",
         rule="us-exit/us-closed",
         bundle="abcdef",
+        ticket="T-17",
         since=NOW - 86_400_000_000,
         until=1_793_491_200_000_000,
     )
@@ -82,6 +95,23 @@ def test_a_ruling_is_found_by_every_country_that_it_may_have_been() -> None:
     assert found.asns == (64500,)
     assert (found.account, found.operation, found.outcome) == ("alice", "withdraw", "deny")
     assert (found.reason, found.rules) == ("jurisdiction-blocked", ("us-exit/us-closed",))
+    assert found.ticket is None
+    assert findable({**RULING, "reply": {"status": 403, "reason": None, "ticket_id": "T-17"}}).ticket == "T-17"
+
+
+def test_pages_are_merged_into_the_newest_of_them_each_once() -> None:
+    ids = [str(UUID(int=n)) for n in range(6)]
+    one, other = (
+        [{"id": ids[n], "of": name} for n in which] for name, which in (("1", (5, 3)), ("2", (4, 3, 1)))
+    )
+    whole = merged((Page(tuple(one), None), Page(tuple(other), None)), 10)
+    assert [document["id"] for document in whole.documents] == [ids[5], ids[4], ids[3], ids[1]]
+    assert whole.documents[2]["of"] == "2", "of two that are the same, the later page's"
+    assert whole.cursor is None
+    first = merged((Page(tuple(one), "more"), Page(tuple(other), None)), 3)
+    assert [document["id"] for document in first.documents] == [ids[5], ids[4], ids[3]]
+    assert first.cursor == cursor_of(UUID(int=3).bytes)
+    assert merged((Page((), None), Page((), None)), 3) == Page((), None)
 
 
 def test_a_request_that_could_not_be_read_is_found_as_that() -> None:

@@ -1,14 +1,35 @@
 import sqlite3
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import pytest
 
 from gateway.adapters.archive import sqlite_forgetting
-from gateway.adapters.archive.sqlite_forgetting import forget_some, give_back
+from gateway.adapters.archive.sqlite_forgetting import (
+    KEEP_OF,
+    Forgetting,
+    forget_texts,
+    forget_workers,
+    give_back,
+    limits_of,
+)
+from gateway.adapters.archive.sqlite_reading import taken
 from gateway.adapters.archive.sqlite_taking import Taker
+from gateway.core.keeping import Keep, keep_of
+from gateway.core.terms import Operation, Outcome
 from tests.contract.stretches import AT, decision, ruling, stretch
 
 DAY = 86_400_000_000
 DOCUMENTS = [ruling(account=f"c{n}", asn=[n, n + 1], country=["US", "CA"]) for n in range(500)]
+
+
+class At(NamedTuple):
+    """A clock that stands."""
+
+    at: int
+
+    def now(self) -> int:
+        return self.at
 
 
 @pytest.fixture
@@ -25,38 +46,75 @@ def count(database: sqlite3.Connection, table: str) -> int:
     return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 
+def forget_all(database: sqlite3.Connection, before: Mapping[Keep, int]) -> list[int]:
+    gone = []
+    for limit in limits_of(before):
+        forgetting = Forgetting(limit)
+        while (some := forgetting.some(database)) is not None:
+            gone.append(some)
+    forget_texts(database, before)
+    return gone
+
+
 def test_what_nothing_names_any_more_goes_too(filled: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_forgetting, "_AT_ONCE", 300)
     counted = filled.execute("SELECT * FROM counts").fetchall()
-    gone = []
-    while some := forget_some(filled, AT + 2 * DAY):
-        gone.append(some)
-    assert gone == [300] * 6 + [200]
+    gone = forget_all(filled, dict.fromkeys(Keep, AT + 2 * DAY))
+    assert sum(gone) == 2000
+    assert max(gone) <= 300
     named = "SELECT count(*) FROM rulings WHERE id NOT IN (SELECT ruling FROM decisions)"
     assert filled.execute(named).fetchone() == (0,)
     assert count(filled, "ruling_asns") == 2 * count(filled, "rulings")
     assert filled.execute("SELECT * FROM counts").fetchall() == counted
-    while forget_some(filled, 1 << 80):
-        pass
+    forget_all(filled, dict.fromkeys(Keep, 1 << 80))
     assert [count(filled, table) for table in ("decisions", "rulings", "ruling_asns", "texts")] == [0, 0, 0, 0]
     assert filled.execute("SELECT * FROM counts").fetchall() == counted
 
 
+def test_what_stays_of_one_class_is_not_looked_at_for_another(database: sqlite3.Connection) -> None:
+    kept, goes = ruling(operation="withdraw"), ruling(operation="view", outcome="allow")
+    ones = [decision(n, goes if n == 1500 else kept, AT + n * DAY // 100) for n in range(2000)]
+    Taker(database).take(stretch(ones, [kept, goes]))
+    (limit,) = limits_of({Keep.REST: AT + 90 * DAY})
+    forgetting = Forgetting(limit)
+    steps = [forgetting.some(database) for _ in range(3)]
+    assert steps == [1, None, None]
+    assert count(database, "decisions") == 1999
+
+
+def test_classes_of_kinds_are_those_of_the_words(database: sqlite3.Connection) -> None:
+    outcomes = [*map(str, Outcome), ""]
+    kinds = [(operation, outcome) for operation in (*map(str, Operation), "ambiguous", "") for outcome in outcomes]
+    database.executemany("INSERT INTO kinds (operation, outcome, bundle) VALUES (?, ?, '')", kinds)
+    found = database.execute(f"SELECT operation, outcome, {KEEP_OF} FROM kinds").fetchall()
+    assert found == [(operation, outcome, str(keep_of(operation, outcome))) for operation, outcome in kinds]
+
+
+def test_a_worker_is_forgotten_when_its_journal_is_gone_and_nothing_was_taken(database: sqlite3.Connection) -> None:
+    for worker, at in (("old", 10), ("kept", 10), ("new", 20)):
+        Taker(database, At(at)).take(stretch([], [], worker=worker))
+    forget_workers(database, {"kept"}, 20)
+    assert sorted(taken(database)) == ["kept", "new"]
+    Taker(database, At(30)).take(stretch([], [], worker="kept", end=1))
+    forget_workers(database, (), 30)
+    assert taken(database) == {"kept": (1, 1000)}
+
+
 def test_a_text_goes_after_the_last_day_on_which_it_was_used(filled: sqlite3.Connection) -> None:
     texts = count(filled, "texts")
-    while forget_some(filled, AT - AT % DAY + 2 * DAY):
-        pass
+    forget_all(filled, dict.fromkeys(Keep, AT - AT % DAY + 2 * DAY))
     assert count(filled, "texts") == texts - 1
     asked = "SELECT count(*) FROM decisions WHERE asked NOT IN (SELECT id FROM texts)"
     assert filled.execute(asked).fetchone() == (0,)
+    forget_all(filled, {Keep.MONEY: 1 << 80})
+    assert count(filled, "texts") == texts - 1, "what is kept for ever may be of any day"
 
 
 def test_room_is_given_back_until_little_is_free(filled: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_forgetting, "_PAGES", 20)
     assert not give_back(filled)
     (before,) = filled.execute("PRAGMA page_count").fetchone()
-    while forget_some(filled, 1 << 80):
-        pass
+    forget_all(filled, dict.fromkeys(Keep, 1 << 80))
     rounds = 0
     while give_back(filled):
         rounds += 1
@@ -69,5 +127,5 @@ def test_room_is_given_back_until_little_is_free(filled: sqlite3.Connection, mon
 def test_a_batch_that_fails_changes_nothing(filled: sqlite3.Connection) -> None:
     filled.execute("CREATE TEMP TRIGGER fail BEFORE DELETE ON rulings BEGIN SELECT RAISE(FAIL, 'no'); END")
     with pytest.raises(sqlite3.IntegrityError, match="no"):
-        forget_some(filled, 1 << 80)
+        forget_all(filled, dict.fromkeys(Keep, 1 << 80))
     assert count(filled, "decisions") == 3000

@@ -13,14 +13,14 @@ from gateway.core.errors import StoreUnavailable
 def test_the_file_is_nobody_elses_and_so_are_those_beside_it(path: Path) -> None:
     make(path)
     database = open_writer(path)
-    database.execute("INSERT INTO progress VALUES ('w0', 1, 2)")
+    database.execute("INSERT INTO progress VALUES ('w0', 1, 2, 3)")
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
     database.close()
     assert modes == {"decisions.db": 0o600, "decisions.db-wal": 0o600, "decisions.db-shm": 0o600}
 
 
 def test_making_it_again_changes_nothing(database: sqlite3.Connection, path: Path) -> None:
-    database.execute("INSERT INTO progress VALUES ('w0', 1, 2)")
+    database.execute("INSERT INTO progress VALUES ('w0', 1, 2, 3)")
     make(path)
     assert database.execute("SELECT * FROM progress").fetchall() == [("w0", 1, 2)]
     assert database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
