@@ -52,6 +52,10 @@ class Need(StrEnum):
     TIME_OVER = "its time is over"
 
 
+ENDS: Final = frozenset({Need.RELEASE, Need.UPHOLD})
+"""Which of the two ends a row is for."""
+
+
 class Way(NamedTuple):
     """One row of the table."""
 
@@ -73,8 +77,9 @@ def _way(act: Act, to: TicketState, by: Permission | None, *needs: Need) -> Way:
 _ATTACH: Final = Permission.EVIDENCE_WRITE
 _PROPOSE: Final = Permission.TICKETS_PROPOSE
 _APPROVE: Final = Permission.TICKETS_APPROVE
+_STAYS_OPEN: Final = _way(Act.RENEW, _S.OPEN, None, Need.STILL_MISSING)
 _RENEW: Final = (
-    _way(Act.RENEW, _S.OPEN, None, Need.STILL_MISSING),
+    _STAYS_OPEN,
     _way(Act.RENEW, _S.EVIDENCED, None, Need.ALL_EVIDENCE),
 )
 _EXPIRE: Final = _way(Act.EXPIRE, _S.EXPIRED, None, Need.TIME_OVER)
@@ -85,7 +90,7 @@ TRANSITIONS: Final[Mapping[TicketState, tuple[Way, ...]]] = MappingProxyType(
             _way(Act.ATTACH, _S.OPEN, _ATTACH, Need.STILL_MISSING),
             _way(Act.ATTACH, _S.EVIDENCED, _ATTACH, Need.ALL_EVIDENCE),
             _way(Act.PROPOSE, _S.PROPOSED, _PROPOSE, Need.UPHOLD),
-            *_RENEW,
+            _STAYS_OPEN,
             _EXPIRE,
         ),
         _S.EVIDENCED: (

@@ -6,15 +6,14 @@ who approves or declines is another person than who proposed, whatever their rol
 
 from base64 import b32encode
 from collections.abc import Iterable
-from enum import StrEnum, unique
 from typing import Final, NamedTuple
 
 from gateway.core.account import Refused
 from gateway.core.decision import instant_text
 from gateway.core.messages import Message, Told, message
 from gateway.core.obligations import OpenTicket, cause_of
-from gateway.core.permissions import Identity, Permission, Person, is_same_person, may, roles_with
-from gateway.core.terms import Operations, Status
+from gateway.core.permissions import Identity, is_same_person, may
+from gateway.core.terms import Status
 from gateway.core.verdict import RuleRef
 from gateway.core.verification_changes import HoldSpec
 from gateway.desk.consequences import (
@@ -27,84 +26,17 @@ from gateway.desk.consequences import (
     SessionsRevoked,
     Tell,
 )
-from gateway.desk.evidence import MOST_PIECES, Evidence, EvidenceKind, missing
-from gateway.desk.hold import Hold, hold_of, is_over, longest, may_end, started, too_early
+from gateway.desk.evidence import MOST_PIECES, Evidence, EvidenceKind
+from gateway.desk.hold import Hold, hold_of, is_over, longest, may_end, started
 from gateway.desk.kinds import KINDS, TicketKind, kind_of, required
-from gateway.desk.lifecycle import CLOSED, TRANSITIONS, Act, Need, TicketState, Way, acts
+from gateway.desk.lifecycle import ENDS, TRANSITIONS, Act, Need, TicketState, Way
+from gateway.desk.record import End as End  # noqa: PLC0414 - the words of these steps
+from gateway.desk.record import Proposal as Proposal  # noqa: PLC0414 - as above
+from gateway.desk.record import Ticket as Ticket  # noqa: PLC0414 - as above
+from gateway.desk.refusals import impossible, not_allowed, not_over, unmet, unreasoned, wrong_status
 
-LONGEST_REASON: Final = 2000
 ENTROPY: Final = 7
 """Random bytes that a ticket's id is made of."""
-
-
-@unique
-class End(StrEnum):
-    """How a ticket is proposed to end."""
-
-    RELEASE = "release"
-    UPHOLD = "uphold"
-
-
-class Proposal(NamedTuple):
-    """What one person proposed and another has to decide."""
-
-    by: str
-    at: int
-    outcome: End
-    reason: str
-    to: Status | None = None
-    """The status that an appeal is to give back."""
-
-
-class Ticket(NamedTuple):
-    """One ticket. Instants are microseconds since the epoch."""
-
-    id: str
-    account: str
-    kind: TicketKind
-    cause: str
-    """What opened it (`core.obligations.cause_of`). While it is open, the same cause opens no other."""
-    operations: Operations
-    """What is held for it; empty where it is work alone."""
-    evidence_required: tuple[str, ...]
-    evidence: tuple[Evidence, ...]
-    state: TicketState
-    opened_at: int
-    since: int
-    """When its clock last started: evidence from before does not count."""
-    until: int | None
-    """When it ends by itself; None where people must end it."""
-    earliest: int | None
-    """The instant before which nobody may release it; None where people may at any time."""
-    decision_id: str | None
-    about: str
-    """What triggered it, as digests: network, device, destination."""
-    proposal: Proposal | None = None
-    closed_at: int | None = None
-    closed_by: str | None = None
-    """The person whose approval ended it; None where its time was over."""
-    version: int = 1
-    """Counts the steps: a step is stored only over the version that it was made of."""
-
-    @property
-    def expeditable(self) -> bool:
-        """Whether people may release it before its time."""
-        return self.earliest is None
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The evidence that is still required."""
-        return missing(self.evidence_required, self.evidence, self.since)
-
-    @property
-    def ends_at(self) -> int | None:
-        """When it ends by itself as it stands: not while an uphold is proposed."""
-        return None if self.proposal is not None and self.proposal.outcome is End.UPHOLD else self.until
-
-    @property
-    def hold(self) -> Hold:
-        """Its clock."""
-        return Hold(self.operations, self.since, self.until, self.earliest)
 
 
 class Done(NamedTuple):
@@ -188,7 +120,7 @@ def propose(
     ticket: Ticket, who: Identity, outcome: End, reason: str, at: int, *, to: Status | None = None
 ) -> Done | Refused:
     """Return the ticket with an end proposed. `to` is the status that the release of an appeal gives."""
-    refused = _unreasoned(reason) or _wrong_status(ticket, outcome, to)
+    refused = unreasoned(reason) or wrong_status(ticket, outcome, to)
     if refused is not None:
         return refused
     met = _evidence_needs(ticket) | _end_needs(ticket, outcome, at)
@@ -202,7 +134,7 @@ def propose(
 def approve(ticket: Ticket, who: Identity, reason: str, at: int) -> Done | Refused:
     """Return the ticket ended as it was proposed, by another person."""
     proposal = ticket.proposal
-    refused = _unreasoned(reason)
+    refused = unreasoned(reason)
     if refused is not None:
         return refused
     met = _evidence_needs(ticket) | _others(ticket, who)
@@ -217,7 +149,7 @@ def approve(ticket: Ticket, who: Identity, reason: str, at: int) -> Done | Refus
 
 def decline(ticket: Ticket, who: Identity, reason: str, at: int) -> Done | Refused:  # noqa: ARG001 - `at` is for the log
     """Return the ticket as it was before the proposal, which another person turned down."""
-    refused = _unreasoned(reason)
+    refused = unreasoned(reason)
     if refused is not None:
         return refused
     way = _way(ticket, Act.DECLINE, _evidence_needs(ticket) | _others(ticket, who), who)
@@ -281,76 +213,18 @@ def _way(ticket: Ticket, act: Act, met: frozenset[Need], who: Identity | None = 
     """Return the row of the table that is taken, or what would be possible."""
     ways = [way for way in TRANSITIONS[ticket.state] if way.act is act]
     if not ways:
-        return _impossible(ticket, act)
+        return impossible(ticket, act)
     if who is not None and ways[0].by is not None and not may(who, ways[0].by):
-        return _not_allowed(ways[0].by, who)
+        return not_allowed(ways[0].by, who)
     taken = next((way for way in ways if way.needs <= met), None)
     if taken is not None:
         return taken
     if act is Act.EXPIRE:
-        return _not_over(ticket)
+        return not_over(ticket)
     for need in (Need.ANOTHER_PERSON, Need.ALL_EVIDENCE, Need.MAY_END):
-        if need not in met and any(need in way.needs for way in ways if not (_ENDS & way.needs) - met):
-            return _unmet(ticket, need)
-    return _unmet(ticket, Need.ALL_EVIDENCE)
-
-
-_ENDS: Final = frozenset({Need.RELEASE, Need.UPHOLD})
-
-
-def _impossible(ticket: Ticket, act: Act) -> Refused:
-    if ticket.state in CLOSED:
-        when = "" if ticket.closed_at is None else f" since {instant_text(ticket.closed_at)}"
-        return Refused("ticket", f"{ticket.id} is {ticket.state}{when}: nothing changes it any more")
-    possible = tuple(str(one) for one in acts(ticket.state) if one not in {Act.RENEW, Act.EXPIRE})
-    first = "; somebody must propose an end first" if act in {Act.APPROVE, Act.DECLINE} else ""
-    return Refused("ticket", f"{ticket.id} is {ticket.state}: nobody can {act}{first}", possible)
-
-
-def _not_allowed(permission: str, who: Identity) -> Refused:
-    if not isinstance(who, Person):
-        return Refused("permission", f"`{permission}` is for people: a service token can neither propose nor approve")
-    roles = tuple(str(role) for role in roles_with(Permission(permission)))
-    has = ", ".join(sorted(who.roles)) or "no role"
-    return Refused("permission", f"`{permission}` takes the role {' or '.join(roles)}; {who.name} has {has}", roles)
-
-
-def _not_over(ticket: Ticket) -> Refused:
-    if ticket.until is None:
-        return Refused("ticket", f"{ticket.id} does not end by itself: two people must end it")
-    if ticket.ends_at is None:
-        return Refused("ticket", f"an uphold of {ticket.id} is proposed: it does not end before that is decided")
-    return Refused("ticket", f"{ticket.id} ends at {instant_text(ticket.until)}")
-
-
-def _unmet(ticket: Ticket, need: Need) -> Refused:
-    match need:
-        case Need.ANOTHER_PERSON:
-            who = "" if ticket.proposal is None else f" by {ticket.proposal.by}"
-            return Refused("proposal", f"this was proposed{who}: another person must approve or decline it")
-        case Need.MAY_END:
-            return too_early(ticket.hold)
-        case _:
-            lacking = ticket.missing
-            return Refused("evidence", f"{ticket.id} cannot be released: it still needs {', '.join(lacking)}", lacking)
-
-
-def _unreasoned(reason: str) -> Refused | None:
-    if reason.strip() and len(reason) <= LONGEST_REASON and reason.isprintable():
-        return None
-    return Refused("reason", f"say why, in one line of 1 to {LONGEST_REASON} characters")
-
-
-def _wrong_status(ticket: Ticket, outcome: End, to: Status | None) -> Refused | None:
-    ways_back = KINDS[ticket.kind].ways_back
-    allowed = tuple(str(status) for status in Status if status in ways_back)
-    if outcome is End.RELEASE and ways_back and to not in ways_back:
-        return Refused(
-            "status", f"the release of an `{ticket.kind}` says to which status: {', '.join(allowed)}", allowed
-        )
-    if to is not None and (outcome is End.UPHOLD or not ways_back):
-        return Refused("status", f"only the release of an `{TicketKind.APPEAL}` gives a status")
-    return None
+        if need not in met and any(need in way.needs for way in ways if not (ENDS & way.needs) - met):
+            return unmet(ticket, need)
+    return unmet(ticket, Need.ALL_EVIDENCE)
 
 
 # What follows ----------------------------------------------------------------------------------------------------
