@@ -117,6 +117,8 @@ class FileJournal:
         except OSError as fault:
             self._lock.release()
             raise JournalUnavailable(f"{self._tail.name}: {fault}") from None
+        if self._publisher is not None:
+            self._publisher.start()
         self._tail.fault = None
         self._syncing = asyncio.get_running_loop().create_task(self._keep_synced())
 
@@ -145,6 +147,8 @@ class FileJournal:
         finally:
             self._lock.release(unfinished=not finished)
             self._threads.shutdown(wait=False)
+            if self._publisher is not None:
+                await asyncio.to_thread(self._publisher.close)
         if len(self._lost) > lost:
             raise JournalUnavailable(f"{self._tail.name}: the disk failed before it had everything")
 

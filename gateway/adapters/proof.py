@@ -3,13 +3,15 @@
 What can be proved, and what cannot, is in `docs/journal.md`. Reads beside a running gateway, a piece at a time.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from gateway.adapters.proof_chain import ChainCheck, line_of
 from gateway.adapters.proof_removals import Removals
-from gateway.adapters.proof_report import MOST_FINDINGS, Finding, Proof, Report, WorkerProof
-from gateway.adapters.seal_lines import Seal, SealFault, digest_of, is_signed, read_removal, read_seal
+from gateway.adapters.proof_report import MOST_FINDINGS, Finding, Proof, Report, Witness, WorkerProof
+from gateway.adapters.proof_witnesses import read_witnesses
+from gateway.adapters.seal_lines import SealFault, digest_of, read_removal
 from gateway.adapters.seals import REMOVED, Files, files_of, read_lines
 from gateway.adapters.signing import Keys, read_keys
 from gateway.adapters.worker_lock import LOCK
@@ -25,7 +27,7 @@ def check(
     since: int | None = None,
     report: Report = lambda _: None,
     keys: Path | None = None,
-    published: Path | None = None,
+    published: Path | Sequence[Path] | None = None,
 ) -> Proof:
     """Return what is proved of the folder, and each place where it is not what was sealed.
 
@@ -35,13 +37,15 @@ def check(
         report: told of each finding as it is made.
         keys: a public key, or a folder of them, kept out of reach of whoever can write the journal; without it, those
             of the folder.
-        published: a file of seals that were published, one a line.
+        published: files of seals that were published, one a line. Timestamps are found in the folder.
 
     Raise JournalUnavailable where there is no such folder or key, OSError where it cannot be read.
     """
     if not directory.is_dir():
         raise JournalUnavailable(f"journal {directory}: there is no such folder")
-    return _Check(directory, read_keys(keys or directory), report, since).run(published)
+    return _Check(directory, read_keys(keys or directory), report, since).run(
+        (published,) if isinstance(published, Path) else published or ()
+    )
 
 
 class _Check:
@@ -56,20 +60,22 @@ class _Check:
         # The newest reference is enough: the lines before it hang together by their digests.
         self._references: dict[str, _Reference] = {}
 
-    def run(self, published: Path | None) -> Proof:
+    def run(self, published: Sequence[Path]) -> Proof:
         # Asked before and after the files are listed: who is gone now may have lived, and who lives now may be new.
         living = self._living()
         files = files_of(self._directory)
         living |= self._living()
         self._removals.read(self._report)
         workers = [self._worker(name, files[name], living=name in living) for name in sorted(files)]
-        if published is not None:
-            self._read_published(published)
+        witnesses: list[Witness] = []
+        for found in read_witnesses(self._directory, published, self._keys, self._report):
+            self._refer(found.seal.worker, (found.seal.line, found.digest, found.seal.last, found.who))
+            witnesses.append(Witness(found.seal.worker, found.seal.line, found.where, found.at))
         # Listed anew: a line is on the disk before another names it, perhaps in a file that was not there before.
         files = files_of(self._directory)
         for name in sorted(self._references):
             self._check_reference(name, files.get(name, Files({}, {})))
-        return Proof(self._directory, tuple(workers), tuple(self._findings), self._more)
+        return Proof(self._directory, tuple(workers), tuple(self._findings), self._more, tuple(witnesses))
 
     def _living(self) -> set[str]:
         return {path.stem for path in self._directory.glob(f"*{LOCK}")}
@@ -99,20 +105,6 @@ class _Check:
     def _refer(self, chain: str, reference: _Reference) -> None:
         if reference > self._references.get(chain, (0, "", 0, "")):
             self._references[chain] = reference
-
-    def _read_published(self, path: Path) -> None:
-        """Take the lines of a file of published seals."""
-        for index, (raw, _) in enumerate(read_lines(path), 1):
-            if not raw:
-                continue
-            seal: Seal | None = None
-            with suppress(SealFault):
-                seal = read_seal(raw)
-            if seal is None or not is_signed(raw, seal.key, self._keys):
-                what = "this is no seal that was published, or its key is not known"
-                self._report(Finding("", str(path), index, None, None, what, None))
-            else:
-                self._refer(seal.worker, (seal.line, digest_of(raw), seal.last, f"line {index} of {path}"))
 
     def _check_reference(self, name: str, files: Files) -> None:
         """Compare the newest line that something else names of a chain with what the folder has of it."""

@@ -1,6 +1,7 @@
 """What a check of the journal found, as values and in words."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -60,6 +61,24 @@ class WorkerProof(NamedTuple):
     """Where that end begins: file and offset."""
 
 
+class Witness(NamedTuple):
+    """Something beside the chain that names a line of it, and agrees."""
+
+    worker: str
+    line: int
+    where: str
+    at: int | None
+    """When an authority stamped it, microseconds since the epoch; None where it was published only."""
+
+    def text(self) -> str:
+        """Return it in words."""
+        if self.at is None:
+            return f"line {self.line:,} is in {self.where}"
+        # Never later than it was, whatever the part of a second.
+        at = datetime.fromtimestamp(self.at // 1_000_000, UTC)
+        return f"line {self.line:,} was stamped {at:%Y-%m-%dT%H:%M:%SZ}, {self.where}"
+
+
 class Proof(NamedTuple):
     """The outcome of a check."""
 
@@ -68,6 +87,8 @@ class Proof(NamedTuple):
     findings: tuple[Finding, ...]
     more: int = 0
     """How many findings there are beyond those."""
+    witnesses: tuple[Witness, ...] = ()
+    """The newest line of each worker in each file of published seals, and the newest that was stamped."""
 
     @property
     def ok(self) -> bool:
@@ -90,6 +111,7 @@ class Proof(NamedTuple):
             numbers = f"decisions {one.first:,} to {one.last:,}" if one.first <= one.last else "no decisions"
             counts = f"{numbers}, {one.segments:,} segments, {one.seals:,} seals"
             lines.append(f"  {one.worker}: {'; '.join([counts, *extra])}")
+            lines += [f"    {named.text()}" for named in self.witnesses if named.worker == one.worker]
         return "\n".join(lines)
 
     def to_json(self) -> Document:
@@ -100,4 +122,5 @@ class Proof(NamedTuple):
             "findings": [one._asdict() for one in self.findings],
             "more_findings": self.more,
             "workers": [one._asdict() for one in self.workers],
+            "witnesses": [one._asdict() for one in self.witnesses],
         }

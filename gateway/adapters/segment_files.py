@@ -50,7 +50,7 @@ def segment_files(directory: Path, since: Taken, report: Report) -> list[Segment
 
 def _begun(directory: Path, worker: str, files: list[tuple[int, Path]], report: Report) -> list[SegmentFile]:
     # Asked before the headers are read: whoever was dead then had written all that is there.
-    written = _is_written(directory, worker)
+    written = is_written(directory, worker)
     found: list[SegmentFile] = []
     latest = 0
     for number, path in files:
@@ -70,7 +70,7 @@ def _begun(directory: Path, worker: str, files: list[tuple[int, Path]], report: 
     return [one._replace(finished=True) for one in found[:-1]] + found[-1:]
 
 
-def _is_written(directory: Path, worker: str) -> bool:
+def is_written(directory: Path, worker: str) -> bool:
     """Return whether a living process writes under this name."""
     try:
         fd = os.open(directory / f"{worker}{LOCK}", os.O_RDONLY | os.O_CLOEXEC)

@@ -40,4 +40,5 @@ def test_a_proof_with_findings_is_not_fine_and_counts_those_it_does_not_hold() -
         "findings": [FINDING._asdict()],
         "more_findings": 2,
         "workers": [],
+        "witnesses": [],
     }
