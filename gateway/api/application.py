@@ -13,6 +13,7 @@ from starlette.routing import Route as HttpRoute
 from starlette.types import Lifespan
 
 from gateway.api.access import Gate
+from gateway.api.alarms import Alarms
 from gateway.api.decisions import Decisions
 from gateway.api.openapi import openapi
 from gateway.api.problems import COMMON_HEADERS, ApiProblem, json_response, unavailable
@@ -31,6 +32,7 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
     """Return the app, which lives within `lifespan`. All that it keeps is who failed to prove who they are."""
     gate = Gate(services)
     decisions = Decisions(services, gate)
+    alarms = Alarms(services, gate)
     described = openapi(ROUTES, _version())
 
     async def health(_request: Request) -> Response:
@@ -48,13 +50,17 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
         "searchDecisions": decisions.search,
         "countDecisions": decisions.count,
         "readDecision": decisions.read,
+        "listAlarms": alarms.list,
+        "acknowledgeAlarm": alarms.acknowledge,
         "readHealth": health,
         "readOpenapi": description,
         "readMetrics": metrics,
     }
     return Starlette(
         lifespan=lifespan,
-        routes=[HttpRoute(route.path, endpoints[route.name], name=route.name, methods=["GET"]) for route in ROUTES],
+        routes=[
+            HttpRoute(route.path, endpoints[route.name], name=route.name, methods=[route.method]) for route in ROUTES
+        ],
         exception_handlers={ApiProblem: _problem, GatewayError: _fault, HTTPException: _http, Exception: _bug},
     )
 
@@ -72,7 +78,10 @@ async def _fault(request: Request, fault: Exception) -> Response:
 
 async def _http(_request: Request, fault: Exception) -> Response:
     assert isinstance(fault, HTTPException)
-    detail = {404: "there is nothing here; /api/v1/openapi.json says what there is", 405: "only GET is answered here"}
+    detail = {
+        404: "there is nothing here; /api/v1/openapi.json says what there is",
+        405: "this path answers another method",
+    }
     code = {404: "no-such-path", 405: "method-not-allowed"}.get(fault.status_code, "refused")
     return ApiProblem(
         fault.status_code, code, detail.get(fault.status_code, fault.detail), headers=dict(fault.headers or {})

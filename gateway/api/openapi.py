@@ -16,9 +16,9 @@ def openapi(routes: Sequence[Route], version: str) -> Schema:
         "info": {
             "title": "Gateway admin API",
             "version": version,
-            "description": "Recorded decisions, found and explained; addresses and documents masked without a reason.",
+            "description": "Recorded decisions and alarms; addresses and documents masked without a reason.",
         },
-        "paths": {route.path: {"get": _operation(route)} for route in routes},
+        "paths": {route.path: {route.method.lower(): _operation(route)} for route in routes},
         "components": {
             "schemas": SCHEMAS,
             "securitySchemes": {
@@ -35,7 +35,9 @@ def openapi(routes: Sequence[Route], version: str) -> Schema:
 
 def _operation(route: Route) -> Schema:
     content = {"schema": named(route.answer)} if route.answer is not None else {}
+    sent = {} if route.body is None else {"requestBody": _sent(route.body)}
     return {
+        **sent,
         "operationId": route.name,
         "summary": route.says,
         "parameters": [_parameter(one) for one in route.parameters],
@@ -51,6 +53,10 @@ def _operation(route: Route) -> Schema:
             },
         },
     }
+
+
+def _sent(body: str) -> Schema:
+    return {"required": True, "content": {"application/json": {"schema": named(body)}}}
 
 
 def _parameter(parameter: Parameter) -> Schema:

@@ -1,10 +1,11 @@
 """What the API answers where it does not do what was asked: problem details (RFC 9457), naming the parameter."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 import orjson
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.core.errors import GatewayError
@@ -48,6 +49,19 @@ class ApiProblem(GatewayError):
 def bad_parameter(name: str, detail: str) -> ApiProblem:
     """Return the problem of a query parameter or header that cannot be what it is."""
     return ApiProblem(400, "bad-parameter", detail, parameter=name)
+
+
+def parameters(request: Request, known: Iterable[str]) -> dict[str, str]:
+    """Return the query, each parameter once. Raise ApiProblem for one that is not known, or is there twice."""
+    names = tuple(known)
+    found: dict[str, str] = {}
+    for name, text in request.query_params.multi_items():
+        if name not in names:
+            raise bad_parameter(name[:64], f"`{name[:64]}` is no parameter here; these are: {', '.join(names)}")
+        if name in found:
+            raise bad_parameter(name, f"{name}: it is there twice; send it once")
+        found[name] = text
+    return found
 
 
 def unavailable(detail: str) -> ApiProblem:

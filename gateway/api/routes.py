@@ -21,7 +21,7 @@ class Parameter(NamedTuple):
 
 
 class Route(NamedTuple):
-    """One path; every route answers GET."""
+    """One path, and the one method that it answers."""
 
     name: str
     """The endpoint's name, and OpenAPI's operationId."""
@@ -35,6 +35,9 @@ class Route(NamedTuple):
     media_type: str = "application/json"
     problems: tuple[int, ...] = ()
     """Statuses other than 200, besides those that follow from the scope."""
+    method: str = "GET"
+    body: str | None = None
+    """The schema of what is sent, as JSON; None where nothing is."""
 
     def statuses(self) -> tuple[int, ...]:
         """Return every status but 200 that the route may answer with."""
@@ -74,6 +77,10 @@ _REASON: Final = Parameter(
     _text(minLength=10, maxLength=500),
     "header",
 )
+
+MOST_ALARMS: Final = 1000
+ACKNOWLEDGE: Final = Scope.DECISIONS_UNMASK
+"""Reading alone must not mark an alarm as seen: whoever did that would keep others from looking at it."""
 
 ROUTES: Final = (
     Route(
@@ -125,6 +132,31 @@ ROUTES: Final = (
         ),
         "Explained",
         problems=(400, 404),
+    ),
+    Route(
+        "listAlarms",
+        "/api/v1/alarms",
+        "What was refused unusually often or seldom, the newest first.",
+        Scope.DECISIONS_READ,
+        (
+            Parameter("open", "`1`: only what lasts.", _text(enum=["0", "1"], default="0")),
+            Parameter(
+                "limit", "At most so many.", {"type": "integer", "minimum": 1, "maximum": MOST_ALARMS, "default": 100}
+            ),
+        ),
+        "Alarms",
+        problems=(400,),
+    ),
+    Route(
+        "acknowledgeAlarm",
+        "/api/v1/alarms/{id}/acknowledge",
+        "Say that somebody has seen an alarm, and why that is enough. The first to say so stays on record.",
+        ACKNOWLEDGE,
+        (Parameter("id", "The alarm's id.", _text(), "path"),),
+        "Alarm",
+        problems=(400, 404, 413, 415),
+        method="POST",
+        body="Acknowledgement",
     ),
     Route(
         "readHealth",

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from gateway.core.alarms import LEAST_WHY, LONGEST_WHY, Dimension
 from gateway.core.terms import Access, Operation, Outcome, Reason
 
 Schema = dict[str, Any]
@@ -67,6 +68,45 @@ _DECISION["properties"]["masked"] = {
     "description": "What of it is masked; not there where nothing is.",
 }
 
+_YES_OR_NO: Final[Schema] = {"type": "boolean"}
+_RATE: Final[Schema] = {"type": "number"}
+_MAY_BE_INSTANT: Final[Schema] = {"type": ["string", "null"], "description": "An instant, as RFC 3339."}
+_DIMENSION: Final[Schema] = {"type": "string", "enum": [*map(str, Dimension)]}
+
+_WHY: Final[Schema] = {"type": "string", "minLength": LEAST_WHY, "maxLength": LONGEST_WHY}
+
+_ALARM: Final = whole(
+    id=_TEXT,
+    open={**_YES_OR_NO, "description": "Whether it lasts."},
+    what={**_TEXT, "description": "What is to be known, in one line."},
+    by=_DIMENSION,
+    value={**_MAY_BE_TEXT, "description": "The country, reason or operation; null where the country is uncertain."},
+    rose={**_YES_OR_NO, "description": "Whether more was refused than usually, rather than less."},
+    start=_INSTANT,
+    hours=_NUMBER,
+    refused=_NUMBER,
+    decisions=_NUMBER,
+    usual=_RATE,
+    low=_RATE,
+    high=_RATE,
+    mostly=listed(whole(by=_DIMENSION, value=_MAY_BE_TEXT, refused=_NUMBER)),
+    rules={
+        **listed(whole(rule=_TEXT, now=_NUMBER, of=_NUMBER, usually=_NUMBER, of_usually=_NUMBER)),
+        "description": "Which rules determined the newest of these refusals, and of those a week before.",
+    },
+    bundles={**listed(_TEXT), "description": "Digests of bundles that were new."},
+    policies={**listed(_TEXT), "description": "Files that these changed."},
+    editions={**listed(_TEXT), "description": "GeoIP editions that were new."},
+    opened_at=_INSTANT,
+    ended=_MAY_BE_INSTANT,
+    acknowledged={
+        "type": ["object", "null"],
+        "properties": {"who": _TEXT, "why": _TEXT, "at": _INSTANT},
+        "required": ["at", "who", "why"],
+        "additionalProperties": False,
+    },
+)
+
 SCHEMAS: Final[dict[str, Schema]] = {
     "Decision": _DECISION,
     "Decisions": whole(
@@ -88,6 +128,9 @@ SCHEMAS: Final[dict[str, Schema]] = {
         decisions=_NUMBER,
         by={"type": "object", "additionalProperties": {"type": "object", "additionalProperties": _NUMBER}},
     ),
+    "Alarm": _ALARM,
+    "Alarms": whole(alarms=listed(named("Alarm"))),
+    "Acknowledgement": whole(why=_WHY),
     "Health": whole(status={"type": "string", "enum": ["ok"]}),
     "Problem": {
         "type": "object",

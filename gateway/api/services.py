@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from gateway.adapters.service_tokens import Unmasked
 from gateway.core.account import Refused
+from gateway.core.alarms import KeptAlarm
 from gateway.core.decision import Document
 from gateway.core.masking import Reader, Unmasking
 from gateway.core.search import Page, Search
@@ -38,6 +39,27 @@ class Recorded(Protocol):
         """Return how many decisions of each kind there were. Raise StoreUnavailable."""
 
 
+class OnRecord(Protocol):
+    """The alarms on record."""
+
+    @property
+    def alarms(self) -> Sequence[KeptAlarm]:
+        """The newest last."""
+
+
+class AlarmBook(Protocol):
+    """The alarms of one gateway. It may wait for a disk, so it is asked in a thread."""
+
+    def read(self) -> OnRecord:
+        """Return what is on record. Raise StoreUnavailable."""
+
+    def acknowledge(self, name: str, who: str, why: str, at: int) -> KeptAlarm | Refused:
+        """Return the alarm with this id, acknowledged; a refusal about `alarm` where there is none, else about `why`.
+
+        Raise StoreUnavailable.
+        """
+
+
 class Wanted(NamedTuple):
     """How a decision is to be explained."""
 
@@ -63,3 +85,4 @@ class Services(NamedTuple):
     """The metrics of this process in the text format of Prometheus."""
     address_of: Callable[[str | None, Mapping[str, Sequence[bytes]]], str | None]
     """The address held responsible for a request: the peer, or whom a trusted proxy speaks for."""
+    alarms: AlarmBook

@@ -10,6 +10,7 @@ import structlog
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Lifespan
 
+from gateway.adapters.alarms import AlarmFile
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.follow import find_untaken
@@ -192,6 +193,7 @@ def _api(  # noqa: PLR0917 - its two callers stand above
             languages=LANGUAGES,
             metrics=metrics,
             address_of=partial(_address_of, client_ip),
+            alarms=AlarmFile(settings.journal.directory),
         ),
         lifespan,
     )

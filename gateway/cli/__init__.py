@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from gateway.cli import account, decide, decisions, geodb, policy, risk, serve, synth, token
+from gateway.cli import account, alarms, decide, decisions, geodb, policy, risk, serve, synth, token
 from gateway.core.errors import GatewayError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 serve.register(app)
 decide.register(app)
 app.add_typer(decisions.app, name="decisions")
+app.add_typer(alarms.app, name="alarms")
 app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")

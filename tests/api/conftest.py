@@ -1,6 +1,7 @@
 """The API on an archive in memory, with tokens in a dict: everything that it says can be foreseen."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,6 +9,7 @@ import httpx2
 import orjson
 import pytest
 
+from gateway.adapters.alarms import AlarmFile
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.service_tokens import Unmasked
 from gateway.api.application import create_api
@@ -82,7 +84,7 @@ def whole_ruling(account: str | None = "alice", outcome: str = "deny", **more: A
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[SimpleNamespace]:
+async def world(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
     """The API, a client of it, and what it stands on; four decisions of alice, one of bob, one that was unreadable."""
     archive, book, clock = MemoryArchive(), Book(), SetClock()
     denied, allowed = whole_ruling(), whole_ruling("bob", "allow", country=["PT", "ES"])
@@ -100,7 +102,10 @@ async def world() -> AsyncIterator[SimpleNamespace]:
         addresses.append(peer)
         return headers.get("x-forwarded-for", [(peer or "").encode()])[0].decode()
 
-    app = create_api(Services(clock, book, archive, archive.find, explain, ("en", "de"), lambda: b"up 1\n", address_of))
+    alarms = AlarmFile(tmp_path)
+    metrics = lambda: b"up 1\n"  # noqa: E731 - a line is enough
+    services = Services(clock, book, archive, archive.find, explain, ("en", "de"), metrics, address_of, alarms)
+    app = create_api(services)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://admin") as client:
 
@@ -110,13 +115,21 @@ async def world() -> AsyncIterator[SimpleNamespace]:
                 sent["authorization"] = f"Bearer {token}"
             return await client.get(path, headers=sent)
 
+        async def post(path: str, content: bytes, token: str | None = ANALYST, **headers: str) -> httpx2.Response:
+            sent = {"content-type": "application/json", **{k.replace("_", "-"): text for k, text in headers.items()}}
+            if token is not None:
+                sent["authorization"] = f"Bearer {token}"
+            return await client.post(path, content=content, headers=sent)
+
         yield SimpleNamespace(
             app=app,
             client=client,
             get=get,
+            post=post,
             archive=archive,
             book=book,
             clock=clock,
             explained=explained,
+            alarms=alarms,
             ids=[text_of(decision_id(n, AT + n * 1000)) for n in range(6)],
         )

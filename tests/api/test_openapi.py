@@ -1,5 +1,6 @@
 """The description is true: real answers are held against it, those of every route and every kind of problem."""
 
+import json
 import re
 from typing import Any
 
@@ -7,8 +8,10 @@ import pytest
 
 from gateway.api.openapi import openapi
 from gateway.api.routes import ROUTES
+from gateway.core.alarms import RuleShare
 from gateway.core.service_token import Scope
 from tests.api.conftest import ANALYST, METER, READER, WHY
+from tests.core.test_alarms import ALARM, AT
 
 DOCUMENT = openapi(ROUTES, "1")
 
@@ -59,6 +62,9 @@ ASKED = [
     ("/api/v1/decisions/{id}", ANALYST, {"gateway_reason": WHY}),
     ("/api/v1/decisions/{id}?role=auditor", ANALYST, {}),
     ("/api/v1/decisions/nonsense", READER, {}),
+    ("/api/v1/alarms", READER, {}),
+    ("/api/v1/alarms?open=maybe", READER, {}),
+    ("/api/v1/alarms", METER, {}),
     ("/api/v1/health", None, {}),
     ("/api/v1/openapi.json", None, {}),
     ("/metrics", METER, {}),
@@ -76,6 +82,32 @@ async def test_an_answer_is_as_it_is_described(world, path, token, headers) -> N
     assert media_type in described
     if "schema" in described[media_type]:
         assert faults(described[media_type]["schema"], answer.json()) == []
+
+
+SENT = [
+    (ALARM.id, ANALYST, b'{"why": "the list of November"}', {}),
+    (ALARM.id, ANALYST, b'{"why": "seen"}', {}),
+    (ALARM.id, READER, b'{"why": "the list of November"}', {}),
+    (ALARM.id, None, b'{"why": "the list of November"}', {}),
+    (ALARM.id, ANALYST, b"x" * 9000, {}),
+    (ALARM.id, ANALYST, b"{}", {"content_type": "text/plain"}),
+    ("unknown", ANALYST, b'{"why": "the list of November"}', {}),
+]
+
+
+@pytest.mark.parametrize(("name", "token", "body", "headers"), SENT)
+async def test_an_answer_to_what_was_sent_is_as_it_is_described(world, name, token, body, headers) -> None:
+    share = RuleShare("us-exit/us-closed", 9, 9, 0, 4)
+    world.alarms.note(AT, [ALARM._replace(rules=(share,)), ALARM._replace(value=None)], {ALARM.id: AT}, AT)
+    answer = await world.post(f"/api/v1/alarms/{name}/acknowledge", body, token, **headers)
+    operation = DOCUMENT["paths"]["/api/v1/alarms/{id}/acknowledge"]["post"]
+    described = operation["responses"][str(answer.status_code)]["content"]
+    assert faults(described[answer.headers["content-type"]]["schema"], answer.json()) == []
+    if answer.status_code == 200:
+        assert faults(operation["requestBody"]["content"]["application/json"]["schema"], json.loads(body)) == []
+        listed = (await world.get("/api/v1/alarms")).json()
+        assert faults({"$ref": "#/components/schemas/Alarms"}, listed) == []
+        assert len(listed["alarms"]) == 2
 
 
 async def test_too_many_failures_and_an_outage_are_described(world) -> None:
@@ -97,7 +129,7 @@ async def test_the_description_is_served_as_it_is_made(world) -> None:
 def test_every_path_is_described_with_its_parameters_and_its_scope() -> None:
     assert set(DOCUMENT["paths"]) == {route.path for route in ROUTES}
     for route in ROUTES:
-        operation = DOCUMENT["paths"][route.path]["get"]
+        operation = DOCUMENT["paths"][route.path][route.method.lower()]
         assert {one["name"] for one in operation["parameters"] if one["in"] == "path"} == set(
             re.findall(r"{(\w+)}", route.path)
         )
