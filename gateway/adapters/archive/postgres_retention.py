@@ -89,12 +89,13 @@ async def _forget_part(
     due = [one for one in limits if millisecond_of(part.low) * 1000 + skew.least < one.before]
     whole = [one for one in due if part.day is not None and _last(part) + skew.most < one.before]
     gone = 0
-    if part.day is not None and sum(one.bits for one in whole) == sum(BITS.values()):
+    over = sum(one.bits for one in whole) == sum(BITS.values())
+    if part.day is not None and over:
         gone = await _forget_day(connection, part.day, export)
     if export is None and not gone:
         # Also what should have gone with its day, where that was in use.
         gone = sum([await _forget_rows(connection, part, limit, whole=limit in whole) for limit in due])
-    elif export is not None and len(whole) < len(limits):
+    elif export is not None and not over:
         gone = sum([await _forget_exported(connection, part, limit, export) for limit in whole])
     if gone:
         await _forget_rulings(connection, part)

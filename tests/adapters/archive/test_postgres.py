@@ -14,8 +14,9 @@ import pytest
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.archive.postgres import PostgresArchive
 from gateway.core.errors import SearchError, StoreUnavailable
+from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import Search
-from gateway.ports import Archive, Stretch
+from gateway.ports import Archive, Erasing, Stretch
 from tests.contract.stretches import decision, ruling, stretch, text_of
 from tests.postgres_server import PostgresServer, fresh_database, postgres, postgres_database, running
 
@@ -105,7 +106,9 @@ async def test_a_server_that_is_away_is_said_to_be_and_found_again_when_it_is_ba
         lambda: archive.take(piece),
         lambda: archive.find(text_of(bytes(16))),
         lambda: archive.counts(0, 1),
-        lambda: archive.forget(0),
+        lambda: archive.forget({}),
+        lambda: archive.erase(Erasing(before=0), Pseudonyms(bytes(32))),
+        lambda: archive.forget_workers([]),
     ]
     for ask in asked:
         began = time.monotonic()

@@ -1,13 +1,13 @@
 """Forgetting in PostgreSQL: whole days, the rest, and the rulings that nothing names any more."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.archive.postgres import PostgresArchive
-from gateway.core.decision import Document
+from gateway.core.keeping import Keep
 from gateway.core.search import Search
 from tests.contract.stretches import AT, decision, ruling, stretch
 from tests.postgres_server import postgres, postgres_database
@@ -17,6 +17,10 @@ __all__ = ["postgres", "postgres_database"]
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
 FIRST = AT // DAY
+
+
+def all_before(instant: int) -> Mapping[Keep, int]:
+    return dict.fromkeys(Keep, instant)
 
 
 @pytest.fixture
@@ -55,14 +59,14 @@ async def test_what_is_left_is_what_was_made_later(archive: PostgresArchive, hou
     memory = await filled(archive)
     before = FIRST * DAY + int(hours * HOUR)
     counted = await archive.counts(0, 1 << 62)
-    assert await archive.forget(before) == await memory.forget(before)
+    assert await archive.forget(all_before(before)) == await memory.forget(all_before(before))
     assert await archive.search(Search()) == await memory.search(Search())
     assert await archive.counts(0, 1 << 62) == counted
     days, rulings = await left(archive)
     assert rulings == set(memory._rulings)
     gone = min(max(int(hours // 24), 0), 5)
     assert days == [f"decisions_{FIRST + day}" for day in range(gone, 5)] + ["decisions_other"]
-    assert await archive.forget(before) == 0
+    assert await archive.forget(all_before(before)) == 0
 
 
 async def test_rows_that_lie_apart_from_their_ids_time_are_forgotten_by_when_they_were_made(
@@ -78,15 +82,15 @@ async def test_rows_that_lie_apart_from_their_ids_time_are_forgotten_by_when_the
     for one in (archive, memory):
         assert await one.take(stretch(odd, [document], segment=2)) == 3
     for day in (FIRST, FIRST + 1, FIRST + 2, FIRST + 9):
-        assert await archive.forget(day * DAY) == await memory.forget(day * DAY)
+        assert await archive.forget(all_before(day * DAY)) == await memory.forget(all_before(day * DAY))
         assert await archive.search(Search()) == await memory.search(Search())
         assert (await left(archive))[1] == set(memory._rulings)
 
 
 async def test_what_is_taken_after_forgetting_finds_its_place_again(archive: PostgresArchive) -> None:
     memory = await filled(archive)
-    await archive.forget((FIRST + 9) * DAY)
-    await memory.forget((FIRST + 9) * DAY)
+    for one in (archive, memory):
+        assert await one.forget(all_before((FIRST + 9) * DAY)) == 24
     assert await filled_again(archive) == await filled_again(memory) == 3
     assert await archive.search(Search()) == await memory.search(Search())
 
@@ -97,48 +101,83 @@ async def filled_again(archive: PostgresArchive | MemoryArchive) -> int:
     return await archive.take(stretch(made, [document], segment=5))
 
 
-async def test_each_whole_day_is_exported_before_it_goes(archive: PostgresArchive) -> None:
-    memory = await filled(archive)
-    expected = {one["id"]: one for one in (await memory.search(Search())).documents}
-    exported: dict[int, list[Document]] = {}
-
-    async def export(day: int, decisions: AsyncIterator[Document]) -> None:
-        exported[day] = [one async for one in decisions]
-
-    assert await archive.forget(FIRST * DAY + 50 * HOUR, export) == 12
-    assert {day: len(found) for day, found in exported.items()} == {FIRST: 6, FIRST + 1: 6}
-    assert all(expected[one["id"]] == one for found in exported.values() for one in found)
-    assert [one["id"] for one in exported[FIRST]] == sorted(one["id"] for one in exported[FIRST])
-    assert len((await archive.search(Search())).documents) == 12
+CLASSES = {
+    Keep.MONEY: ruling(operation="withdraw", outcome="deny"),
+    Keep.REFUSED: ruling(operation="view", outcome="deny"),
+    Keep.REST: ruling(operation="view", outcome="allow", reason=None, rules=()),
+}
 
 
-async def test_a_day_whose_export_fails_stays(archive: PostgresArchive) -> None:
-    await filled(archive)
-
-    async def export(day: int, decisions: AsyncIterator[Document]) -> None:
-        await anext(decisions)
-        if day > FIRST:
-            raise LookupError("no room for the file")
-
-    async def all_of_it(day: int, decisions: AsyncIterator[Document]) -> None:
-        assert [one async for one in decisions]
-
-    with pytest.raises(LookupError, match="no room"):
-        await archive.forget((FIRST + 4) * DAY, export)
-    assert len((await archive.search(Search())).documents) == 24, "a day that was not read to its end is not dropped"
-    assert await archive.forget((FIRST + 4) * DAY, all_of_it) == 24
+async def filled_with_classes(archive: PostgresArchive) -> MemoryArchive:
+    """Give both archives three days with eight decisions of each class a day."""
+    memory = MemoryArchive()
+    made = [
+        decision(hour * 10 + place, document, FIRST * DAY + hour * HOUR)
+        for hour in range(0, 72, 3)
+        for place, document in enumerate(CLASSES.values())
+    ]
+    for one in (archive, memory):
+        assert await one.take(stretch(made, CLASSES.values())) == 72
+    return memory
 
 
-async def test_a_day_that_is_added_to_while_it_is_exported_stays(archive: PostgresArchive) -> None:
-    await filled(archive)
-    document = ruling()
-    late = stretch([decision(777, document, FIRST * DAY + 9)], [document], worker="late")
-    takers = [archive.take]
+@pytest.mark.parametrize(
+    ("days", "partitions", "cleared"),
+    [
+        ({Keep.REST: 2}, 4, {0: 4, 1: 4}),
+        ({Keep.REST: 1.5, Keep.REFUSED: 1}, 4, {0: 6}),
+        ({Keep.MONEY: 1, Keep.REFUSED: 2, Keep.REST: 3}, 3, {1: 6, 2: 4}),
+        ({Keep.MONEY: 9, Keep.REFUSED: 9, Keep.REST: 0}, 4, {0: 3, 1: 3, 2: 3, 3: 3}),
+        ({}, 4, {}),
+    ],
+)
+async def test_each_class_goes_at_its_own_time(
+    archive: PostgresArchive, days: Mapping[Keep, float], partitions: int, cleared: Mapping[int, int]
+) -> None:
+    memory = await filled_with_classes(archive)
+    before = {keep: FIRST * DAY + int(number * DAY) for keep, number in days.items()}
+    for _ in range(2):
+        assert await archive.forget(before) == await memory.forget(before)
+        assert await archive.search(Search()) == await memory.search(Search())
+    names, rulings = await left(archive)
+    assert len(names) == partitions + 1
+    assert rulings == set(memory._rulings)
+    assert archive._pool is not None
+    noted = await archive._pool.fetch("SELECT day, cleared FROM days WHERE cleared <> 0")
+    assert {row["day"] - FIRST: row["cleared"] for row in noted} == cleared
 
-    async def export(day: int, decisions: AsyncIterator[Document]) -> None:
-        assert len([one async for one in decisions]) >= 6
-        while takers:
-            assert await takers.pop()(late) == 1
 
-    assert await archive.forget((FIRST + 1) * DAY, export) == 0
-    assert await archive.forget((FIRST + 1) * DAY, export) == 7
+async def test_what_comes_late_to_a_day_that_was_cleared_is_forgotten_too(archive: PostgresArchive) -> None:
+    memory = await filled_with_classes(archive)
+    before = {Keep.REST: FIRST * DAY + DAY}
+    document = CLASSES[Keep.REST]
+    late = stretch([decision(7777, document, FIRST * DAY + 5)], [document], worker="late")
+    for one in (archive, memory):
+        assert await one.forget(before) == 8
+        assert await one.take(late) == 1
+        assert await one.forget(before) == 1
+    assert await archive.search(Search()) == await memory.search(Search())
+
+
+async def test_workers_without_a_journal_that_nothing_came_from_for_a_day_are_forgotten(
+    postgres_database: str,
+) -> None:
+    now = [AT]
+
+    class Clock:
+        def now(self) -> int:
+            return now[0]
+
+    archive = PostgresArchive(postgres_database, clock=Clock())
+    await archive.start()
+    for worker, at in (("old", AT), ("kept", AT), ("new", AT + 2)):
+        now[0] = at
+        await archive.take(stretch([], [], worker=worker, end=7))
+    now[0] = AT + DAY + 1
+    await archive.forget_workers(["kept", "never"])
+    assert await archive.taken() == {"kept": (1, 7), "new": (1, 7)}
+    await archive.take(stretch([], [], worker="new", end=3))
+    now[0] = AT + 2 * DAY
+    await archive.forget_workers([])
+    assert await archive.taken() == {"new": (1, 7)}
+    await archive.close()

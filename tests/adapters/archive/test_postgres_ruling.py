@@ -38,8 +38,9 @@ def test_what_is_damaged_or_of_another_format_is_said_to_be(stored: bytes, why: 
 
 def test_every_term_that_is_asked_is_one_that_a_fitting_ruling_has() -> None:
     found_by = read_ruling(ruling(country=["CA", "US"], asn=[1, 2], rules=("a/b", "c/d"))).found_by
-    asked = Search(account="alice", country="US", asn=2, rule="c/d")
-    assert set(terms_asked(asked)) == {"account:alice", "country:US", "asn:2", "rule:c/d"}
+    found_by = found_by._replace(ticket="T-7")
+    asked = Search(account="alice", country="US", asn=2, rule="c/d", ticket="T-7")
+    assert set(terms_asked(asked)) == {"account:alice", "ticket:T-7", "country:US", "asn:2", "rule:c/d"}
     assert set(terms_asked(asked)) < set(terms_of(found_by))
     assert terms_of(NOTHING) == terms_asked(Search()) == []
 

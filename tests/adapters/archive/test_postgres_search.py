@@ -112,12 +112,21 @@ async def agree(archive: PostgresArchive, memory: MemoryArchive, limit: int) -> 
     return found
 
 
-@pytest.mark.parametrize(("glance", "rulings"), [(1500, 2000), (3, 2), (1, 5), (1, 1000), (10, 0)])
+@pytest.mark.parametrize(
+    ("glance", "window", "rulings", "at_once"),
+    [(1500, 4000, 2000, 64), (3, 2, 2, 1), (1, 1, 5, 3), (1, 7, 1000, 2), (10, 1, 0, 1), (1, 30, 3, 64)],
+)
 async def test_every_way_of_searching_finds_what_looking_at_everything_finds(
-    both: tuple[PostgresArchive, MemoryArchive], monkeypatch: pytest.MonkeyPatch, glance: int, rulings: int
+    both: tuple[PostgresArchive, MemoryArchive],
+    monkeypatch: pytest.MonkeyPatch,
+    glance: int,
+    window: int,
+    rulings: int,
+    at_once: int,
 ) -> None:
-    monkeypatch.setattr(postgres_search, "_GLANCE", glance)
-    monkeypatch.setattr(postgres_search, "_RULINGS", rulings)
+    names = ("_GLANCE", "_WINDOW", "_LONGEST_WINDOW", "_RULINGS", "_AT_ONCE")
+    for name, value in zip(names, (glance, window, window * 16, rulings, at_once), strict=True):
+        monkeypatch.setattr(postgres_search, name, value)
     assert await agree(*both, limit=101) > 5000
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.archive.postgres import PostgresArchive
+from gateway.adapters.archive.postgres_schema import EPOCH_MS
+from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import Search
-from gateway.ports import Stretch
+from gateway.ports import Erasing, Stretch
 from tests.contract.stretches import AT, decision, ruling, stretch, text_of
 from tests.postgres_server import postgres, postgres_database
 
@@ -64,14 +66,27 @@ async def test_progress_never_moves_back_and_an_empty_stretch_moves_it(archive: 
         assert await archive.taken() == {"w0": reached}
 
 
-async def test_rulings_are_kept_once_and_know_from_when_to_when_they_were_used(archive: PostgresArchive) -> None:
+async def test_rulings_are_kept_once_in_each_epoch(archive: PostgresArchive) -> None:
     document, other = ruling(), ruling(account="bob")
-    for n, at in enumerate((AT, AT + 5 * HOUR, AT - 3 * HOUR, AT)):
-        piece = stretch([decision(n, document, at), decision(10 + n, other, AT)], [document, other], segment=n)
+    epoch = AT // 1000 // EPOCH_MS
+    begun = epoch * EPOCH_MS * 1000
+    for n, at in enumerate((begun, begun + 5 * HOUR, begun + EPOCH_MS * 1000 - 1, begun)):
+        piece = stretch([decision(n, document, at), decision(10 + n, other, begun)], [document, other], segment=n)
         assert await archive.take(piece) == 2
-    slot = AT // 1000 // 600_000
-    found = await rows(archive, "SELECT first_slot, last_slot FROM rulings ORDER BY number")
-    assert sorted(found) == [(slot - 18, slot + 30), (slot, slot)]
+    found = await rows(archive, "SELECT epoch, count(*) FROM rulings GROUP BY epoch ORDER BY epoch")
+    assert found == [(epoch, 2), (epoch + 20, 1)]
+
+
+async def test_what_is_taken_again_brings_no_ruling_back(archive: PostgresArchive) -> None:
+    document = ruling()
+    made = [decision(n, document) for n in range(4)]
+    piece = stretch(made, [document])
+    assert await archive.take(piece) == 4
+    assert await archive.erase(Erasing(account="alice"), Pseudonyms(bytes(32))) == 4
+    for again in (piece, piece._replace(worker="other"), piece._replace(start=5000, end=6000)):
+        assert await archive.take(again) == 0
+    assert (await archive.search(Search(account="alice"))).documents == ()
+    assert await rows(archive, "SELECT erased FROM rulings") == [(True,)]
 
 
 async def test_everything_of_a_decision_comes_back(archive: PostgresArchive) -> None:
