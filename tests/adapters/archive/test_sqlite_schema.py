@@ -22,7 +22,7 @@ def test_the_file_is_nobody_elses_and_so_are_those_beside_it(path: Path) -> None
 def test_making_it_again_changes_nothing(database: sqlite3.Connection, path: Path) -> None:
     database.execute("INSERT INTO progress VALUES ('w0', 1, 2, 3)")
     make(path)
-    assert database.execute("SELECT * FROM progress").fetchall() == [("w0", 1, 2)]
+    assert database.execute("SELECT * FROM progress").fetchall() == [("w0", 1, 2, 3)]
     assert database.execute("PRAGMA auto_vacuum").fetchone() == (2,)
     assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
