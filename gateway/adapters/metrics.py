@@ -21,6 +21,15 @@ _COUNTERS: Final = {
     "removed": ("gateway_journal_segments_removed", "Segments removed since shipping began."),
 }
 
+_SINK: Final = "sink:"
+"""What is written down of a sink begins so; its name follows, and then the field, after another colon."""
+_SINK_COUNTERS: Final = {
+    "sent": ("gateway_sink_decisions", "Decisions that the sink has taken since shipping began, repeats included."),
+    "failures": ("gateway_sink_failures", "How often the sink did not take a batch since shipping began."),
+    "unreadable": ("gateway_sink_unreadable", "Decisions left out, since they could not be read."),
+    "missed": ("gateway_sink_segments_missed", "Segments removed for want of room before the sink had them."),
+}
+
 
 class Metrics(Collector):
     """The registry of one gateway."""
@@ -56,22 +65,61 @@ class Metrics(Collector):
         if at is None:
             return
         now = self._clock.now()
-        since = progress.get("oldest")
-        if since is None and now - at > _STALE_US:
-            since = at
-        lag = 0 if since is None else max(0, now - since)
+        if "shipped" in progress:
+            yield from _archive(progress, now)
         yield GaugeMetricFamily(
-            "gateway_shipping_lag_seconds",
-            "Age of the oldest decision that the archive does not have; 0 where it has all.",
-            value=lag / MICROSECONDS,
+            "gateway_journal_bytes", "Room that the journal's segments take.", value=progress.get("journal_bytes") or 0
         )
-        for name, field, what in (
-            ("gateway_shipping_behind_bytes", "behind_bytes", "Bytes of the journal that the archive does not have."),
-            ("gateway_journal_bytes", "journal_bytes", "Room that the journal's segments take."),
-        ):
-            yield GaugeMetricFamily(name, what, value=progress.get(field) or 0)
         for field, (name, what) in _COUNTERS.items():
-            yield _counter(name, what, progress.get(field) or 0)
+            if field in progress:
+                yield _counter(name, what, progress[field] or 0)
+        yield from _sinks(progress, now)
+
+
+def _archive(progress: Mapping[str, int | None], now: int) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "gateway_shipping_lag_seconds",
+        "Age of the oldest decision that the archive does not have; 0 where it has all.",
+        value=_lag(progress.get("oldest"), progress, now),
+    )
+    yield GaugeMetricFamily(
+        "gateway_shipping_behind_bytes",
+        "Bytes of the journal that the archive does not have.",
+        value=progress.get("behind_bytes") or 0,
+    )
+
+
+def _sinks(progress: Mapping[str, int | None], now: int) -> Iterator[Metric]:
+    sinks: dict[str, dict[str, int | None]] = {}
+    for key, value in progress.items():
+        if key.startswith(_SINK):
+            name, _, field = key.removeprefix(_SINK).partition(":")
+            sinks.setdefault(name, {})[field] = value
+    if not sinks:
+        return
+    lag = GaugeMetricFamily(
+        "gateway_sink_lag_seconds", "Age of the oldest decision that the sink does not have.", labels=["sink"]
+    )
+    behind = GaugeMetricFamily(
+        "gateway_sink_behind_bytes", "Bytes of the journal that the sink does not have.", labels=["sink"]
+    )
+    for name, fields in sinks.items():
+        lag.add_metric([name], _lag(fields.get("oldest"), progress, now))
+        behind.add_metric([name], fields.get("behind_bytes") or 0)
+    yield lag
+    yield behind
+    for field, (metric, what) in _SINK_COUNTERS.items():
+        counter = CounterMetricFamily(metric, what, labels=["sink"])
+        for name, fields in sinks.items():
+            counter.add_metric([name], fields.get(field) or 0)
+        yield counter
+
+
+def _lag(oldest: int | None, progress: Mapping[str, int | None], now: int) -> float:
+    """Return how old what waits is, in seconds. Who ships and fell silent is as far behind as it is silent."""
+    at = progress.get("at") or now
+    since = at if oldest is None and now - at > _STALE_US else oldest
+    return 0 if since is None else max(0, now - since) / MICROSECONDS
 
 
 def _counter(name: str, what: str, value: int) -> CounterMetricFamily:

@@ -13,6 +13,7 @@ from gateway.adapters.tokens import KeyOwner, TokenChecker
 from gateway.app.archives import archive_at
 from gateway.app.plan import Plan
 from gateway.app.shipping_process import Shipper, ShippingProcess, ShippingThread
+from gateway.app.sinks import sink_of, spec_of
 from gateway.config import Settings
 from gateway.core.client_ip import ClientIPRule
 from gateway.core.credential import CredentialRule
@@ -123,11 +124,18 @@ def journal_of(settings: Settings, at: int) -> FileJournal:
 
 
 def plan_of(settings: Settings) -> Plan | None:
-    """Return what shipping needs to know; None where decisions stay in the journal."""
+    """Return what shipping needs to know; None where decisions stay in the journal.
+
+    Raise ConfigError where a sink cannot work.
+    """
     url = settings.archive_url
     archive = settings.archive
-    if url is None:
+    sinks = tuple(map(spec_of, settings.sinks))
+    if url is None and not sinks:
         return None
+    for sink in sinks:
+        # It opens nothing: what cannot work is said here, at the start, and not by a process in the background.
+        sink_of(sink)
     return Plan(
         directory=str(settings.journal.directory),
         url=url,
@@ -143,6 +151,7 @@ def plan_of(settings: Settings) -> Plan | None:
         export=_text(archive.export),
         compress=settings.journal.compress,
         signing_key=_text(settings.journal.signing_key),
+        sinks=sinks,
     )
 
 

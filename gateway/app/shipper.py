@@ -14,13 +14,13 @@ import structlog
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.follow import Follower
 from gateway.adapters.live_segment import Bounds
-from gateway.adapters.progress import ProgressFile
-from gateway.adapters.retention import Retention
 from gateway.adapters.shipping_lock import ShippingLock
-from gateway.adapters.signing import Signer
 from gateway.app.archives import archive_at
+from gateway.app.feeding import Feeding
 from gateway.app.plan import Plan
 from gateway.app.terms import terms_of, workers_of
+from gateway.app.upkeep import Upkeep
+from gateway.ports import MICROSECONDS
 from gateway.service.shipping import Shipping
 from gateway.service.watch import Watch
 
@@ -46,31 +46,50 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
     lock = ShippingLock(directory)
     if not lock.take():
         return False
-    assert plan.url is not None
-    archive = archive_at(plan.url)
-    progress = ProgressFile(directory)
+    try:
+        feeding = Feeding(
+            plan.sinks,
+            directory,
+            clock=SystemClock(),
+            bounds=_bounds(share),
+            share=share,
+            warn_behind_us=plan.warn_behind_s * MICROSECONDS,
+        )
+        upkeep = Upkeep(plan, feeding, SystemClock())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(feeding.run(stop))
+            tasks.create_task(upkeep.compress(stop))
+            tasks.create_task(_archive(plan, stop, upkeep, share) if plan.url else upkeep.alone(stop))
+    except ExceptionGroup as faults:
+        raise faults.exceptions[0] from None
+    finally:
+        lock.release()
+    return True
+
+
+async def _archive(plan: Plan, stop: asyncio.Event, upkeep: Upkeep, share: float) -> None:
+    """Ship into the archive until `stop` is set, and watch it."""
+    directory = Path(plan.directory)
+    archive = archive_at(plan.url or "")
     watch = Watch(archive, SystemClock())
     try:
         await watch.start(after_s=_SETTLED_S)
         await Shipping(
-            source=Follower(directory, _USUAL if share == 1 else _SMALL),
-            keeping=Retention(
-                directory,
-                keep_s=plan.keep_journal_s,
-                at_most=plan.journal_at_most,
-                signer=None if plan.signing_key is None else Signer.read(Path(plan.signing_key)),
-            ),
+            source=Follower(directory, _bounds(share)),
+            keeping=upkeep.retention,
             archive=archive,
             clock=SystemClock(),
-            note=lambda now: progress.write(now._asdict()),
+            note=lambda now: upkeep.note(now._asdict()),
             terms=terms_of(plan, share),
             workers=lambda: workers_of(directory),
         ).run(stop)
     finally:
         await watch.close()
         await archive.close()
-        lock.release()
-    return True
+
+
+def _bounds(share: float) -> Bounds:
+    return _USUAL if share == 1 else _SMALL
 
 
 async def ship_when_free(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> None:

@@ -105,7 +105,8 @@ class ShippingProcess:
         self._process = process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", _PROGRAM, *(entry or str(Path.cwd()) for entry in sys.path)),
             stdin=asyncio.subprocess.PIPE,
-            stdout=2,
+            # Standard output is the gateway's own, unless a sink is to write there.
+            stdout=None if self._plan.to_stdout else 2,
         )
         assert process.stdin is not None
         ended = asyncio.get_running_loop().create_task(process.wait())

@@ -36,12 +36,48 @@ def test_shipping_is_shown_as_it_was_written_down() -> None:
 
 
 def test_shipping_that_has_it_all_is_not_behind() -> None:
-    assert exposed(at=NOW - SECOND, oldest=None)["gateway_shipping_lag_seconds"] == 0
+    assert exposed(at=NOW - SECOND, oldest=None, shipped=0)["gateway_shipping_lag_seconds"] == 0
 
 
 def test_shipping_that_fell_silent_falls_behind() -> None:
-    assert exposed(at=NOW - 60 * SECOND, oldest=None)["gateway_shipping_lag_seconds"] == 60
-    assert exposed(at=NOW - 60 * SECOND, oldest=NOW - 90 * SECOND)["gateway_shipping_lag_seconds"] == 90
+    assert exposed(at=NOW - 60 * SECOND, oldest=None, shipped=0)["gateway_shipping_lag_seconds"] == 60
+    assert exposed(at=NOW - 60 * SECOND, oldest=NOW - 90 * SECOND, shipped=0)["gateway_shipping_lag_seconds"] == 90
+
+
+def test_each_sink_is_shown_under_its_name() -> None:
+    found = exposed(
+        at=NOW,
+        **{"sink:siem:oldest": NOW - 3 * SECOND, "sink:siem:behind_bytes": 80, "sink:siem:sent": 7},
+        **{"sink:siem:failures": 2, "sink:siem:unreadable": 1, "sink:siem:missed": 4},
+        **{"sink:kafka:oldest": None, "sink:kafka:sent": 9},
+    )
+    assert {name: value for name, value in found.items() if "sink" in name} == {
+        'gateway_sink_lag_seconds{sink="siem"}': 3,
+        'gateway_sink_lag_seconds{sink="kafka"}': 0,
+        'gateway_sink_behind_bytes{sink="siem"}': 80,
+        'gateway_sink_behind_bytes{sink="kafka"}': 0,
+        'gateway_sink_decisions_total{sink="siem"}': 7,
+        'gateway_sink_decisions_total{sink="kafka"}': 9,
+        'gateway_sink_failures_total{sink="siem"}': 2,
+        'gateway_sink_failures_total{sink="kafka"}': 0,
+        'gateway_sink_unreadable_total{sink="siem"}': 1,
+        'gateway_sink_unreadable_total{sink="kafka"}': 0,
+        'gateway_sink_segments_missed_total{sink="siem"}': 4,
+        'gateway_sink_segments_missed_total{sink="kafka"}': 0,
+    }
+
+
+def test_where_nothing_is_archived_nothing_is_said_of_an_archive() -> None:
+    found = exposed(at=NOW, journal_bytes=900, removed=4, **{"sink:siem:oldest": None})
+
+    assert not any(name.startswith("gateway_shipping") for name in found)
+    assert (found["gateway_journal_bytes"], found["gateway_journal_segments_removed_total"]) == (900, 4)
+
+
+def test_sinks_of_who_fell_silent_fall_behind() -> None:
+    found = exposed(at=NOW - 60 * SECOND, **{"sink:siem:oldest": None})
+
+    assert found['gateway_sink_lag_seconds{sink="siem"}'] == 60
 
 
 def test_the_type_of_the_text_is_that_of_prometheus() -> None:

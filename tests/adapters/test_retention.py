@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from gateway.adapters.compress import compress_shipped
 from gateway.adapters.follow import Follower
 from gateway.adapters.journal import FileJournal
 from gateway.adapters.proof import check
@@ -131,6 +132,71 @@ def test_room_that_runs_short_removes_nothing_that_is_not_shipped(written, at) -
     before = numbers(folder)
     assert Retention(folder, keep_s=60, at_most=0).remove({"w0": (1, 200)}, LATE) == []
     assert numbers(folder) == before
+
+
+def test_what_a_sink_does_not_have_stays_however_old(written, at) -> None:
+    folder = written()
+    before = numbers(folder)
+    sinks = {"siem": {"w0": (4, 0)}, "kafka": all_taken(folder)}
+    retention = Retention(folder, keep_s=60, at_most=None, sinks=lambda: sinks)
+
+    assert len(retention.remove(all_taken(folder), LATE)) == 3
+    assert numbers(folder) == before[3:]
+    assert retention.had == {"w0": (4, 0)}
+    sinks["siem"] = {}
+    assert retention.remove(all_taken(folder), LATE) == [], "a sink of which nothing is known has nothing"
+    sinks["siem"] = all_taken(folder)
+    retention.remove(all_taken(folder), LATE)
+    assert numbers(folder) == []
+    assert retention.missed == {}
+
+
+def test_a_sink_is_waited_for_until_room_runs_short_and_then_it_is_said_what_it_misses(written, at) -> None:
+    folder = written()
+    before = numbers(folder)
+    sinks = {"siem": {"w0": (3, 0)}, "kafka": all_taken(folder)}
+    retention = Retention(folder, keep_s=7 * DAY, at_most=60_000, sinks=lambda: sinks)
+
+    with capture_logs() as logs:
+        removed = retention.remove(all_taken(folder), at)
+
+    assert retention.journal_bytes() <= 60_000 < retention.journal_bytes() + 16 * 1024
+    assert numbers(folder) == before[len(removed) :]
+    unsent = [entry for entry in logs if entry["event"] == "journal:removed_unsent"]
+    assert [entry["segment"] for entry in unsent] == [path.name for path in removed[2:]], "the first two it has"
+    assert all(entry["sinks"] == ["siem"] and entry["log_level"] == "error" for entry in unsent)
+    assert retention.missed == {"siem": len(removed) - 2}
+    assert check(folder).ok
+
+
+def test_what_a_sink_misses_goes_for_want_of_room_and_not_for_its_age(written) -> None:
+    folder = written()
+    before = numbers(folder)
+    retention = Retention(folder, keep_s=60, at_most=60_000, sinks=lambda: {"siem": {}})
+
+    retention.remove(all_taken(folder), LATE)
+
+    assert 0 < len(numbers(folder)) < len(before)
+    assert retention.journal_bytes() + 16 * 1024 > 60_000
+
+
+def test_what_the_archive_does_not_have_stays_though_every_sink_has_it(written) -> None:
+    folder = written()
+    before = numbers(folder)
+    everything = all_taken(folder)
+
+    assert Retention(folder, keep_s=60, at_most=0, sinks=lambda: {"siem": everything}).remove({}, LATE) == []
+    assert numbers(folder) == before
+
+
+def test_a_compressed_segment_goes_like_any_other(written) -> None:
+    folder = written()
+    taken = all_taken(folder)
+    assert compress_shipped(folder, taken, 60).segments
+
+    assert Retention(folder, keep_s=60, at_most=None).remove(taken, LATE)
+    assert numbers(folder) == []
+    assert check(folder).ok
 
 
 def test_a_segment_with_damage_stays_and_it_is_said_once(written) -> None:

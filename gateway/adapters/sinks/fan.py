@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
@@ -20,6 +20,11 @@ log: Any = structlog.get_logger("gateway")
 
 Stretches = Callable[[Mapping[str, Place]], Iterable[Stretch]]
 """Returns what the journal holds after these places; called and read in one thread that belongs to the fan."""
+
+Behind = Callable[[Mapping[str, Place]], tuple[int, int | None]]
+"""Returns how many bytes the journal holds after these places, and when the oldest decision among them was made."""
+
+_Result = TypeVar("_Result")
 
 _MOST_PAUSE_S: Final = 3600.0
 _DOUBLINGS: Final = 16
@@ -43,7 +48,9 @@ class Pace(NamedTuple):
     most_pause_s: float = 60.0
     """The longest pause, unless the sink itself asked for a longer one."""
     close_s: float = 5.0
-    """How long the end waits for the batch that is under way."""
+    """How long the end waits for the last of the journal to be sent."""
+    share: float = 1.0
+    """The part of its time that the fan's thread may work; less than all of it where it works beside requests."""
 
 
 PACE: Final = Pace()
@@ -126,6 +133,11 @@ class Fan:
         """How far the sink has each worker's journal. Segments before that are not needed for it any more."""
         return dict(self._sent_to)
 
+    async def behind(self, behind: Behind) -> tuple[int, int | None]:
+        """Return what `behind` says of what the sink has not taken; it is asked in the fan's thread."""
+        places = dict(self._sent_to)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: behind(places))
+
     async def start(self) -> None:
         """Begin to feed. Raise SinkUnavailable where another process does, or the progress cannot be read."""
         if self._task is None:
@@ -135,7 +147,10 @@ class Fan:
             self._task = asyncio.get_running_loop().create_task(self._feed(), name=f"sink {self.name}")
 
     async def close(self) -> None:
-        """Send what waits, once and within a bounded time, and let go. What was not taken comes again after a start."""
+        """Send what the journal has by now, once and within a bounded time, and let go.
+
+        What was not taken comes again after a start.
+        """
         task, self._task = self._task, None
         if task is None:
             return
@@ -161,25 +176,40 @@ class Fan:
             failures = 0
             if not more:
                 await self._pause(self._pace.idle_s)
+        if not failures:
+            await self._read_on()
         for worker in list(self._waiting):
             await self._send(worker)
 
     async def _round(self) -> bool:
         """Read on, send what is due; return whether there was anything to read."""
-        loop = asyncio.get_running_loop()
-        read = await loop.run_in_executor(self._thread, self._read, self._pace.buffer - self.buffered)
-        for stretch in read:
-            self._read_to[stretch.worker] = (stretch.segment, stretch.end)
-            waiting = self._waiting.setdefault(stretch.worker, _Waiting(loop.time()))
-            if stretch.decisions:
-                waiting.stretches.append(stretch)
-        now = loop.time()
+        more = await self._read_on()
+        now = asyncio.get_running_loop().time()
         full = self.buffered >= self._pace.buffer
         for worker, waiting in list(self._waiting.items()):
             if full or len(waiting) >= self._pace.batch or now - waiting.since >= self._pace.linger_s:
                 await self._send(worker)
         self._recovered()
+        return more
+
+    async def _read_on(self) -> bool:
+        """Read as much as there is room for; return whether there was anything."""
+        read = await self._in_thread(lambda: self._read(self._pace.buffer - self.buffered))
+        for stretch in read:
+            self._read_to[stretch.worker] = (stretch.segment, stretch.end)
+            waiting = self._waiting.setdefault(stretch.worker, _Waiting(asyncio.get_running_loop().time()))
+            if stretch.decisions:
+                waiting.stretches.append(stretch)
         return bool(read)
+
+    async def _in_thread(self, work: Callable[[], _Result]) -> _Result:
+        """Return what `work` does in the fan's thread; rest afterwards, where that may not work all the time."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        done = await loop.run_in_executor(self._thread, work)
+        if self._pace.share < 1 and not self._closing.is_set():
+            await self._pause((loop.time() - began) * (1 / self._pace.share - 1))
+        return done
 
     def _read(self, room: int) -> list[Stretch]:
         """Return what the journal has, until it is as many decisions as there is room for."""
@@ -193,10 +223,9 @@ class Fan:
 
     async def _send(self, worker: str) -> None:
         """Send all that waits of a worker, and note how far that is. Return early only where the end has come."""
-        loop = asyncio.get_running_loop()
         # In the fan's thread: thousands of documents take longer to make than a request may wait.
         batches = self._batches(self._waiting[worker].stretches)
-        while (batch := await loop.run_in_executor(self._thread, _next_of, batches)) is not None:
+        while (batch := await self._in_thread(lambda: next(batches, None))) is not None:
             if not await self._delivered(batch):
                 return
         del self._waiting[worker]
@@ -268,7 +297,3 @@ class Fan:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
-
-
-def _next_of(batches: Iterator[list[Document]]) -> list[Document] | None:
-    return next(batches, None)

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -137,7 +138,8 @@ def _form(form: str, name: str) -> tuple[str, Callable[[Sequence[Document]], byt
     if form == "ndjson":
         return ".ndjson.gz", ndjson
     if form == "parquet":
-        _library("pyarrow", name)
+        if find_spec("pyarrow") is None:  # it is large, and whoever only looks whether this can work need not load it
+            raise _missing("pyarrow", name)
         return ".parquet", parquet
     raise ConfigError(f"{name}: form `{form}`; there are ndjson and parquet")
 
@@ -146,9 +148,13 @@ def _library(library: str, name: str) -> Any:  # noqa: ANN401 - a module of an e
     try:
         return import_module(library)
     except ImportError:
-        raise ConfigError(
-            f"{name}: `{library}` is missing; install the extra: pip install 'geofence-gateway[object-store]'"
-        ) from None
+        raise _missing(library, name) from None
+
+
+def _missing(library: str, name: str) -> ConfigError:
+    return ConfigError(
+        f"{name}: `{library}` is missing; install the extra: pip install 'geofence-gateway[object-store]'"
+    )
 
 
 def _put_on_disk(file: Path, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,16 @@ _MOST_BYTES: Final = 1 << 20
 class Progress:
     """The file `<name>.json` of a folder, and the right to move it on: one process at a time has it."""
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, workers: Callable[[], Collection[str]] | None = None) -> None:
+        """Build, without touching anything.
+
+        Args:
+            directory: is made where it is not there.
+            name: of the sink.
+            workers: returns whose journal is there; of all others nothing is remembered. None: everybody's.
+        """
         self.path = directory / f"{name}.json"
+        self._workers = workers
         self._lock = -1
 
     def take(self) -> dict[str, Place]:
@@ -30,7 +38,11 @@ class Progress:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return self._read()
+            places = self._read()
+            if self._workers is None:
+                return places
+            there = self._workers()
+            return {worker: place for worker, place in places.items() if worker in there}
         except BlockingIOError:
             self.release()
             raise SinkUnavailable(f"{self.path}: another process feeds this sink") from None

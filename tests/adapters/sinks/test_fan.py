@@ -1,6 +1,8 @@
 import asyncio
 import random
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -279,3 +281,64 @@ def test_the_rig_tells_numbers_from_ids() -> None:
         (1, 1),
         (1, 2),
     ]
+
+
+async def test_the_end_sends_what_the_journal_got_since_it_was_read_last(tmp_path: Path) -> None:
+    sink = Memory()
+    there = 5
+
+    def stretches(places: Mapping[str, tuple[int, int]]) -> Iterator[Stretch]:
+        return journal(there)(places)
+
+    feeding = Fan(
+        "log", sink, stretches, Progress(tmp_path, "log"), chance=lambda: 0.5, pace=PACE._replace(idle_s=1000)
+    )
+    await feeding.start()
+    await until(lambda: feeding.sent == 5)
+    there = 12
+    await feeding.close()
+
+    assert sink.numbers == list(range(12))
+    assert Progress(tmp_path, "log").take() == {"w0": (1, 12)}
+
+
+async def test_what_the_sink_lacks_is_asked_in_the_thread_that_reads(tmp_path: Path) -> None:
+    sink = Memory()
+    sink.gate.clear()
+    threads = set()
+
+    def stretches(places: Mapping[str, tuple[int, int]]) -> Iterator[Stretch]:
+        threads.add(threading.get_ident())
+        return journal(25)(places)
+
+    def behind(places: Mapping[str, tuple[int, int]]) -> tuple[int, int | None]:
+        threads.add(threading.get_ident())
+        return 25 - places.get("w0", (1, 0))[1], None
+
+    feeding = Fan("log", sink, stretches, Progress(tmp_path, "log"), chance=lambda: 0.5, pace=PACE)
+    await feeding.start()
+    await until(lambda: feeding.buffered == 25)
+    assert await feeding.behind(behind) == (25, None)
+    sink.gate.set()
+    await until(lambda: feeding.sent_to == {"w0": (1, 25)})
+    assert await feeding.behind(behind) == (0, None)
+    assert len(threads) == 1
+    assert threads != {threading.get_ident()}
+    await feeding.close()
+
+
+async def test_a_share_of_the_time_is_a_share_of_the_time(tmp_path: Path) -> None:
+    def stretches(places: Mapping[str, tuple[int, int]]) -> Iterator[Stretch]:
+        time.sleep(0.02)
+        return journal(20, stretch=1)(places)
+
+    pace = PACE._replace(share=0.1, buffer=1)
+    feeding = Fan("log", Memory(), stretches, Progress(tmp_path, "log"), chance=lambda: 0.5, pace=pace)
+    began = time.monotonic()
+    await feeding.start()
+    await until(lambda: feeding.sent >= 3)
+    took = time.monotonic() - began
+    await feeding.close()
+
+    # Three times 20 ms of reading, each with nine times as long to rest; the last rest was not awaited.
+    assert took > 2 * 0.2

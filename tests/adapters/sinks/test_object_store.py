@@ -166,6 +166,7 @@ def test_a_missing_library_names_the_extra_in_one_line(
         return importlib.import_module(name)
 
     monkeypatch.setattr(module, "import_module", without)
+    monkeypatch.setattr(module, "find_spec", lambda name: None if name == missing else object())
     with pytest.raises(ConfigError, match=rf"`{missing}` is missing; install the extra: .*\[object-store\]") as raised:
         store(tmp_path, form)
     assert "\n" not in str(raised.value)

@@ -29,6 +29,15 @@ def test_only_one_may_move_it_on_until_it_is_released(tmp_path: Path) -> None:
     assert second.take() == {}
 
 
+def test_of_a_worker_whose_journal_is_gone_nothing_is_remembered(tmp_path: Path) -> None:
+    progress = Progress(tmp_path, "log")
+    progress.take()
+    progress.save({"gone": (9, 128), "here": (3, 128)})
+    progress.release()
+
+    assert Progress(tmp_path, "log", lambda: {"here", "new"}).take() == {"here": (3, 128)}
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"w0": 3}', b'{"w0": [1, -1]}', b'{"w0": [1, "2"]}', b'{"w0": [1, true]}']
 )
