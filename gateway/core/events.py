@@ -28,6 +28,7 @@ from gateway.core.event_fields import (
 from gateway.core.terms import Verification
 
 LARGEST_BODY: Final = 16 * 1024
+"""Bytes of JSON that an event is at most, since each of its fields is bounded."""
 TOLERANCE: Final = 5 * 60 * 1_000_000
 """How far ahead of our clock an event may be, since clocks differ. How far behind is not bounded."""
 
@@ -260,8 +261,6 @@ def _event(kind: type[Event], document: Mapping[object, object], event_id: str |
             return EventProblem("invalid-field", name, f"`{name}`: {wrong}", event_id)
         if values[name] is None and name in _NEEDED:
             return EventProblem("missing-field", name, f"`{kind.type}` needs `{name}`", event_id)
-    if sum(len(value.encode()) for value in values.values() if isinstance(value, str)) > LARGEST_BODY:
-        return EventProblem("too-large", None, f"an event is at most {LARGEST_BODY // 1024} KiB", event_id)
     return kind(**values)  # type: ignore[arg-type]  # _READERS gives each field its type
 
 
