@@ -185,6 +185,8 @@ class _Finder:
         size, asked = _WINDOW, False
         while high > sought.low and not self._is_full:
             high = self._pass_over(sought.low, high)
+            if high <= sought.low:
+                return
             high = await self._follow_window(sought._replace(high=high), size)
             if len(self._found) * 8 < self._wanted and high > sought.low:
                 # Hardly any: perhaps there are few in all.

@@ -12,7 +12,7 @@ from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.archive.postgres import PostgresArchive
 from gateway.core.errors import StoreUnavailable
 from gateway.core.search import Search
-from tests.contract.stretches import AT, BUNDLES, decision, ruling, stretch
+from tests.contract.stretches import AT, BUNDLES, decision, ruling, stretch, text_of
 from tests.postgres_server import postgres, postgres_database
 
 __all__ = ["postgres", "postgres_database"]
@@ -158,3 +158,14 @@ async def test_a_decision_whose_ruling_is_damaged_is_named(archive: PostgresArch
     await pool.execute("UPDATE rulings SET document = '\\x01ff'")
     with pytest.raises(StoreUnavailable, match=r"decision [0-9a-f-]{36}: a ruling is damaged"):
         await archive.search(Search())
+
+
+async def test_nothing_is_looked_for_before_the_first_decision_that_fits(
+    archive: PostgresArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_search, "_GLANCE", 1)
+    early, late = ruling(outcome="allow", reason=None), ruling()
+    made = [decision(1, early, AT), decision(2, early, AT + DAY), decision(3, late, AT + 3 * DAY)]
+    await archive.take(stretch(made, [early, late]))
+    page = await archive.search(Search(outcome="deny"))
+    assert [one["id"] for one in page.documents] == [text_of(made[2].id)]
