@@ -1,7 +1,8 @@
 """What a client would rather read: a page or JSON, and in which language (RFC 9110 section 12.5)."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 _LONGEST: Final = 1024
@@ -22,12 +23,19 @@ def wants_html(accept: bytes) -> bool:
     return html > other
 
 
-def preferred(accept_language: bytes, languages: Sequence[str]) -> str:
+def preferred(accept_language: bytes, languages: tuple[str, ...]) -> str:
     """Return which of the languages the Accept-Language header asks for; the first of them where it asks for none.
 
     A region counts for its language. Of languages that are wanted as much the one that is named first is taken; `*`
     stands for all that are not named.
     """
+    if not accept_language or len(accept_language) > _LONGEST:
+        return languages[0]
+    return _preferred(accept_language, languages)
+
+
+@lru_cache(maxsize=512)  # browsers send few different ones, and each takes longer to read than a refusal to write
+def _preferred(accept_language: bytes, languages: tuple[str, ...]) -> str:
     wanted: dict[str, float] = {}
     others = 0.0
     for tag, quality in _ranges(accept_language):

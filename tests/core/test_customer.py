@@ -44,11 +44,11 @@ def test_every_reason_has_a_text_in_every_language(reason: Reason, language: str
 def test_no_text_has_internals_in_it(language: str) -> None:
     words = texts(language)
     everything = [part for text in (*words.reasons.values(), words.outage) for part in text]
-    everything += [words.still_open, *words.operations.values(), *words.ambiguities.values()]
+    everything += [words.still_open, *words.operations.values(), *words.ambiguities.values(), *words.page]
     codes = {str(code) for code in (*Reason, *Ambiguity) if "-" in code}
     for text in everything:
         assert not re.search(
-            r"[`_<>{}]|geoip|maxmind|bundle|unknown fact", text.replace("{operations}", ""), re.IGNORECASE
+            r"[`_<>{}]|geoip|maxmind|bundle|unknown fact", re.sub("{(operations|support)}", "", text), re.IGNORECASE
         ), text
         assert not [code for code in codes if code in text], text
 
