@@ -240,7 +240,7 @@ def _examined(changes: Iterable[Made]) -> tuple[list[_Examined], Mapping[Method,
     """Return the changes that count, oldest first, and until when each new factor is on probation."""
     seen: list[_Examined] = []
     probation: dict[Method, int] = {}
-    for made in sorted(set(changes), key=lambda one: (one.at, one.method, one.change, str(one.proved_with))):
+    for made in sorted(set(changes), key=_order):
         kind = made.kind
         if kind is None:
             continue
@@ -250,6 +250,10 @@ def _examined(changes: Iterable[Made]) -> tuple[list[_Examined], Mapping[Method,
         for method in _APPROVES_BY.get(made.method, (made.method,)) if length else ():
             probation[method] = max(probation.get(method, 0), made.at + length)
     return seen, MappingProxyType(probation)
+
+
+def _order(made: Made) -> tuple[object, ...]:
+    return made.at, made.method, made.change, str(made.proved_with), str(made.familiar)
 
 
 def _proof(made: Made, kind: Kind, probation: Mapping[Method, int]) -> Proof:
