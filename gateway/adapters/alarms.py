@@ -77,11 +77,11 @@ class AlarmFile:
                 self.path.replace(self.path.with_suffix(".damaged"))
                 log.error("alarms:damaged", why=str(fault))  # noqa: TRY400 - the fault is the message
                 alarms = {}
+            for alarm in opened:
+                alarms.setdefault(alarm.id, KeptAlarm(alarm, at))
             for name, hour in ended.items():
                 if name in alarms and alarms[name].ended is None:
                     alarms[name] = alarms[name]._replace(ended=hour)
-            for alarm in opened:
-                alarms.setdefault(alarm.id, KeptAlarm(alarm, at))
             self._write(Record(judged, tuple(alarms.values())))
 
     def acknowledge(self, name: str, who: str, why: str, at: int) -> KeptAlarm | Refused:

@@ -16,6 +16,9 @@ from gateway.core.alarms import to_json
 from gateway.core.service_token import Scope
 
 _LARGEST: Final = 8 * 1024
+_BODY_WITHIN_S: Final = 10.0
+_CLOSE: Final = {"Connection": "close"}
+"""What is left of a body must not be taken for the next request."""
 
 
 class Alarms:
@@ -58,12 +61,14 @@ async def _why(request: Request) -> str:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise ApiProblem(415, "not-json", 'send `Content-Type: application/json` and a body such as {"why": "…"}')
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _LARGEST:
-            raise ApiProblem(
-                413, "too-large", f"the body has more than {_LARGEST} bytes", headers={"Connection": "close"}
-            )
+    try:
+        async with asyncio.timeout(_BODY_WITHIN_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > _LARGEST:
+                    raise ApiProblem(413, "too-large", f"the body has more than {_LARGEST} bytes", headers=_CLOSE)
+    except TimeoutError:
+        raise ApiProblem(408, "too-slow", "the body did not arrive in time", headers=_CLOSE) from None
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

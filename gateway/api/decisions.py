@@ -18,7 +18,7 @@ from gateway.core.errors import MaskingError, SearchError
 from gateway.core.masking import EVERYTHING, SEES, Reader, Unmasking, masked, unmasking
 from gateway.core.search import MOST, Search, read_search
 from gateway.core.service_token import Scope, ServiceToken
-from gateway.service.overview import GROUPS, overview
+from gateway.service.overview import GROUPS, overview, step_for
 
 _HOUR: Final = 3_600_000_000
 _LONGEST_SPAN: Final = 366 * 24 * _HOUR
@@ -68,7 +68,8 @@ class Decisions:
         since, until = search.since - search.since % _HOUR, search.until if search.until is not None else now + 1
         if not 0 <= until - since <= _LONGEST_SPAN:
             raise bad_parameter("since", "since: it lies at most 366 days before `until`, and not after it")
-        found = overview(await self._services.archive.counts(since, until), groups)
+        counts = await self._services.archive.counts(since, until, step=step_for(groups))
+        found = overview(counts, groups)
         return json_response({"since": instant_text(since), "until": instant_text(until), **found})
 
     async def read(self, request: Request) -> Response:

@@ -154,7 +154,7 @@ ROUTES: Final = (
         ACKNOWLEDGE,
         (Parameter("id", "The alarm's id.", _text(), "path"),),
         "Alarm",
-        problems=(400, 404, 413, 415),
+        problems=(400, 404, 408, 413, 415),
         method="POST",
         body="Acknowledgement",
     ),

@@ -102,18 +102,16 @@ class Lookout:
         self._opened = False
         self._found: Found | None = None
         self._again_at = 0.0
-        self._looking = asyncio.Lock()
+        # Two: whoever asks for one decision does not wait for a look at all of the journal.
+        self._opening, self._looking = asyncio.Lock(), asyncio.Lock()
 
     async def taken(self) -> Mapping[str, tuple[int, int]]:
         """Return how far each worker's journal was taken. Raise StoreUnavailable."""
-        async with self._looking:
-            return await (await self._open()).taken()
+        return await (await self._open()).taken()
 
     async def find(self, decision_id: str) -> Document | None:
         """Return the decision as the archive has it, or None. Raise StoreUnavailable."""
-        async with self._looking:
-            archive = await self._open()
-        return await archive.find(decision_id)
+        return await (await self._open()).find(decision_id)
 
     async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
         """Return what archive and journal have, the newest id first. Raise SearchError, StoreUnavailable."""
@@ -131,8 +129,8 @@ class Lookout:
 
     async def _open(self) -> Archive:
         """Return the archive; an empty one where there is none, or none yet."""
-        if not self._opened:
-            archive = archive_to_ask(self._settings)
+        async with self._opening:
+            archive = None if self._opened else archive_to_ask(self._settings)
             if archive is not None:
                 try:
                     await archive.start()
@@ -140,19 +138,22 @@ class Lookout:
                     await archive.close()
                     raise
                 self._archive, self._opened, self._found = archive, True, None
-        return self._archive
+            return self._archive
 
     async def _look(self) -> Found:
         async with self._looking:
             archive = await self._open()
             now = asyncio.get_running_loop().time
-            if self._found is None or now() >= self._again_at:
+            found = self._found
+            if found is None or now() >= self._again_at:
                 begun = now()
-                found = Found(archive, self._settings.journal.directory) if self._found is None else self._found
+                found = found or Found(archive, self._settings.journal.directory)
                 await found.look()
                 # Where nobody ships there is much to read each time: most of the time is left to the answers.
-                self._found, self._again_at = found, now() + max(_FRESH_S, _LEFT * (now() - begun))
-            return self._found
+                self._again_at = now() + max(_FRESH_S, _LEFT * (now() - begun))
+                # An archive that was opened meanwhile is looked at the next time.
+                self._found = found if archive is self._archive else None
+            return found
 
 
 def _api(  # noqa: PLR0917 - its two callers stand above

@@ -81,6 +81,7 @@ class Watch:
         self._history = History()
         self._judged: int | None = None
         self._open: dict[Cause, Alarm] = {}
+        self._unkept: tuple[list[Alarm], dict[str, int]] = ([], {})
         self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
         self.raised = 0
@@ -186,13 +187,21 @@ class Watch:
         for alarm in new:
             self._raise(alarm)
         self._judged = hour
-        if self._memory is not None:
-            try:
-                await asyncio.to_thread(self._memory.note, hour, new, ended, self._clock.now())
-            except GatewayError as fault:
-                # It was told, and this process knows it; the next start may tell it once more.
-                log.warning("alarms:not_kept", why=str(fault))
+        await self._keep(hour, new, ended)
         return new
+
+    async def _keep(self, hour: int, opened: Sequence[Alarm], ended: Mapping[str, int]) -> None:
+        """Write down what an hour brought, and what could not be written before."""
+        if self._memory is None:
+            return
+        self._unkept = ([*self._unkept[0], *opened][-_REMEMBERED:], {**self._unkept[1], **ended})
+        try:
+            await asyncio.to_thread(self._memory.note, hour, *self._unkept, self._clock.now())
+        except GatewayError as fault:
+            # It was told, and this process knows it: only a start before the next hour would tell it once more.
+            log.warning("alarms:not_kept", why=str(fault))
+        else:
+            self._unkept = ([], {})
 
     def _raise(self, alarm: Alarm) -> None:
         self._open[alarm.dimension, alarm.value, alarm.rose] = alarm

@@ -1,7 +1,10 @@
 """Alarms over the API: listed for who may read, acknowledged by who may do more, refused with the reason."""
 
+import asyncio
+
 import pytest
 
+from gateway.api import alarms as module
 from gateway.core.alarms import HOUR
 from tests.api.conftest import ANALYST, METER, NOW, READER
 from tests.core.test_alarms import ALARM, AT
@@ -83,6 +86,37 @@ async def test_a_body_that_is_too_long_or_no_json_is_not_read(noted) -> None:
     assert (await noted.post(PATH, b'{"why": "' + b"x" * 9000 + b'"}')).status_code == 413
     assert (await noted.post(PATH, WHY, content_type="application/x-www-form-urlencoded")).status_code == 415
     assert (await noted.post(PATH, WHY, content_type="Application/JSON; charset=utf-8")).status_code == 200
+
+
+async def test_a_body_that_does_not_arrive_is_not_waited_for(noted, monkeypatch) -> None:
+    monkeypatch.setattr(module, "_BODY_WITHIN_S", 0.05)
+
+    async def slowly():
+        yield b'{"why": '
+        await asyncio.Event().wait()
+
+    headers = {"authorization": f"Bearer {ANALYST}", "content-type": "application/json"}
+    # The client would wait for the whole body itself, so the app is asked without one.
+    sent: list[dict] = []
+    pieces = slowly()
+
+    async def receive() -> dict:
+        return {"type": "http.request", "body": await anext(pieces), "more_body": True}
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": PATH,
+        "query_string": b"",
+        "headers": [(name.encode(), text.encode()) for name, text in headers.items()],
+        "client": ("127.0.0.1", 1),
+    }
+    async with asyncio.timeout(10):
+        await noted.app(scope, receive, send)
+    assert sent[0]["status"] == 408
 
 
 async def test_an_alarm_that_is_not_on_record_is_none(noted) -> None:

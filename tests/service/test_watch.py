@@ -323,6 +323,24 @@ async def test_a_memory_that_fails_hides_no_alarm(archive: Counted, memory: Alar
     assert about_the_country(watch.open) == [("FR", True)]
 
 
+async def test_what_could_not_be_kept_is_kept_with_the_next_hour(archive: Counted, memory: AlarmFile) -> None:
+    clock = clock_after(START)
+    archive.add(START, 200, 200)
+    watch = Watch(archive, clock, memory=memory)
+    memory.directory.write_text("in the way")
+    await watch.look()
+    archive.add(START + HOUR, 4, 200)
+    set_to(clock, START + HOUR)
+    await watch.look()
+    memory.directory.unlink()
+    archive.add(START + 2 * HOUR, 4, 200)
+    set_to(clock, START + 2 * HOUR)
+    await watch.look()
+    kept = [one for one in memory.read().alarms if one.alarm.dimension == "country"]
+    assert [(one.alarm.hour, one.ended) for one in kept] == [(START, START + HOUR)]
+    assert watch._unkept == ([], {})
+
+
 async def test_the_event_names_rules_and_what_the_bundle_changed(archive: Counted) -> None:
     archive.add(START, 200, 200, bundle=NEW)
     archive.rules = {START: "fr/closed", START - 168 * HOUR: "holds/hold"}
