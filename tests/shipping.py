@@ -3,7 +3,6 @@
 import asyncio
 from pathlib import Path
 
-import orjson
 import pytest
 
 from gateway.adapters.archive.sqlite import SqliteArchive
@@ -25,13 +24,12 @@ def plan(tmp_path) -> Plan:
     )
 
 
-def journal_of(plan: Plan, decisions: int) -> None:
+def journal_of(plan: Plan, decisions: int, ruling: bytes = b'{"facts":null}') -> None:
     async def live() -> None:
         journal = FileJournal(Path(plan.directory), worker="w0", segment_bytes=1 << 20)
         await journal.start()
-        ruling = Ruling(orjson.dumps({"facts": None}))
         for n in range(decisions):
-            journal.append(ruling, n.to_bytes(16), AT + n, None, 5, b"GET\0/\0h\0u")
+            journal.append(Ruling(ruling), n.to_bytes(16), AT + n, None, 5, b"GET\0/\0h\0u")
         await journal.close()
 
     asyncio.run(live())

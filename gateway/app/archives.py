@@ -6,8 +6,11 @@ from gateway.core.errors import ConfigError
 from gateway.ports import Archive
 
 
-def archive_at(url: str) -> Archive:
-    """Return the archive at `sqlite:///PATH` or `postgresql://…`, not started. Raise ConfigError for any other."""
+def archive_at(url: str, *, export: Path | None = None) -> Archive:
+    """Return the archive at `sqlite:///PATH` or `postgresql://…`, not started. Raise ConfigError for any other.
+
+    `export` is the folder into which days are written before PostgreSQL lets them go.
+    """
     scheme, _, rest = url.partition("://")
     # Each brings its own database driver, and nobody needs both.
     if scheme == "sqlite":
@@ -17,5 +20,5 @@ def archive_at(url: str) -> Archive:
     if scheme == "postgresql":
         from gateway.adapters.archive.postgres import PostgresArchive  # noqa: PLC0415 - see above
 
-        return PostgresArchive(url)
+        return PostgresArchive(url, export=export)
     raise ConfigError(f"archive.url: there is no archive of the kind `{scheme[:32]}`; use sqlite or postgresql")

@@ -7,7 +7,7 @@ from gateway.adapters.geoip import GeoIP
 from gateway.adapters.journal import FileJournal
 from gateway.adapters.keys import FixedKeys, RefreshedKeys, key_source
 from gateway.adapters.policy_files import read_sources
-from gateway.adapters.publisher import FilePublisher
+from gateway.adapters.publishers import publishers_of
 from gateway.adapters.signing import Signer
 from gateway.adapters.tokens import KeyOwner, TokenChecker
 from gateway.app.archives import archive_at
@@ -110,7 +110,7 @@ def tokens_of(settings: Settings, keys: RefreshedKeys | FixedKeys | None, key_ow
 def journal_of(settings: Settings, at: int) -> FileJournal:
     """Return the journal of this process, under a name that no other process has or had.
 
-    Raise JournalUnavailable where the signing key cannot be read.
+    Raise JournalUnavailable where the signing key cannot be read, or seals cannot be published.
     """
     journal = settings.journal
     return FileJournal(
@@ -119,23 +119,25 @@ def journal_of(settings: Settings, at: int) -> FileJournal:
         segment_bytes=journal.segment_bytes,
         sync_every_ms=journal.sync_every_ms,
         signer=None if journal.signing_key is None else Signer.read(journal.signing_key),
-        publisher=None if journal.publish is None else FilePublisher(journal.publish),
+        publisher=publishers_of(journal.publishing, journal.directory),
     )
 
 
 def plan_of(settings: Settings) -> Plan | None:
     """Return what shipping needs to know; None where decisions stay in the journal.
 
-    Raise ConfigError where a sink cannot work.
+    Raise ConfigError where a sink or the export cannot work.
     """
     url = settings.archive_url
     archive = settings.archive
     sinks = tuple(map(spec_of, settings.sinks))
     if url is None and not sinks:
         return None
+    # Nothing is opened: what cannot work is said here, at the start, and not by a process in the background.
     for sink in sinks:
-        # It opens nothing: what cannot work is said here, at the start, and not by a process in the background.
         sink_of(sink)
+    if url is not None and archive.export is not None:
+        archive_at(url, export=archive.export)
     return Plan(
         directory=str(settings.journal.directory),
         url=url,

@@ -70,7 +70,7 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
 async def _archive(plan: Plan, stop: asyncio.Event, upkeep: Upkeep, share: float) -> None:
     """Ship into the archive until `stop` is set, and watch it."""
     directory = Path(plan.directory)
-    archive = archive_at(plan.url or "")
+    archive = archive_at(plan.url or "", export=None if plan.export is None else Path(plan.export))
     watch = Watch(archive, SystemClock())
     try:
         await watch.start(after_s=_SETTLED_S)

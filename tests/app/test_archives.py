@@ -19,3 +19,10 @@ def test_an_address_of_another_kind_is_refused_without_what_it_holds() -> None:
     with pytest.raises(ConfigError, match="`mysql`") as refused:
         archive_at("mysql://gateway:secret@127.0.0.1/decisions")
     assert "secret" not in str(refused.value)
+
+
+def test_days_are_exported_where_it_was_said(tmp_path: Path) -> None:
+    archive = archive_at("postgresql://gateway@127.0.0.1/decisions", export=tmp_path)
+    assert isinstance(archive, PostgresArchive)
+    assert archive._export is not None
+    assert archive_at("postgresql://gateway@127.0.0.1/decisions")._export is None
