@@ -1,13 +1,21 @@
+import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from gateway.adapters.alarms import AlarmFile
+from gateway.adapters.archive.sqlite import SqliteArchive
+from gateway.adapters.policy_files import BundleArchive
 from gateway.cli import app
 from gateway.core.alarms import HOUR, RuleShare
+from gateway.core.decision import instant_text
 from gateway.core.errors import StoreUnavailable
+from gateway.policies.bundle import digest_of
+from gateway.service.watch import SETTLE_S, Watch
+from tests.contract.stretches import decision, ruling, stretch
 from tests.core.test_alarms import ALARM, AT
 
 WHY = "the list of November, as announced"
@@ -80,3 +88,50 @@ def test_an_option_where_it_would_not_count_is_said(noted) -> None:
     result = CliRunner().invoke(app, words)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "options stand behind `ack`" in " ".join(result.stderr.split())
+
+
+async def test_what_the_watch_finds_in_an_archive_is_listed_with_what_changed(site) -> None:
+    """From decisions to the line that a person reads: nothing of it is pretended but the decisions."""
+    start = 1_763_946_000_000_000
+    texts = [
+        {"policies/fr.yaml": "old", "policies/same.yaml": "x"},
+        {"policies/fr.yaml": "new", "policies/same.yaml": "x"},
+    ]
+    kept = BundleArchive(site.folder / "journal" / "bundles")
+    old, new = (SimpleNamespace(digest=digest_of(sources), sources=sources) for sources in texts)
+    kept.put(old)
+    kept.put(new)
+    archive = SqliteArchive(site.folder / "decisions.db")
+    await archive.start()
+    usual = [start - (168 * weeks + beside) * HOUR for weeks in range(1, 5) for beside in (-1, 0, 1)]
+    number = 0
+    for hour in [*usual, start - 5 * HOUR, start]:
+        bundle, refused = (new.digest, 90) if hour == start else (old.digest, 2)
+        rule = "fr/closed" if hour == start else "holds/hold"
+        denied = ruling(country="FR", rules=[rule], bundle=bundle)
+        allowed = ruling(country="FR", outcome="allow", reason=None, rules=[], bundle=bundle)
+        made = [decision(number + n, denied if n < refused else allowed, hour + n * 1_000_000) for n in range(100)]
+        await archive.take(stretch(made, [denied, allowed], start=number, end=number + 100))
+        number += 100
+    clock = SimpleNamespace(now=lambda: start + HOUR + SETTLE_S * 1_000_000)
+    journal = site.folder / "journal"
+    await Watch(archive, clock, memory=AlarmFile(journal), texts_of=kept.get).look()
+    await archive.close()
+
+    listed = await asyncio.to_thread(run, site, "--open")
+
+    (country,) = [one for one in listed.stdout.split("\n\n") if "country-FR" in one]
+    name, what, *lines = country.strip().split("\n  ")
+    assert name == f"{instant_text(start)[:13].replace('-', '')}-country-FR-rose  open"
+    assert what.startswith("country FR, hour from ")
+    assert lines == [
+        "90 of 100 refused (90.0%)",
+        lines[1],
+        "90 of them reason jurisdiction-blocked",
+        "90 of them operation withdraw",
+        "rule fr/closed determined 90 of the newest 90, usually 0 of 6",
+        "rule holds/hold determined 0 of the newest 90, usually 6 of 6",
+        f"bundle {new.digest[:12]} is new",
+        "policies/fr.yaml changed with it",
+    ]
+    assert lines[1].startswith("usually 2.0% (")
