@@ -58,6 +58,9 @@ class NewRuling(NamedTuple):
 
 async def add_rulings(connection: Connection, rulings: Sequence[NewRuling]) -> Mapping[Key, int]:
     """Return the number of each, having added what was not there. In the order of their keys, no two alike."""
+    # One may be there in several epochs: what costs is done once.
+    alike = {one.digest: one for one in rulings}.values()
+    packed = {one.digest: (_SEPARATOR.join(terms_of(one.found_by)), packed_document(one.document)) for one in alike}
     rows = await connection.fetch(
         _ADD,
         [one.epoch for one in rulings],
@@ -65,8 +68,8 @@ async def add_rulings(connection: Connection, rulings: Sequence[NewRuling]) -> M
         [one.erased for one in rulings],
         [one.digest for one in rulings],
         [one.found_by.address for one in rulings],
-        [_SEPARATOR.join(terms_of(one.found_by)) for one in rulings],
-        [packed_document(one.document) for one in rulings],
+        [packed[one.digest][0] for one in rulings],
+        [packed[one.digest][1] for one in rulings],
     )
     return {(row["epoch"], row["digest"]): row["number"] for row in rows}
 

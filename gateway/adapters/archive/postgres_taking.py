@@ -176,7 +176,7 @@ async def _take_rulings(
         uses[epoch, digest] = _Use(number, kind)
     absent = [key for key in keys if key not in uses]
     if absent:
-        read = {digest: read_ruling(stretch.rulings[digest]) for _, digest in absent}
+        read = {digest: read_ruling(stretch.rulings[digest]) for digest in {digest for _, digest in absent}}
         await _learn_kinds(connection, {one.kind for one in read.values()}, kinds)
         rows = [
             NewRuling(epoch, digest, kinds[one.kind], one.found_by, stretch.rulings[digest], one.erased)
