@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.core.account import NARROWER, Account, Author, Refused, add_flag, is_uid, narrow
 from gateway.core.decision import parse_instant
+from gateway.core.evidence import After, after_of
 from gateway.core.terms import Operation, Operations, Status
 from gateway.core.verdict import Obligation, RuleRef
 
@@ -26,8 +27,8 @@ class SetFlag(NamedTuple):
     cause: str
     rule: RuleRef
     flag: str
-    after: object | None = None
-    """How much evidence it takes (`core.evidence`); None: at once."""
+    after: After | None = None
+    """How much evidence it takes; None: at once. What carries it out asks `core.evidence.enough`."""
 
 
 class SetStatus(NamedTuple):
@@ -37,7 +38,7 @@ class SetStatus(NamedTuple):
     cause: str
     rule: RuleRef
     status: Status
-    after: object | None = None
+    after: After | None = None
 
 
 class OpenTicket(NamedTuple):
@@ -158,7 +159,8 @@ def errands_of(document: Mapping[str, Any], about: Mapping[RuleRef, str] = Mappi
 def obligation_of(recorded: Mapping[str, Any]) -> Obligation:
     """Return an obligation as a decision records it. What a newer gateway wrote besides is left out."""
     known = {name: value for name, value in recorded.items() if name in Obligation._fields}
-    return Obligation(**{**known, "evidence": tuple(known.get("evidence", ()))})
+    more = {"evidence": tuple(known.get("evidence", ())), "after": after_of(known.get("after"))}
+    return Obligation(**{**known, **more})
 
 
 def on_account(account: Account, errand: SetFlag | SetStatus) -> Account | Refused:
@@ -176,11 +178,10 @@ def _errand(account: str | None, one: Obligation, rule: RuleRef, about: str, cat
     if one.kind in {"hold", "ticket"}:
         return _ticket(account, one, rule, about, category)
     cause = cause_of(account, rule, one.kind, one.value)
-    after = getattr(one, "after", None)
     if one.kind == "flag":
-        return SetFlag(account, cause, rule, one.value, after)
+        return SetFlag(account, cause, rule, one.value, one.after)
     if one.kind == "status" and one.value in NARROWS_TO:
-        return SetStatus(account, cause, rule, Status(one.value), after)
+        return SetStatus(account, cause, rule, Status(one.value), one.after)
     allowed = tuple(map(str, NARROWS_TO)) if one.kind == "status" else ()
     only = f": a rule may only give {', '.join(allowed)}" if allowed else ", which this gateway does not know"
     return Refused(one.kind, f"`{rule.policy}/{rule.rule}` asks for {one.kind} `{one.value[:64]}`{only}", allowed)
@@ -196,6 +197,6 @@ def _ticket(account: str, one: Obligation, rule: RuleRef, about: str, category: 
         return Refused("hold", f"`{rule.policy}/{rule.rule}` asks to hold `{unknown[:64]}`, which is no operation")
     length = None if one.expires_s is None else one.expires_s * _SECOND
     # What people must end in any way can be ended by them; only a length can be insisted on.
-    expeditable = length is None or getattr(one, "expeditable", True) is not False
+    expeditable = length is None or one.expeditable
     held = frozenset(map(Operation, names))
     return OpenTicket(account, cause, rule, category, held, one.evidence, length, expeditable, about)

@@ -1,20 +1,22 @@
-from itertools import product
-from pathlib import Path
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.account import (
+    NARROWER,
     TRANSITIONS,
     Account,
     Author,
     Refused,
     add_flag,
     checked,
+    consequences,
     difference,
     is_uid,
     may_become,
+    narrow,
     new_account,
     remove_flag,
     set_documents,
@@ -53,19 +55,60 @@ def test_every_status_an_account_may_have_is_in_the_table_and_only_those() -> No
 
 
 @pytest.mark.parametrize(("old", "new"), [pair for pair in product(STANDS, STANDS) if pair[1] in TRANSITIONS[pair[0]]])
-def test_widening_needs_compliance_and_evidence(old: Status, new: Status) -> None:
+def test_a_way_back_and_the_archive_need_evidence_and_two_people(old: Status, new: Status) -> None:
     transition = TRANSITIONS[old][new]
     if widens(old, new) or new == Status.ARCHIVED:
-        assert (transition.by, transition.evidence) == ({Author.COMPLIANCE}, True)
+        assert (transition.by, transition.evidence) == ({Author.COMPLIANCE, Author.TWO_PEOPLE}, True)
     else:
-        assert Author.COMPLIANCE in transition.by
+        assert {Author.COMPLIANCE, Author.TWO_PEOPLE} <= transition.by
 
 
-def test_a_rule_only_ever_narrows() -> None:
+@pytest.mark.parametrize("alone", [Author.POLICY, Author.SUPPORT, Author.EDITOR])
+def test_a_rule_or_a_person_alone_only_ever_narrows(alone: Author) -> None:
     for old in STANDS:
-        for new in may_become(old, Author.POLICY):
+        for new in may_become(old, alone):
             assert not widens(old, Status(new))
             assert new != Status.ARCHIVED
+
+
+def test_the_order_of_the_statuses_is_that_of_what_they_leave_open() -> None:
+    assert set(NARROWER) == set(STANDS)
+    for wider, narrower in pairwise(NARROWER):
+        assert LEVELS[OPENS[narrower]] < LEVELS[OPENS[wider]]
+
+
+@pytest.mark.parametrize("status", [Status.EXIT_ONLY, Status.FLAGGED, Status.RESTRICTED])
+@pytest.mark.parametrize("stands", STANDS)
+@pytest.mark.parametrize("by", [Author.POLICY, Author.TWO_PEOPLE])
+def test_narrowing_never_lifts_an_account(stands: Status, status: Status, by: Author) -> None:
+    account = ALICE._replace(status=str(stands))
+    after = narrow(account, status, by=by)
+    assert isinstance(after, Account)
+    assert Status(after.status) == max(stands, status, key=NARROWER.index)
+
+
+def test_narrowing_is_for_who_may() -> None:
+    assert isinstance(narrow(ALICE, Status.RESTRICTED, by=Author.SUPPORT), Refused)
+
+
+@pytest.mark.parametrize(("old", "new"), list(product((None, *STANDS), STANDS)))
+def test_entering_flagged_or_restricted_asks_for_the_futures_orders_to_be_cancelled(
+    old: Status | None, new: Status
+) -> None:
+    before = None if old is None else ALICE._replace(status=str(old))
+    told = [each.type for each in consequences(before, ALICE._replace(status=str(new)))]
+    if (old or Status.OPEN) == new:
+        assert told == []
+    elif new in {Status.FLAGGED, Status.RESTRICTED}:
+        assert told == ["account.status_changed", "orders.cancel_requested"]
+    else:
+        assert told == ["account.status_changed"]
+
+
+def test_what_is_told_of_a_change_of_status_says_from_where_to_where_and_which_orders() -> None:
+    changed, cancel = consequences(ALICE, ALICE._replace(status="flagged"))
+    assert (changed.account, dict(changed.data)) == ("alice", {"before": "open", "after": "flagged"})
+    assert (cancel.account, dict(cancel.data)) == ("alice", {"orders": "futures", "status": "flagged"})
 
 
 def test_no_single_change_gives_everything_back_to_the_restricted_or_the_archived() -> None:
@@ -246,13 +289,3 @@ def test_the_difference_names_what_changed_as_it_was_and_as_it_is() -> None:
     before, created = difference(None, ALICE)
     assert before == {}
     assert set(created) == set(Account._fields)
-
-
-def test_the_page_about_the_store_shows_this_table() -> None:
-    page = Path(__file__).parents[2] / "docs" / "store.md"
-    rows = []
-    for old, ways in TRANSITIONS.items():
-        for new, transition in ways.items():
-            who = "anyone" if transition.by == set(Author) else ", ".join(sorted(transition.by))
-            rows.append(f"| `{old}` | `{new}` | {who} | {'yes' if transition.evidence else 'no'} |")
-    assert "\n| from | to | who | evidence |\n|---|---|---|---|\n" + "\n".join(rows) + "\n\n" in page.read_text()
