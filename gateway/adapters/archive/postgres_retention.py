@@ -71,15 +71,11 @@ async def forget(connection: Connection, before: Mapping[Keep, int], export: Day
 
     Each day and each batch is a transaction of its own: what was removed stays removed where a later one fails.
     """
-    # One at a time: two would write the same files.
+    # One at a time: two would write the same files. Given back with the connection, which the pool cleans.
     await connection.execute("SELECT pg_advisory_lock($1)", FORGETTING)
-    try:
-        skew = Skew(*await connection.fetchrow("SELECT least, most FROM skew"))
-        limits = await _limits(connection, before)
-        return sum([await _forget_part(connection, part, limits, skew, export) for part in await _parts(connection)])
-    finally:
-        if not connection.is_closed():
-            await connection.execute("SELECT pg_advisory_unlock($1)", FORGETTING)
+    skew = Skew(*await connection.fetchrow("SELECT least, most FROM skew"))
+    limits = await _limits(connection, before)
+    return sum([await _forget_part(connection, part, limits, skew, export) for part in await _parts(connection)])
 
 
 async def _forget_part(

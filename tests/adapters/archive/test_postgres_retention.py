@@ -1,5 +1,6 @@
 """Forgetting in PostgreSQL: whole days, the rest, and the rulings that nothing names any more."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -181,3 +182,16 @@ async def test_workers_without_a_journal_that_nothing_came_from_for_a_day_are_fo
     await archive.forget_workers([])
     assert await archive.taken() == {"new": (1, 7)}
     await archive.close()
+
+
+async def test_whoever_forgets_waits_for_whoever_does_so_already(
+    archive: PostgresArchive, postgres_database: str
+) -> None:
+    await filled(archive)
+    other = PostgresArchive(postgres_database)
+    await other.start()
+    gone = await asyncio.gather(
+        *(one.forget(all_before((FIRST + 2) * DAY)) for one in (archive, other) for _ in range(3))
+    )
+    assert sorted(gone) == [0] * 5 + [12]
+    await other.close()
