@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 from gateway.core import facts as facts_codec
 from gateway.core.client_ip import ClientIP
+from gateway.core.evidence import after_document
 from gateway.core.facts import Facts
 from gateway.core.reply import Reply
-from gateway.core.verdict import Verdict
+from gateway.core.verdict import Obligation, Verdict
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -103,9 +104,20 @@ def verdict_document(verdict: Verdict) -> Document:
         "challenge": verdict.challenge
         and {"proof": str(verdict.challenge.proof), "max_age_s": verdict.challenge.max_age_s},
         "uncertain": [f"{ref.policy}/{ref.rule}" for ref in verdict.uncertain],
-        "obligations": [{**one._asdict(), "evidence": list(one.evidence)} for one in verdict.obligations],
+        "obligations": [_obligation(one) for one in verdict.obligations],
         "outage": verdict.outage,
     }
+
+
+def _obligation(one: Obligation) -> Document:
+    """Return an obligation; what a rule need not say stands only where it was said."""
+    document: Document = {**one._asdict(), "evidence": list(one.evidence)}
+    del document["after"], document["expeditable"]
+    if one.after is not None:
+        document["after"] = after_document(one.after)
+    if not one.expeditable:
+        document["expeditable"] = False
+    return document
 
 
 def instant_text(at: int) -> str:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from gateway.core.evidence import After
 from gateway.core.terms import Access, Effect, Operation, Operations, Outcome, Proof, Reason, level_of
 
 
@@ -23,6 +24,10 @@ class Obligation(NamedTuple):
     evidence: tuple[str, ...] = ()
     expires_s: int | None = None
     """Seconds after which a hold ends by itself; None where people must lift it."""
+    after: After | None = None
+    """How much evidence a flag or status takes; None where the first match is enough."""
+    expeditable: bool = True
+    """False where nobody may lift the hold before it ends by itself."""
 
 
 class Determining(NamedTuple):

@@ -118,7 +118,12 @@ def _combine(  # noqa: PLR0917 - the parts of the key
 
 def in_order(duties: Iterable[Obligation]) -> tuple[Obligation, ...]:
     """Return obligations in the order of a verdict."""
-    return tuple(sorted(duties, key=lambda duty: (*duty[:-1], duty.expires_s is not None, duty.expires_s or 0)))
+    return tuple(sorted(duties, key=_place))
+
+
+def _place(duty: Obligation) -> tuple[object, ...]:
+    told = (duty.kind, duty.value, duty.policy, duty.rule, duty.evidence)
+    return (*told, duty.expires_s is not None, duty.expires_s or 0, duty.after or (), duty.expeditable)
 
 
 def _outcome(operation: Operation, access: Operations, excluding: list[_Excluding]) -> Outcome:

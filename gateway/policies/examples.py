@@ -4,7 +4,6 @@ from typing import Final
 
 from gateway.core.facts import AnyFact, OneOf, Unknown
 from gateway.core.terms import Access, Operation, Outcome, Reason, WhyUnknown
-from gateway.core.verdict import Obligation
 from gateway.policies.document import Leaf, Node, Row, Table
 from gateway.policies.duties import read_duties
 from gateway.policies.fields import Fields, code
@@ -112,9 +111,5 @@ def _expected(table: Table, policy: str, rule_ids: frozenset[str], findings: lis
                 )
     duties = None
     if "obligations" in fields:
-        duties = frozenset(map(_duty, read_duties(fields, "obligations", policy, "")))
+        duties = frozenset(map(Duty.of, read_duties(fields, "obligations", policy, "")))
     return None if outcome is None else Expected(outcome, by, reason, access, duties)
-
-
-def _duty(obligation: Obligation) -> Duty:
-    return Duty(obligation.kind, obligation.value, obligation.evidence, obligation.expires_s)

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from gateway.core.customer import DEFAULT, texts, told
 from gateway.core.decision import Document, instant_text, parse_instant, verdict_document
 from gateway.core.errors import ReplayError
+from gateway.core.evidence import after_of
 from gateway.core.facts import Facts, from_json
 from gateway.core.masking import Reader, Unmasking, masked, seen_by
 from gateway.core.reply import WORDS, reply_to, reply_to_ambiguous
@@ -249,7 +250,10 @@ def _obligations(verdict: Mapping[str, Any]) -> Iterator[str]:
         source = f"by {shown(one['policy'])}/{shown(one['rule'])}"
         evidence = f", lifted on {listed(map(shown, one['evidence']))}" if one["evidence"] else ""
         expires = f", ending after {duration(one['expires_s'])}" if one["expires_s"] is not None else ""
-        yield f"{printable(one['kind']).capitalize()} {shown(one['value'])}, {source}{evidence}{expires}."
+        asked = after_of(one.get("after"))
+        after = f", once it was so on {asked.days} days within {asked.within_days}" if asked is not None else ""
+        fast = "" if one.get("expeditable", True) else ", and by nobody before"
+        yield f"{printable(one['kind']).capitalize()} {shown(one['value'])}, {source}{after}{evidence}{expires}{fast}."
 
 
 def _told(document: Document, verdict: Verdict | None, language: str) -> Iterator[str]:

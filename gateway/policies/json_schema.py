@@ -2,8 +2,9 @@
 
 from typing import Any, Final
 
+from gateway.core.evidence import LONGEST_WITHIN
 from gateway.core.terms import Access, Effect, Operation, Outcome, Proof, Reason, Status, WhyUnknown
-from gateway.policies.duties import KINDS
+from gateway.policies.duties import AFTER, KINDS, ON_EVIDENCE
 from gateway.policies.fields import NAME
 from gateway.policies.lists import LIST_FIELDS, LIST_KINDS
 from gateway.policies.schema import FACTS, FactSchema
@@ -138,12 +139,24 @@ def _fact(fact: FactSchema) -> Schema:
 
 
 def _duty() -> Schema:
-    listed = _defined("listed")
-    hold: Schema = {"operations": listed, "evidence": {"type": "array", "items": _NAME}, "expires": _DURATION}
-    forms: dict[str, Schema] = dict.fromkeys(KINDS, _NAME)
-    forms["status"] = {"enum": [status for status in _codes(Status) if status != Status.NONE]}
-    forms["hold"] = _table(hold, tuple(hold), ("operations",))
-    return {**_table(forms, KINDS, ()), "minProperties": 1, "maxProperties": 1}
+    """Return the schema of an obligation: one of the kinds, and with some of them how much evidence it takes."""
+    hold: Schema = {
+        "operations": _defined("listed"),
+        "evidence": {"type": "array", "items": _NAME},
+        "expires": _DURATION,
+        "expeditable": {"type": "boolean", "description": "False where nobody may lift it before it ends by itself."},
+    }
+    days: Schema = {"type": "integer", "minimum": 2, "maximum": LONGEST_WITHIN}
+    after: Schema = {"days": days, "within": {**_DURATION, "description": "Whole days, such as 30d."}}
+    values: dict[str, Schema] = dict.fromkeys(KINDS, _NAME)
+    values["status"] = {"enum": [status for status in _codes(Status) if status != Status.NONE]}
+    values["hold"] = _table(hold, tuple(hold), ("operations",))
+    values[AFTER] = {
+        **_table(after, tuple(after), tuple(after)),
+        "description": "Only once it was so on that many days (UTC) of those that end with today.",
+    }
+    kinds = [(kind, AFTER) if kind in ON_EVIDENCE else (kind,) for kind in KINDS]
+    return {"oneOf": [_table(values, fields, fields[:1]) for fields in kinds]}
 
 
 def _operations() -> Schema:

@@ -304,4 +304,5 @@ def reason_of(rule: Rule) -> Reason:
 
 def _order_of_duties(duty: Obligation) -> tuple[object, ...]:
     endless = duty.expires_s is None
-    return (duty.kind, duty.value, duty.policy, duty.rule, duty.evidence, not endless, duty.expires_s or 0)
+    told = (duty.kind, duty.value, duty.policy, duty.rule, duty.evidence)
+    return (*told, not endless, duty.expires_s or 0, duty.after or (), duty.expeditable)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gateway.core.evidence import After
 from gateway.core.facts import AnyFact
 from gateway.core.terms import Access, Effect, Operation, Operations, Outcome, Proof, Reason
 from gateway.core.verdict import Obligation, RuleRef
@@ -56,6 +57,13 @@ class Duty(NamedTuple):
     value: str
     evidence: tuple[str, ...] = ()
     expires_s: int | None = None
+    after: After | None = None
+    expeditable: bool = True
+
+    @classmethod
+    def of(cls, one: Obligation) -> "Duty":
+        """Return what a test says of an obligation."""
+        return cls(one.kind, one.value, one.evidence, one.expires_s, one.after, one.expeditable)
 
 
 class Expected(NamedTuple):

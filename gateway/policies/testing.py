@@ -123,7 +123,7 @@ def _differences(test: PolicyTest, verdict: Verdict) -> Iterable[str]:
         yield f"expected the reason {expect.reason}, and it is {verdict.reason or 'none'}"
     if expect.access is not None and verdict.level is not expect.access:
         yield f"expected the access {expect.access}, and it is {verdict.level}"
-    duties = frozenset(Duty(one.kind, one.value, one.evidence, one.expires_s) for one in verdict.obligations)
+    duties = frozenset(map(Duty.of, verdict.obligations))
     if expect.obligations is not None and duties != expect.obligations:
         yield f"expected the obligations {_duties(expect.obligations)}, and they are {_duties(duties)}"
 
@@ -133,4 +133,10 @@ def _names(rules: frozenset[str]) -> str:
 
 
 def _duties(duties: frozenset[Duty]) -> str:
-    return ", ".join(sorted(f"{duty.kind} {duty.value}" for duty in duties)) or "none"
+    return ", ".join(sorted(map(_duty, duties))) or "none"
+
+
+def _duty(duty: Duty) -> str:
+    after = f" after {duty.after.days} days within {duty.after.within_days}d" if duty.after else ""
+    fast = "" if duty.expeditable else ", not expeditable"
+    return f"{duty.kind} {duty.value}{after}{fast}"

@@ -18,6 +18,7 @@ from gateway.core.decision import (
     ruling_document,
     verdict_document,
 )
+from gateway.core.evidence import After
 from gateway.core.facts import Facts, OneOf, Unknown
 from gateway.core.reply import reply_to, reply_to_ambiguous
 from gateway.core.terms import (
@@ -122,6 +123,24 @@ def test_a_verdict_is_written_with_everything_that_replay_compares() -> None:
             }
         ],
         "outage": False,
+    }
+
+
+def test_how_much_evidence_an_obligation_takes_stands_only_where_it_was_said() -> None:
+    after = Obligation("flag", "us-ip", "p", "r", after=After(3, 30))
+    firm = Obligation("hold", "withdraw", "p", "r", (), 3600, expeditable=False)
+    plain = Obligation("flag", "us-ip", "p", "r")
+    recorded = verdict_document(VERDICT._replace(obligations=(after, firm, plain)))["obligations"]
+
+    assert recorded[0]["after"] == {"days": 3, "within_days": 30}
+    assert recorded[1]["expeditable"] is False
+    assert recorded[2] == {
+        "kind": "flag",
+        "value": "us-ip",
+        "policy": "p",
+        "rule": "r",
+        "evidence": [],
+        "expires_s": None,
     }
 
 

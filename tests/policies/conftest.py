@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.core.evidence import After
 from gateway.core.facts import Facts, OneOf, Unknown
 from gateway.core.terms import EVERYTHING, LEVELS, Effect, Operation, Proof, Reason, WhyUnknown
 from gateway.core.verdict import Obligation
@@ -109,6 +110,9 @@ def operations(rng: Random) -> frozenset[Operation]:
 def duties(rng: Random, policy: str, rule: str) -> tuple[Obligation, ...]:
     every = (
         Obligation("flag", "us-ip", policy, rule),
+        Obligation("flag", "us-ip", policy, rule, after=After(3, 30)),
+        Obligation("flag", "us-ip", policy, rule, after=After(2, 60)),
+        Obligation("hold", "withdraw", policy, rule, ("id",), 60, expeditable=False),
         Obligation("notify", "access.refused", policy, rule),
         Obligation("hold", "withdraw", policy, rule, ("id",), None),
         Obligation("hold", "withdraw", policy, rule, ("id",), 60),

@@ -230,6 +230,8 @@ rules:
     on_match:
       - {hold: {operations: [withdraw], evidence: [passport, residence_permit], expires: 72h}}
       - {flag: us-connection}
+      - {flag: us-ip, after: {days: 3, within: 30d}}
+      - {hold: {operations: [transfer], expires: 72h, expeditable: false}}
   - id: rich
     limit: read_only
     when: amount_usd > 100000
@@ -248,6 +250,8 @@ tests:
         "Hold `withdraw`, by `duties`/`keep`, lifted on `passport` and `residence_permit`, ending after 3 days" in text
     )
     assert "Flag `us-connection`, by `duties`/`keep`." in text
+    assert "Flag `us-ip`, by `duties`/`keep`, once it was so on 3 days within 30." in text
+    assert "Hold `transfer`, by `duties`/`keep`, ending after 3 days, and by nobody before." in text
     assert "`rich` of the policy `duties` (Duties of every kind; owner: security)." in text
     assert "Besides: risk `low`; destination `new`." in text
     assert "marks `a` and `b`" in text

@@ -23,6 +23,8 @@ def faults(value, schema, root, where="") -> list[str]:
         "pattern",
         "minLength",
         "maxLength",
+        "minimum",
+        "maximum",
         "minItems",
         "items",
         "properties",
@@ -42,6 +44,8 @@ def faults(value, schema, root, where="") -> list[str]:
             found.append(f"{where}: {value!r} does not match {schema['pattern']}")
         if not schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", 10**9):
             found.append(f"{where}: length")
+    if isinstance(value, int) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        found.append(f"{where}: {value} is out of bounds")
     if isinstance(value, list):
         found += [fault for item in value for fault in faults(item, schema.get("items", {}), root, f"{where}[]")]
         found += [f"{where}: empty"] if len(value) < schema.get("minItems", 0) else []
@@ -114,6 +118,14 @@ TEST = {"name": "n", "operation": "view", "expect": {"outcome": "deny"}}
         ({**LIMIT, "message": "x" * 301}, False),
         ({**LIMIT, "on_match": [{"flag": "a", "ticket": "b"}]}, False),
         ({**LIMIT, "on_match": [{"status": "none"}]}, False),
+        ({**LIMIT, "on_match": [{"flag": "a", "after": {"days": 3, "within": "30d"}}]}, True),
+        ({**LIMIT, "on_refusal": [{"after": {"days": 3, "within": "30d"}, "status": "flagged"}]}, True),
+        ({**LIMIT, "on_match": [{"ticket": "a", "after": {"days": 3, "within": "30d"}}]}, False),
+        ({**LIMIT, "on_match": [{"after": {"days": 3, "within": "30d"}}]}, False),
+        ({**LIMIT, "on_match": [{"flag": "a", "after": {"days": 3}}]}, False),
+        ({**LIMIT, "on_match": [{"flag": "a", "after": {"days": 1, "within": "30d"}}]}, False),
+        ({**LIMIT, "on_match": [{"hold": {"operations": ["view"], "expires": "1h", "expeditable": False}}]}, True),
+        ({**LIMIT, "on_match": [{"hold": {"operations": ["view"], "expeditable": "no"}}]}, False),
         ({**LIMIT, "in_force": {"from": "2023-02-15T00:00:00"}}, False),
         ({"id": "r", "limit": "none", "when": "a"}, False),
         ({"id": "r", "require": {"for": "full", "proof": "mfa", "max_age": "5 m"}, "when": "a"}, False),

@@ -76,6 +76,16 @@ def test_a_test_that_is_true_passes(facts, expect, at):
             "expected the obligations ticket x, and they are flag us",
         ),
         ("{country: US}", "{outcome: deny, obligations: [{flag: us}]}", "obligations flag us, and they are none"),
+        (
+            "{country: US, account: a}",
+            "{outcome: deny, obligations: [{flag: us, after: {days: 3, within: 30d}}]}",
+            "expected the obligations flag us after 3 days within 30d, and they are flag us",
+        ),
+        (
+            "{country: US, account: a}",
+            "{outcome: deny, obligations: [{hold: {operations: [view], expires: 1h, expeditable: false}}]}",
+            "expected the obligations hold view, not expeditable, and they are flag us",
+        ),
     ],
 )
 def test_a_test_that_is_not_says_what_differs(facts, expect, difference):
