@@ -37,11 +37,13 @@ def compress(path: Path, level: int = LEVEL) -> Path:
 
     The compressed file takes the name in one step, once the disk has it and what it holds was compared byte for byte:
     whoever reads finds the one or the other, also after a crash. Raise JournalUnavailable where the segment is not
-    sealed or what was written cannot be read back, OSError where the folder cannot be used.
+    sealed or what was written cannot be read back, OSError where the folder cannot be used or the segment is gone.
     """
     if is_packed(path):
         return path
-    beside = path.with_suffix(_UNFINISHED)
+    # A name of this process's own: another one that took over shipping may do the same meanwhile.
+    beside = path.with_suffix(f".{os.getpid()}{_UNFINISHED}")
+    found = path.stat()
     try:
         with open_content(path) as plain:
             try:
@@ -59,6 +61,8 @@ def compress(path: Path, level: int = LEVEL) -> Path:
             with open_content(beside) as packed:
                 if not _same(plain, packed, header.synced):
                     raise JournalUnavailable(f"{path}: what was compressed does not read as it was written; it stays")
+        if not os.path.samestat(found, path.stat()):
+            raise FileNotFoundError(f"{path} was replaced meanwhile")
         beside.replace(path)
         sync_directory(path.parent)
     finally:

@@ -1,5 +1,9 @@
 import gzip
+import random
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,6 +145,26 @@ def test_the_plain_segment_stays_where_the_compressed_one_cannot_be_trusted(
     assert names(journal) == before
 
 
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_segment_that_was_removed_meanwhile_does_not_come_back(
+    journal: Path, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = journal / FIRST
+    real = compress_module.pack_block
+
+    def pack(block: bytes, level: int) -> bytes:
+        path.unlink(missing_ok=True)
+        if how == "replaced":
+            path.write_bytes(b"another")
+        return real(block, level)
+
+    monkeypatch.setattr(compress_module, "pack_block", pack)
+    with pytest.raises(FileNotFoundError):
+        compress(path)
+    assert path.exists() is (how == "replaced")
+    assert not list(journal.glob("*.packing"))
+
+
 def test_a_segment_that_went_meanwhile_is_passed_over(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = compress_module.compress
 
@@ -180,3 +204,37 @@ def test_a_compressed_segment_is_noted_and_removed_like_any_other(journal: Path)
         path.unlink()
     assert check(journal).ok
     assert sum(one.removed for one in check(journal).workers) > 0
+
+
+_AGAIN_AND_AGAIN = """
+import sys
+from pathlib import Path
+from gateway.adapters.compress import compress
+
+for plain in sorted(Path(sys.argv[2]).glob("*.gwj")) * 10_000:
+    path = Path(sys.argv[1]) / plain.name
+    beside = path.with_suffix(".plain")
+    beside.write_bytes(plain.read_bytes())
+    beside.replace(path)
+    compress(path)
+    print(path, flush=True)
+"""
+
+
+def test_a_kill_at_any_instant_leaves_a_segment_that_reads_as_before(journal: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    shutil.copytree(journal, plain)
+    wanted = list(read_documents(plain))
+    for _ in range(8):
+        command = [sys.executable, "-c", _AGAIN_AND_AGAIN, str(journal), str(plain)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline()
+            time.sleep(random.uniform(0, 0.02))  # the instant of the kill
+            process.kill()
+            process.stdout.read()
+        assert list(read_documents(journal)) == wanted
+        assert check(journal).ok
+    compress_shipped(journal, ALL, 60)
+    assert not list(journal.glob("*.packing"))
+    assert list(read_documents(journal)) == wanted
