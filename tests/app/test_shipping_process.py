@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -34,6 +35,22 @@ def test_it_ships_and_ends_when_it_is_told(plan, how) -> None:
     asyncio.run(live())
     assert set(taken_by(plan)) == {"w0"}
     assert ShippingLock(Path(plan.directory)).take()
+
+
+@pytest.mark.parametrize("how", [ShippingProcess, ShippingThread])
+def test_a_sink_on_standard_output_writes_to_the_gateway_s_own(plan, how, capfd) -> None:
+    to_stdout = plan._replace(sinks=[{"kind": "stdout", "name": "out", "linger_ms": 0}])
+
+    async def live() -> None:
+        shipper = how(to_stdout)
+        await shipper.start()
+        await until(lambda: ProgressFile(Path(plan.directory)).read().get("sink:out:sent") == JOURNAL)
+        await shipper.close()
+
+    journal_of(plan, JOURNAL)
+    asyncio.run(live())
+    lines = [orjson.loads(line) for line in capfd.readouterr().out.splitlines() if line[0] == "{"]
+    assert len({line["id"] for line in lines}) == len(lines) == JOURNAL
 
 
 @pytest.mark.parametrize("how", [ShippingProcess, ShippingThread])
