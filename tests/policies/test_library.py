@@ -45,6 +45,8 @@ ALICE: dict[str, Any] = {
     "documents": frozenset({"PT"}),
     "residence": "PT",
     "nationality": "PT",
+    "signals": frozenset(),
+    "risk": "low",
 }
 BOB = {**ALICE, "account": "bob", "country": "US", "subdivision": "US-OH", "continent": "NA"} | {
     "documents": frozenset({"US"}),
@@ -53,7 +55,7 @@ BOB = {**ALICE, "account": "bob", "country": "US", "subdivision": "US-OH", "cont
 }
 CAROL = {**ALICE, "account": "carol", "status": "flagged"}
 DAN = {**ALICE, "account": "dan", "status": "archived"}
-NOBODY = {name: ALICE[name] for name in ("country", "subdivision", "continent", "asn", "network")}
+NOBODY = {name: ALICE[name] for name in ("country", "subdivision", "continent", "asn", "network", "signals", "risk")}
 CHARLIE = {**NOBODY, "credential": "session", "token": "invalid"}
 """He has Alice's password, and a token that he made himself."""
 
@@ -276,6 +278,14 @@ _CHOICES: dict[str, list[Any]] = {
     "documents": [frozenset(), frozenset({"PT"}), frozenset({"US"}), frozenset({"PT", "GU"})],
     "residence": [None, "PT", "IR", "US", "PR"],
     "holds": [frozenset(), frozenset({"withdraw"}), frozenset({"view", "trade.spot"})],
+    "signals": [
+        frozenset(),
+        frozenset({"new_destination"}),
+        frozenset({"unfamiliar_device", "new_destination"}),
+        frozenset({"verification_changed", "unfamiliar_network"}),
+        frozenset({"session_moved"}),
+    ],
+    "risk": ["low", "medium", "high"],
 }
 
 
