@@ -3,8 +3,7 @@
 Each term is a logarithm of how likely somebody else would show this, by how likely the owner would (Freeman et al.
 2016, with exact back-off). For each level of detail the ratio is the share among the account's logins by the share
 among all logins; a mixture of the levels explains the owner (`customer`), another one an attacker who can match the
-owner up to a level (`attacker`). Nothing is trusted for being unknown: a value that is missing counts as one that was never seen, and an
-account without history gets the most that any history could say against it.
+owner up to a level (`attacker`). Nothing is trusted for being unknown: what is missing counts as never seen.
 """
 
 from collections.abc import Sequence
@@ -63,8 +62,6 @@ class Params(NamedTuple):
 
     customer: tuple[tuple[Row, ...], ...]
     """For each group and history size, how a customer's login is explained."""
-    ignorance: Row
-    """For each group the most that any history could say against a login."""
     evidence: Evidence
 
     @classmethod
@@ -74,12 +71,7 @@ class Params(NamedTuple):
         legitimate: Sequence[Sequence[float]] | None = None,
     ) -> "Params":
         """Return the shipped numbers, or fitted ones in their place."""
-        rows = customer or tuple(group.customer for group in GROUPS)
-        ignorance = tuple(
-            group.weight * min(CLIP, max(log(a / c) for row in table for a, c in zip(group.attacker, row, strict=True)))
-            for group, table in zip(GROUPS, rows, strict=True)
-        )
-        return cls(rows, ignorance, evidence(legitimate))
+        return cls(customer or tuple(group.customer for group in GROUPS), evidence(legitimate))
 
 
 def bucket_of(logins: float) -> int:
@@ -100,7 +92,7 @@ def ratios(
     for level in levels:
         value = login.values[level]
         entry = profile.known[level].get(value)
-        if entry is None or value is None or entry[1] < horizon or not total:
+        if entry is None or value is None or entry[1] < horizon:
             found.append(0.0)
             shares.append(None if value is None else 0.0)
             continue
@@ -120,14 +112,11 @@ def score(
     terms = []
     for number, (group, levels) in enumerate(zip(GROUPS, _GROUP_LEVELS, strict=True)):
         found, shares = ratios(profile, everyone, login, levels)
-        if logins:
-            attacker = customer = 0.0
-            for ratio, a, c in zip(found, group.attacker, params.customer[number][bucket], strict=True):
-                attacker += a * ratio
-                customer += c * ratio
-            value = group.weight * max(-CLIP, min(CLIP, log(attacker / customer)))
-        else:
-            value = params.ignorance[number]
+        attacker = customer = 0.0
+        for ratio, a, c in zip(found, group.attacker, params.customer[number][bucket], strict=True):
+            attacker += a * ratio
+            customer += c * ratio
+        value = group.weight * max(-CLIP, min(CLIP, log(attacker / customer)))
         terms.append(Term(group.name, value, levels, tuple(shares)))
     familiar = bool(terms[0].shares[ASN])
     terms.append(_anonymity(login.networks, familiar=familiar))
@@ -142,8 +131,8 @@ def score(
 
 
 def holds(score: Score, threshold: float) -> bool:
-    """Return whether a withdrawal is held: by its score, or by rule N where it is too early for a score."""
-    return score.total > threshold or (score.new_here and any(one.startswith("all accounts") for one in score.learning))
+    """Return whether a withdrawal is held: by its score, or by rule N while there is too little to score by."""
+    return score.total > threshold or (score.new_here and bool(score.learning))
 
 
 def _anonymity(networks: frozenset[str] | None, *, familiar: bool) -> Term:

@@ -42,11 +42,8 @@ class Profile(State):
         ripe = (at - QUARANTINE) // SECOND
         if not waiting or waiting[0].at_s > ripe:
             return
-        count = 0
-        for count, one in enumerate(waiting, 1):
-            if one.at_s > ripe:
-                count -= 1
-                break
+        count = sum(one.at_s <= ripe for one in waiting)
+        for one in waiting[:count]:
             if not one.learned:
                 self._learn(one)
         del waiting[:count]
@@ -117,6 +114,19 @@ class Profile(State):
         """Return the weight of a value among the trusted logins; 0 where it is not trusted, or forgotten."""
         entry = self.known[level].get(value)
         return 0.0 if entry is None or value is None or entry[1] < day(at) - EXPIRY_DAYS else entry[0]
+
+    def unguarded(self) -> "Profile":
+        """Return a profile that trusts what waits, too: how the customer is, and not what an attacker could pretend.
+
+        For fitting alone. A score by it would trust whoever came yesterday.
+        """
+        other = Profile()
+        other.total, other.learned_day = self.total, self.learned_day
+        other.known = tuple(dict(known) for known in self.known)
+        for one in self.waiting:
+            if not one.learned:
+                other._learn(one)
+        return other
 
     def _used(self, at: int) -> None:
         at_s = at // SECOND

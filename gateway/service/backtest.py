@@ -8,13 +8,13 @@ left out where customers' habits and the line are measured, as an exchange leave
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
 from gateway.core.anomaly import Params, Score, bucket_of, holds, ratios, score
 from gateway.core.anomaly_fit import Sample, fit, threshold
-from gateway.core.everyone import Global
+from gateway.core.everyone import ENOUGH, Global
 from gateway.core.forgetting import DAY
 from gateway.core.login import DEV, NET, TIME
 from gateway.core.risk_tables import BUCKETS
@@ -116,6 +116,25 @@ class Backtest:
         """What the history held so far."""
         return Counts(**{name: self._counts[name] for name in Counts._fields})
 
+    @property
+    def test_from(self) -> int:
+        """When the test begins."""
+        return self._ends[2]
+
+    @property
+    def test_days(self) -> float:
+        """After how many days that is."""
+        return self._days
+
+    def warnings(self) -> Iterator[str]:
+        """Yield what makes the figures say less than they seem to."""
+        if self.everyone.seen < ENOUGH:
+            yield f"{self.everyone.seen} logins are few: below {ENOUGH}, rule N holds besides the score"
+        if not self.fitted:
+            yield "the shipped shares served: nothing was fitted on this history"
+        if len(self._at) < _LEAST_CALIBRATING:
+            yield f"the line is drawn by {len(self._at)} withdrawals of 60 days; it takes {_LEAST_CALIBRATING}"
+
     def run(self, history: Iterable[Event]) -> Iterable[Judged]:
         """Take events in order of time; yield each withdrawal that was judged."""
         for event in history:
@@ -160,18 +179,16 @@ class Backtest:
         standing.rules.observe(login)
 
     def _offer(self, event: Event, standing: Standing) -> None:
-        """Keep the login for the fit with such odds that each of its history size has the same (reservoir sampling)."""
+        """Keep the login for the fit, with the same odds for each of its history size (reservoir sampling)."""
         login, profile = event.login, standing.profile
-        logins = profile.logins(login.at)
-        if not logins:
-            return
-        bucket = bucket_of(logins)
+        bucket = bucket_of(profile.logins(login.at))
         self._offered[bucket] += 1
         kept = self._samples[bucket]
         place = len(kept) if len(kept) < _SAMPLES else self._random.randrange(self._offered[bucket])
         if place >= _SAMPLES:
             return
-        found = tuple(tuple(ratios(profile, self.everyone, login, levels)[0]) for levels in (NET, DEV, TIME))
+        usual = profile.unguarded()
+        found = tuple(tuple(ratios(usual, self.everyone, login, levels)[0]) for levels in (NET, DEV, TIME))
         kept[place : place + 1] = [(bucket, found)]
 
     def _withdrawal(self, event: Event, standing: Standing) -> Judged:
@@ -206,9 +223,7 @@ class Backtest:
 
     def _remember(self, told: Score, at: int) -> None:
         """Keep what the line is drawn by: the login's half of the score, and the classes of the withdrawal."""
-        asked = sum(
-            values[one] for values, one in zip(self.params.evidence, told.classes, strict=True)
-        )
+        asked = sum(values[one] for values, one in zip(self.params.evidence, told.classes, strict=True))
         self._at.append(at)
         self._login_totals.append(told.total - asked)
         self._classes.append(told.classes)

@@ -35,8 +35,10 @@ _OUTCOMES: Final = {
     **dict.fromkeys(("failed", "failure", "denied", "rejected", "cancelled", "canceled", "held"), False),
 }
 _KEYS: Final = frozenset(
-    "type id account at ip user_agent device session session_kind destination balance_share amount_usd method change "
-    "proved_with outcome label geo".split()
+    {
+        *("type", "id", "account", "at", "ip", "user_agent", "device", "session", "session_kind", "geo", "outcome"),
+        *("destination", "balance_share", "amount_usd", "method", "change", "proved_with", "label"),
+    }
 )
 _EARLIEST: Final = 946_684_800 * MICROSECONDS
 _LATEST: Final = 4_102_444_800 * MICROSECONDS
@@ -142,7 +144,10 @@ class Reader:
         )  # fmt: skip
 
     def _where(
-        self, geo: Any, ip: str | None, at: int  # noqa: ANN401 - a JSON value
+        self,
+        geo: Any,  # noqa: ANN401 - a JSON value
+        ip: str | None,
+        at: int,
     ) -> tuple[str | None, int | None, frozenset[str] | None, Place | None]:
         if geo is None:
             return self._looked_up(ip, at)
@@ -171,9 +176,7 @@ class Reader:
             place = Place(latitude, longitude, _number(geo, "radius_km", 0, 20_100))
         return country, asn, kinds, place
 
-    def _looked_up(
-        self, ip: str | None, at: int
-    ) -> tuple[str | None, int | None, frozenset[str] | None, Place | None]:
+    def _looked_up(self, ip: str | None, at: int) -> tuple[str | None, int | None, frozenset[str] | None, Place | None]:
         if ip is None or self._geo is None:
             return None, None, None, None
         told = self._geo.look_up(ip, at)
