@@ -11,6 +11,7 @@ import typer
 
 from gateway.cli import logs
 from gateway.cli.account import AsJson, Config
+from gateway.cli.erasing import erase
 from gateway.cli.filters import Asked, Unmask, reading_for, with_filters
 from gateway.core.errors import GatewayError, SearchError
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 _DEFAULT = Path("gateway.toml")
+app.command()(erase)
 
 
 @app.command()
@@ -161,7 +163,7 @@ def stats(
     """
     from gateway.cli.table import counts_table
     from gateway.core.decision import instant_text
-    from gateway.service.overview import GROUPS, overview
+    from gateway.service.overview import GROUPS, overview, step_for
 
     logs.to_stderr()
     groups = by or ["outcome", "reason", "country", "operation", "hour"]
@@ -176,7 +178,7 @@ def stats(
 
     async def counted() -> "Document":
         async with reading.found() as decisions:
-            found = overview(await decisions.counts(first, last), groups)
+            found = overview(await decisions.counts(first, last, step=step_for(groups)), groups)
             _warn(decisions)
             return {"since": instant_text(first), "until": instant_text(last), **found}
 

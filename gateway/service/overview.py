@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from gateway.core.decision import Document, instant_text
-from gateway.ports import Count
+from gateway.ports import Count, Step
 
 _DAY: Final = 86_400_000_000
 NOTHING: Final = "-"
@@ -23,6 +23,14 @@ GROUPS: Final[Mapping[str, Callable[[Count], str]]] = {
 """By what decisions are counted, and the name of a count's group."""
 IN_TIME: Final = frozenset({"hour", "day"})
 """Groups that are told in their own order; the others begin with the largest."""
+
+
+def step_for(groups: Iterable[str]) -> Step:
+    """Return the longest time that counts may be of, to be grouped so."""
+    names = set(groups)
+    if "hour" in names:
+        return Step.HOUR
+    return Step.DAY if "day" in names else Step.ALL
 
 
 def overview(counts: Iterable[Count], groups: Iterable[str] = GROUPS) -> Document:

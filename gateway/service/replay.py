@@ -62,13 +62,16 @@ class Replayer:
             if recorded is None:
                 return Replayed(decision_id, "same", " (refused unread: there is no verdict)")
             if not isinstance(recorded, Mapping):
-                return Replayed(decision_id, "impossible", "its record is damaged: the verdict is not an object")
+                raise TypeError("the verdict is not an object")  # noqa: TRY301 - told like the others
             facts = from_json(parse_instant(document["at"]), document["facts"], document["unknown"])
-            again = verdict_document(evaluate(facts, self.bundle(document["bundle"])))
+            bundle = self.bundle(document["bundle"])
+            again = verdict_document(evaluate(facts, bundle))
         except (AttributeError, KeyError, TypeError, ValueError) as fault:
             return Replayed(decision_id, "impossible", f"its record is damaged: {fault}")
         except GatewayError as fault:
             return Replayed(decision_id, "impossible", str(fault))
+        if again != recorded and "account" in document.get("erased", ()) and "account" in bundle.facts_named:
+            return Replayed(decision_id, "impossible", "its account was erased, and a rule of its bundle names one")
         if again == recorded:
             return Replayed(decision_id, "same")
         return Replayed(decision_id, "different", _difference(recorded, again))

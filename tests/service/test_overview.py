@@ -1,5 +1,7 @@
-from gateway.ports import Count
-from gateway.service.overview import GROUPS, overview
+import pytest
+
+from gateway.ports import Count, Step
+from gateway.service.overview import GROUPS, overview, step_for
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -35,3 +37,11 @@ def test_the_largest_comes_first_and_time_in_its_own_order() -> None:
         ("1970-01-03T00:00Z", 1),
     ]
     assert list(by["bundle"].items()) == [("abababababab", 7), ("cdcdcdcdcdcd", 1)]
+
+
+@pytest.mark.parametrize(
+    ("groups", "step"),
+    [(GROUPS, Step.HOUR), (["day", "reason"], Step.DAY), (["reason", "bundle"], Step.ALL), ([], Step.ALL)],
+)
+def test_counts_are_asked_for_the_longest_time_that_answers(groups, step) -> None:
+    assert step_for(groups) is step

@@ -3,7 +3,17 @@ import json
 
 import pytest
 
-from gateway.core.decision import RequestLine, decision_document, instant_text
+from gateway.core.decision import (
+    RequestLine,
+    decision_document,
+    instant_text,
+    parse_instant,
+    verdict_document,
+)
+from gateway.core.facts import from_json
+from gateway.core.pseudonyms import Pseudonyms
+from gateway.policies.bundle import load
+from gateway.policies.evaluate import evaluate
 from gateway.service.replay import Replayer
 
 SECOND = 1_000_000
@@ -84,3 +94,29 @@ def test_an_archive_that_gives_another_bundle_is_not_believed(recorded, world) -
 @pytest.mark.parametrize("damage", [{"at": "yesterday"}, {"facts": {"contry": "DE"}}, {"facts": 3}, {"verdict": 1}])
 def test_a_damaged_record_is_called_damaged(recorded, replayer, damage) -> None:
     assert replayer.replay(recorded() | damage).kind != "same"
+
+
+ONES = Pseudonyms(b"a key of thirty-two bytes, or so.")
+
+
+def test_what_was_erased_replays_to_the_same_verdict(recorded, replayer) -> None:
+    document = recorded()
+    erased = json.loads(ONES.of_ruling(json.dumps(document).encode()))
+    assert erased["facts"]["account"] != document["facts"]["account"]
+    assert replayer.replay(erased).kind == "same"
+
+
+def test_an_account_that_a_rule_names_is_said_to_be_erased_and_not_a_difference(recorded, world) -> None:
+    named = world.policy.replace("when: ", 'when: account == "alice" and ', 1)
+    bundle = load({"house.yaml": named}, sources_configured=None)
+    document = recorded() | {"bundle": bundle.digest}
+    facts = from_json(parse_instant(document["at"]), document["facts"], document["unknown"])
+    document["verdict"] = json.loads(json.dumps(verdict_document(evaluate(facts, bundle))))
+    replayer = Replayer(lambda _: {"house.yaml": named})
+    assert replayer.replay(document).kind == "same"
+    outcome = replayer.replay(json.loads(ONES.of_ruling(json.dumps(document).encode())))
+    assert outcome.kind in {"same", "impossible"}
+    document["verdict"]["outcome"] = "challenge"
+    outcome = replayer.replay(json.loads(ONES.of_ruling(json.dumps(document).encode())))
+    assert (outcome.kind, outcome.why) == ("impossible", "its account was erased, and a rule of its bundle names one")
+    assert replayer.replay(document).kind == "different"
