@@ -47,15 +47,19 @@ class AlarmFile:
     def __init__(self, journal: Path) -> None:
         self.directory = journal / FOLDER
         self.path = self.directory / _NAME
+        self._known: tuple[object, Record] | None = None
+        """What was read last, and of which file."""
 
     def read(self) -> Record:
         """Return what is on record; nothing where there is no file. Raise StoreUnavailable where it cannot be read."""
         try:
             with self.path.open("rb") as file:
-                document = orjson.loads(file.read(_LARGEST))
-            judged = document["judged"]
-            alarms = tuple(from_json(one) for one in document["alarms"])
-            return Record(None if judged is None else parse_instant(judged), alarms)
+                known = os.fstat(file.fileno())
+                same = (known.st_dev, known.st_ino, known.st_mtime_ns, known.st_size)
+                if self._known is None or self._known[0] != same:
+                    # A thousand alarms take longer to check than a request beside should wait, and few come anew.
+                    self._known = same, _record(orjson.loads(file.read(_LARGEST)))
+            return self._known[1]
         except FileNotFoundError:
             return Record()
         except OSError as fault:
@@ -155,6 +159,12 @@ class AlarmFile:
         owner = self.directory.stat()
         if os.geteuid() == 0 and os.fstat(fd).st_uid != owner.st_uid:
             os.fchown(fd, owner.st_uid, owner.st_gid)
+
+
+def _record(document: Mapping[str, Any]) -> Record:
+    judged = document["judged"]
+    alarms = tuple(from_json(one) for one in document["alarms"])
+    return Record(None if judged is None else parse_instant(judged), alarms)
 
 
 def _absent(name: str) -> Refused:

@@ -138,6 +138,17 @@ def test_who_waits_too_long_for_another_is_told(alarms: AlarmFile, monkeypatch: 
         alarms.note(AT, [], {}, AT)
 
 
+def test_what_another_wrote_is_read_and_what_nobody_wrote_is_not_read_again(alarms: AlarmFile, tmp_path: Path) -> None:
+    other = AlarmFile(tmp_path / "journal")
+    other.note(AT, [country("FR")], {}, AT)
+    first = alarms.read()
+    assert alarms.read() is first
+    other.acknowledge(country("FR").id, "ben", WHY, AT)
+    assert alarms.read().alarms[0].acknowledged == Acknowledgement("ben", WHY, AT)
+    alarms.path.unlink()
+    assert alarms.read() == Record()
+
+
 def test_writers_at_once_lose_nothing(alarms: AlarmFile) -> None:
     hours = [AT + number * HOUR for number in range(12)]
     alarms.note(AT, [country("FR", hour) for hour in hours], {}, AT)
