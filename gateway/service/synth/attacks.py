@@ -23,9 +23,9 @@ from gateway.service.synth.events import (
     Event,
 )
 from gateway.service.synth.lines import Cellular, residential, vpn_exit
-from gateway.service.synth.networks import Internet, Kind, Seen
+from gateway.service.synth.networks import Internet, Kind, Seen, block_in
 from gateway.service.synth.people import Person
-from gateway.service.synth.places import CITIES
+from gateway.service.synth.places import CITIES, City
 from gateway.service.synth.year import address, payment
 
 _MINUTE: Final = HOUR // 60
@@ -153,7 +153,11 @@ def _aitm_phish(attack: Attack) -> None:
     """A phishing proxy that passes the victim's browser on; some add a factor of their own."""
     chance = attack.chance
     rented = chance.odds(0.5)
-    seen = _rented(attack.internet, chance) if rented else residential(attack.internet, attack.at_home.city, chance)
+    seen = (
+        _rented(attack.internet, chance, attack.at_home.city)
+        if rented
+        else residential(attack.internet, attack.at_home.city, chance)
+    )
     client = attack.stranger(seen, attack.last.user_agent)
     before = attack.while_at_it()
     if chance.odds(0.3):
@@ -186,12 +190,13 @@ def _session_hijack(attack: Attack) -> None:
     chance = attack.chance
     recent = [one.client for one in attack.known if one.at > attack.at - _SESSION_LIVES] or [attack.last]
     stolen = next((one for one in reversed(recent) if one.session_kind == "browser"), recent[-1])
-    if chance.odds(0.35):
+    where = chance.weighted(("same operator", "another home", "hosting"), (35, 50, 15))
+    if where == "same operator":
         seen = _beside(attack)
-    elif chance.odds(0.5):
+    elif where == "another home":
         seen = residential(attack.internet, attack.at_home.city, chance)
     else:
-        seen = _rented(attack.internet, chance)
+        seen = _rented(attack.internet, chance, attack.at_home.city)
     attack.withdraw(stolen._replace(seen=seen))
 
 
@@ -211,7 +216,12 @@ def _malware_on_device(attack: Attack) -> None:
     attack.take(attack.last._replace(session=attack.chance.hex(24)))
 
 
-def _rented(internet: Internet, chance: Chance) -> Seen:
+def _rented(internet: Internet, chance: Chance, near: City | None = None) -> Seen:
+    """Return the address of a rented machine: anywhere, or in the country of a city."""
+    some = [(one, city) for one in internet.hosting for city in one.cities if near and city.country == near.country]
+    if some:
+        operator, city = chance.pick(some)
+        return internet.v4(operator, block_in(operator, city, chance), 2 + chance.below(250))
     return internet.v4(chance.pick(internet.hosting), chance.below(256), 2 + chance.below(250))
 
 

@@ -14,7 +14,7 @@ _STAYS: Final = 0.5
 """Changes of address that stay in the /24, or the /48."""
 _PREFERS_V6: Final = 0.85
 _GATEWAYS: Final = 6
-_USUAL_GATEWAY: Final = 0.9
+_USUAL_GATEWAY: Final = 0.8
 _FIXED_EXIT: Final = 0.45
 _FOREIGN_EXIT: Final = 0.45
 _FOREIGN_COUNTRIES: Final = 2

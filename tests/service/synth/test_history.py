@@ -15,7 +15,7 @@ from gateway.service.synth.history import test_window as last_days
 from gateway.service.synth.history import window
 
 TINY = Size(accounts=12, days=60, attacks=2)
-DIGEST = "c509ae5222c09db135c37c0e77b8f19fc932d05529c3b7ccee5236460c56f1b8"
+DIGEST = "68e5ea5fb836e9e53b67eb66ce5afa61c44436394e807fc2390734eb5958a8d9"
 """Of the history of seed 7 and this size. It changes when the generator does, and with nothing else."""
 
 ALWAYS = {
