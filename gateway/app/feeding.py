@@ -12,12 +12,13 @@ import structlog
 from gateway.adapters.follow import Follower
 from gateway.adapters.live_segment import Bounds
 from gateway.adapters.segment_files import Taken
-from gateway.adapters.sinks.fan import Fan
+from gateway.adapters.sinks.fan import Fan, Stretches
 from gateway.adapters.sinks.progress import Progress
 from gateway.app.sinks import Spec, pace_of, sink_of
-from gateway.app.terms import workers_of
+from gateway.app.terms import read_pseudonyms, workers_of
 from gateway.core.errors import GatewayError
 from gateway.ports import MICROSECONDS, Clock
+from gateway.service.digested import digested
 
 log: Any = structlog.get_logger("gateway")
 
@@ -45,12 +46,15 @@ class Behind(NamedTuple):
 class Feed:
     """One sink: begun as soon as it can be, looked at every second."""
 
-    def __init__(self, spec: Spec, directory: Path, *, clock: Clock, bounds: Bounds, share: float) -> None:
+    def __init__(
+        self, spec: Spec, directory: Path, *, digest_key: str | None, clock: Clock, bounds: Bounds, share: float
+    ) -> None:
         self.name: str = spec["name"]
         self.places: Taken = {}
         """How far the sink has each worker's journal; nothing where it is not known yet."""
         self._spec = spec
         self._directory = directory
+        self._digest_key = digest_key
         self._clock = clock
         self._bounds = bounds
         self._share = share
@@ -99,7 +103,7 @@ class Feed:
         sink = sink_of(self._spec)
         progress = Progress(self._directory / FOLDER, self.name, lambda: workers_of(self._directory))
         pace = pace_of(self._spec)._replace(share=self._share)
-        fan = Fan(self.name, sink, follower.stretches, progress, chance=random.random, pace=pace)
+        fan = Fan(self.name, sink, self._stretches(follower), progress, chance=random.random, pace=pace)
         try:
             await fan.start()
         except BaseException:
@@ -108,6 +112,13 @@ class Feed:
         self._fan = fan
         self.places = fan.sent_to
         return fan
+
+    def _stretches(self, follower: Follower) -> Stretches:
+        """Return what reads the journal for this sink. Raise ConfigError where the key of digests cannot be read."""
+        if self._spec.get("personal") != "digest":
+            return follower.stretches
+        pseudonyms = read_pseudonyms(self._digest_key)
+        return lambda places: (digested(stretch, pseudonyms) for stretch in follower.stretches(places))
 
     async def _look(self, fan: Fan, follower: Follower, warn_behind_us: int) -> None:
         try:
@@ -140,6 +151,7 @@ class Feeding:
         bounds: Bounds,
         share: float,
         warn_behind_us: int,
+        digest_key: str | None = None,
     ) -> None:
         """Build, without touching anything.
 
@@ -150,8 +162,11 @@ class Feeding:
             bounds: how much of the journal is read at once.
             share: the part of its time that each may work.
             warn_behind_us: how old may grow what waits before the log says so.
+            digest_key: the file with the key of digests, where a sink is sent these in place of personal data.
         """
-        self._feeds = [Feed(spec, directory, clock=clock, bounds=bounds, share=share) for spec in sinks]
+        self._feeds = [
+            Feed(spec, directory, digest_key=digest_key, clock=clock, bounds=bounds, share=share) for spec in sinks
+        ]
         self._warn_behind_us = warn_behind_us
 
     async def run(self, stop: asyncio.Event) -> None:

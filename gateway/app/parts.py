@@ -130,7 +130,7 @@ def plan_of(settings: Settings) -> Plan | None:
     """
     url = settings.archive_url
     archive = settings.archive
-    sinks = tuple(map(spec_of, settings.sinks))
+    sinks = tuple({"personal": archive.personal, **spec_of(sink)} for sink in settings.sinks)
     if url is None and not sinks:
         return None
     # Nothing is opened: what cannot work is said here, at the start, and not by a process in the background.

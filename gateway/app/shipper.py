@@ -54,6 +54,7 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
             bounds=_bounds(share),
             share=share,
             warn_behind_us=plan.warn_behind_s * MICROSECONDS,
+            digest_key=plan.digest_key,
         )
         upkeep = Upkeep(plan, feeding, SystemClock())
         async with asyncio.TaskGroup() as tasks:

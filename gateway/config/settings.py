@@ -45,6 +45,13 @@ class Settings(Table):
         """Return `data` with every optional table in it, so that default paths are resolved like given ones."""
         return {**{name: {} for name in _OPTIONAL}, **data} if isinstance(data, Mapping) else data
 
+    @model_validator(mode="after")
+    def _digests_for_sinks_have_a_key(self) -> Self:
+        for number, sink in enumerate(self.sinks):
+            if sink.personal == "digest" and self.archive.digest_key is None:
+                raise ValueError(f'`personal = "digest"` of sinks[{number}] needs `digest_key` in `[archive]`')
+        return self
+
     @property
     def archive_url(self) -> str | None:
         """Where decisions are archived; None where they stay in the journal."""

@@ -18,7 +18,7 @@ class _Keys(NamedTuple):
     possible: frozenset[str] = frozenset()
 
 
-_EACH: Final = frozenset({"kind", "name", "batch", "linger"})
+_EACH: Final = frozenset({"kind", "name", "batch", "linger", "personal"})
 _KEYS: Final[Mapping[str, _Keys]] = {
     "lines": _Keys(frozenset({"file"}), frozenset({"rotate_bytes", "keep_files"})),
     "stdout": _Keys(frozenset()),
@@ -62,6 +62,7 @@ class SinkTable(Table):
     given_name: Annotated[str, AfterValidator(_name)] | None = Field(default=None, alias="name")
     batch: Whole | None = Field(default=None, ge=1, le=20_000)
     linger_ms: Milliseconds | None = Field(default=None, alias="linger", ge=0, le=3_600_000)
+    personal: Literal["clear", "digest"] | None = None
     batch_bytes: Size | None = Field(default=None, ge=64 * 1024, le=64 * 1024**2)
     timeout_s: Seconds | None = Field(default=None, alias="timeout", ge=1, le=110)
     """Less than what feeds a sink waits for a batch, so that it is the sink that says what was waited for."""

@@ -13,6 +13,7 @@ from gateway.adapters.live_segment import Bounds
 from gateway.adapters.sinks.progress import Progress
 from gateway.app import feeding
 from gateway.app.feeding import Feeding
+from gateway.core.pseudonyms import Pseudonyms
 from tests.adapters.sinks.rig import RULING, accept, answers, service
 from tests.shipping import journal_of
 
@@ -182,6 +183,39 @@ async def test_a_fault_that_nobody_thought_of_ends_one_sink_for_a_while_and_no_o
     with capture_logs() as logs:
         await live(both, lambda: all(len(ids(file)) == DECISIONS for file in files))
     assert [one["sink"] for one in logs if one["event"] == "sink:fault"] == ["one"]
+
+
+async def test_a_sink_is_sent_digests_in_place_of_personal_data_where_that_is_wanted(folder) -> None:
+    key = folder.parent / "digest.key"
+    key.write_bytes(bytes(range(100, 140)))
+    sinks = [{**lines(folder, "one"), "personal": "digest"}, lines(folder, "two")]
+    both = Feeding(
+        sinks,
+        folder,
+        clock=SystemClock(),
+        bounds=Bounds(),
+        share=1.0,
+        warn_behind_us=1 << 60,
+        digest_key=str(key),
+    )
+    files = [folder.parent / f"{name}.ndjson" for name in ("one", "two")]
+    await live(both, lambda: all(len(ids(file)) == DECISIONS for file in files))
+
+    digests, clear = (file.read_text() for file in files)
+    pseudonyms = Pseudonyms(key.read_bytes())
+    for personal, digest in (("81.20.30.40", pseudonyms.address), ("alice", pseudonyms.account)):
+        assert personal in clear
+        assert personal not in digests
+        assert digest(personal) in digests
+    assert ids(files[0]) == ids(files[1])
+
+
+async def test_without_the_key_of_digests_nothing_is_sent_in_the_clear_instead(folder, monkeypatch) -> None:
+    monkeypatch.setattr(feeding, "AGAIN_S", 0.01)
+    with capture_logs() as logs:
+        await live(feed(folder, {**lines(folder), "personal": "digest"}), lambda: len(logs) > 1)
+    assert "archive.digest_key" in logs[0]["why"]
+    assert not (folder.parent / "lines.ndjson").exists()
 
 
 async def test_without_sinks_nothing_is_done(folder) -> None:

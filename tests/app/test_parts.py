@@ -20,7 +20,7 @@ from gateway.app.shipping_process import ShippingProcess, ShippingThread
 from gateway.config import load
 from gateway.config.recording import Publishing
 from gateway.core.client_ip import How
-from gateway.core.errors import JournalUnavailable, PolicyError
+from gateway.core.errors import ConfigError, JournalUnavailable, PolicyError
 from gateway.core.request import AccessRequest
 from gateway.core.terms import Operation
 from gateway.ports import Ruling
@@ -111,3 +111,50 @@ def test_a_signing_key_that_cannot_be_read_stops_the_start(settings, tmp_path) -
     journal = settings.journal.model_copy(update={"signing_key": tmp_path / "none.pem"})
     with pytest.raises(JournalUnavailable, match=r"none\.pem"):
         journal_of(settings.model_copy(update={"journal": journal}), 0)
+
+
+@pytest.mark.parametrize(
+    ("archive", "sink", "sent"),
+    [("clear", None, "clear"), ("digest", None, "digest"), ("digest", "clear", "clear"), ("clear", "digest", "digest")],
+)
+def test_a_sink_is_sent_personal_data_as_the_archive_unless_it_says_otherwise(site, archive, sink, sent) -> None:
+    (site.folder / "digest.key").write_text("x" * 32)
+    text = site.config.read_text().replace(
+        "[archive]\n", f'[archive]\npersonal = "{archive}"\ndigest_key = "digest.key"\n'
+    )
+    own = "" if sink is None else f'personal = "{sink}"\n'
+    site.config.write_text(f'{text}[[sinks]]\nkind = "stdout"\n{own}')
+
+    assert [one["personal"] for one in plan_of(load(site.config)).sinks] == [sent]
+
+
+def test_a_sink_that_cannot_work_stops_the_start(site) -> None:
+    site.config.write_text(site.config.read_text() + '[[sinks]]\nkind = "opa"\nname = "siem"\nurl = "logs.example"\n')
+
+    with pytest.raises(ConfigError, match=r"\[\[sinks\]\] `siem`: .*is not an address"):
+        plan_of(load(site.config))
+
+
+def test_sinks_alone_are_a_reason_to_ship(site) -> None:
+    text = site.config.read_text().replace('ship = "off"', 'ship = "process"\nurl = "none"')
+    site.config.write_text(text)
+    assert plan_of(load(site.config)) is None
+    site.config.write_text(f'{text}[[sinks]]\nkind = "stdout"\n')
+
+    plan = plan_of(load(site.config))
+    assert (plan.url, [one["name"] for one in plan.sinks]) == (None, ["stdout"])
+    assert isinstance(shipper_of(load(site.config)), ShippingProcess)
+
+
+def test_terms_and_secrets_reach_who_ships_as_plain_values(site) -> None:
+    (site.folder / "digest.key").write_text("x" * 32)
+    terms = 'keep = { money = "5y", rest = "90d" }\nkeep_personal = "30d"\ndigest_key = "digest.key"\n'
+    text = site.config.read_text().replace("[archive]\n", f"[archive]\n{terms}")
+    site.config.write_text(text.replace("[journal]\n", "[journal]\ncompress = false\n"))
+
+    plan = plan_of(load(site.config))
+
+    assert (plan.keep_money_s, plan.keep_refused_s, plan.keep_rest_s) == (157_680_000, None, 7_776_000)
+    assert (plan.keep_personal_s, plan.personal, plan.compress) == (2_592_000, "clear", False)
+    assert plan.digest_key == str(site.folder / "digest.key")
+    assert b"xxxx" not in plan.line()

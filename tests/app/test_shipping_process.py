@@ -12,6 +12,7 @@ from gateway.adapters.progress import ProgressFile
 from gateway.adapters.shipping_lock import ShippingLock
 from gateway.app import shipping_process
 from gateway.app.shipping_process import ShippingProcess, ShippingThread
+from tests.adapters.sinks.rig import RULING
 from tests.shipping import journal_of, taken_by
 
 JOURNAL = 50
@@ -47,7 +48,7 @@ def test_a_sink_on_standard_output_writes_to_the_gateway_s_own(plan, how, capfd)
         await until(lambda: ProgressFile(Path(plan.directory)).read().get("sink:out:sent") == JOURNAL)
         await shipper.close()
 
-    journal_of(plan, JOURNAL)
+    journal_of(plan, JOURNAL, RULING)
     asyncio.run(live())
     lines = [orjson.loads(line) for line in capfd.readouterr().out.splitlines() if line[0] == "{"]
     assert len({line["id"] for line in lines}) == len(lines) == JOURNAL

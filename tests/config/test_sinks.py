@@ -34,7 +34,7 @@ def test_every_key_belongs_to_some_kind() -> None:
     keys = {field.alias or name for name, field in SinkTable.model_fields.items()}
     of_kinds = set().union(*(one.needed | one.possible for one in _KEYS.values()))
 
-    assert keys - of_kinds == {"kind", "name", "batch", "linger"}
+    assert keys - of_kinds == {"kind", "name", "batch", "linger", "personal"}
     assert of_kinds <= keys
 
 
@@ -115,6 +115,7 @@ def test_sinks_come_from_the_environment_too(load_text) -> None:
             sink("kafka", 'tls = false\nuser = "me"\npassword_file = "p"'),
             "sinks[0]: `password_file` is for connections with TLS, and `tls = false` says that there is none",
         ),
+        (sink("opa", 'personal = "digest"'), 'the whole: `personal = "digest"` of sinks[0] needs `digest_key`'),
         (sink("stdout") + "[[sinks]]\nkind = 'stdout'", "sinks: 2 are called `stdout`; give each a `name` of its own"),
         (
             sink("stdout") + "[[sinks]]\nkind = 'stdout'\nname = 'again'",

@@ -138,6 +138,10 @@ def line(document: Document) -> bytes:
     return orjson.dumps(row)
 
 
-def _as_ipv6(address: str) -> str:
-    parsed = ip_address(address.partition("%")[0])
+def _as_ipv6(address: str) -> str | None:
+    """Return an address as the column takes it; None for the digest of one, which the document has."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
     return f"::ffff:{parsed}" if isinstance(parsed, IPv4Address) else str(parsed)

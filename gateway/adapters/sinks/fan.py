@@ -26,6 +26,8 @@ Behind = Callable[[Mapping[str, Place]], tuple[int, int | None]]
 
 _Result = TypeVar("_Result")
 
+_FIELDS: Final = frozenset({"client_ip", "operation", "facts", "unknown", "bundle", "editions", "verdict", "reply"})
+"""What every ruling has, and sinks rely on."""
 _MOST_PAUSE_S: Final = 3600.0
 _DOUBLINGS: Final = 16
 
@@ -247,7 +249,7 @@ class Fan:
         for stretch in stretches:
             for decision in stretch.decisions:
                 try:
-                    batch.append(archived_document(stretch.rulings[decision.ruling], decision))
+                    batch.append(_whole(archived_document(stretch.rulings[decision.ruling], decision)))
                 except (StoreUnavailable, KeyError) as fault:
                     self.unreadable += 1
                     log.warning("sink:unreadable", sink=self.name, id=str(UUID(bytes=decision.id)), why=str(fault))
@@ -297,3 +299,13 @@ class Fan:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
+
+
+def _whole(document: Document) -> Document:
+    """Return the document. Raise KeyError where its ruling was written by something that does not know the format.
+
+    A sink that stumbles over it would be sent it again for ever.
+    """
+    if missing := _FIELDS - document.keys():
+        raise KeyError(f"it has no {', '.join(sorted(missing))}")
+    return document

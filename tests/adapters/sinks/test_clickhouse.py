@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from gateway.adapters.sinks import SinkUnavailable
-from gateway.adapters.sinks.clickhouse import ClickHouse
+from gateway.adapters.sinks.clickhouse import ClickHouse, line
 from gateway.adapters.sinks.columns import Row
 from gateway.core.errors import ConfigError
 from tests.adapters.sinks.rig import AMBIGUOUS, Taken, accept, answers, document, service
@@ -105,3 +105,11 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
         ClickHouse("https://127.0.0.1:8443/", database=name)
     with pytest.raises(ConfigError, match="letters, digits"):
         ClickHouse("https://127.0.0.1:8443/", user=name)
+
+
+def test_an_address_that_became_a_digest_is_no_address_and_stays_in_the_document() -> None:
+    pseudonymous = document(1)
+    pseudonymous["client_ip"] = {**pseudonymous["client_ip"], "address": "hmac:0123456789abcdef"}
+    row = orjson.loads(line(pseudonymous))
+    assert row["address"] is None
+    assert "hmac:0123456789abcdef" in row["document"]

@@ -19,7 +19,7 @@ from gateway.adapters.sinks.fan import Fan, Pace
 from gateway.adapters.sinks.jsonl import LinesFile
 from gateway.adapters.sinks.progress import Progress
 from gateway.core.decision import Document
-from gateway.ports import Ruling, Stretch
+from gateway.ports import Ruling, Stretch, ruling_digest
 from tests.adapters.sinks.rig import RULING, Taken, decision, document, first_seen, journal, number_of, service
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -342,3 +342,23 @@ async def test_a_share_of_the_time_is_a_share_of_the_time(tmp_path: Path) -> Non
 
     # Three times 20 ms of reading, each with nine times as long to rest; the last rest was not awaited.
     assert took > 2 * 0.2
+
+
+async def test_a_decision_that_is_not_whole_is_left_out_and_counted_for_no_sink_could_take_it(tmp_path: Path) -> None:
+    def stretches(places: Mapping[str, tuple[int, int]]) -> Iterator[Stretch]:
+        if not places:
+            rulings = {ruling_digest(one): one for one in (RULING, b'{"facts":null}')}
+            decisions = [decision(n, ruling=one) for n, one in enumerate(rulings.values())]
+            yield Stretch("w0", 1, 0, 2, rulings, decisions)
+
+    sink = Memory()
+    feeding = Fan("log", sink, stretches, Progress(tmp_path, "log"), chance=lambda: 0.5, pace=PACE)
+    with capture_logs() as logs:
+        await feeding.start()
+        await until(lambda: bool(feeding.sent_to))
+        await feeding.close()
+
+    assert sink.numbers == [0]
+    assert feeding.unreadable == 1
+    (said,) = [one for one in logs if one["event"] == "sink:unreadable"]
+    assert "it has no bundle, client_ip, editions, operation" in said["why"]
