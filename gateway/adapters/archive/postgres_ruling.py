@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from gateway.adapters.archive.postgres_schema import Connection
 from gateway.core.search import Findable, Search
+from gateway.core.terms import Outcome
 
 Key = tuple[int, bytes]
 """The epoch and the digest of a ruling: what it is known by."""
@@ -95,9 +96,11 @@ def unpacked_document(stored: bytes) -> bytes:
 
 
 def terms_of(found_by: Findable) -> list[str]:
-    """Return the terms of a ruling. What its kind says (operation, outcome, reason, bundle) is none of them."""
+    """Return the terms of a ruling. Of what its kind says, only what is rare: an outcome that refuses, a reason."""
     terms = [_term("account", found_by.account)] if found_by.account is not None else []
     terms += [_term("ticket", found_by.ticket)] if found_by.ticket is not None else []
+    terms += [_term("outcome", found_by.outcome)] if found_by.outcome != Outcome.ALLOW else []
+    terms += [_term("reason", found_by.reason)] if found_by.reason is not None else []
     terms += [_term("country", country) for country in found_by.countries]
     terms += [_term("asn", str(asn)) for asn in found_by.asns]
     return terms + [_term("rule", rule) for rule in found_by.rules]
@@ -108,6 +111,8 @@ def terms_asked(search: Search) -> list[str]:
     asked = (
         ("account", search.account),
         ("ticket", search.ticket),
+        ("outcome", None if search.outcome == Outcome.ALLOW else search.outcome),
+        ("reason", search.reason),
         ("country", search.country),
         ("asn", None if search.asn is None else str(search.asn)),
         ("rule", search.rule),

@@ -187,9 +187,10 @@ class _Finder:
             high = self._pass_over(sought.low, high)
             if high <= sought.low:
                 return
+            before = len(self._found)
             high = await self._follow_window(sought._replace(high=high), size)
-            if len(self._found) * 8 < self._wanted and high > sought.low:
-                # Hardly any: perhaps there are few in all.
+            if (len(self._found) - before) * 4 < self._wanted - before and high > sought.low:
+                # The next window, four times as long, would not fill the page either: perhaps there are few in all.
                 if not asked and await self._follow_all(sought._replace(high=high)):
                     return
                 if size == _LONGEST_WINDOW:

@@ -42,6 +42,9 @@ def test_every_term_that_is_asked_is_one_that_a_fitting_ruling_has() -> None:
     asked = Search(account="alice", country="US", asn=2, rule="c/d", ticket="T-7")
     assert set(terms_asked(asked)) == {"account:alice", "ticket:T-7", "country:US", "asn:2", "rule:c/d"}
     assert set(terms_asked(asked)) < set(terms_of(found_by))
+    refused = Search(outcome="deny", reason="jurisdiction-blocked")
+    assert set(terms_asked(refused)) == {"outcome:deny", "reason:jurisdiction-blocked"} < set(terms_of(found_by))
+    assert terms_asked(Search(outcome="allow", operation="view")) == []
     assert terms_of(NOTHING) == terms_asked(Search()) == []
 
 
