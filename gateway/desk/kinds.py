@@ -67,7 +67,7 @@ KINDS: Final[Mapping[TicketKind, KindRules]] = MappingProxyType(
             72 * _HOUR_S,
             "the account gets the status that was proposed",
             "the account stays where it is",
-            ways_back=frozenset({Status.OPEN, Status.EXIT_ONLY, Status.FLAGGED}),
+            ways_back=frozenset({Status.OPEN, Status.EXIT_ONLY, Status.FLAGGED, Status.RESTRICTED}),
         ),
         TicketKind.REVIEW: KindRules(
             (), 72 * _HOUR_S, "the hold ends, where there is one", f"where there is a hold: {_RESTRICTED}"

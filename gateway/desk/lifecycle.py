@@ -43,10 +43,10 @@ class Act(StrEnum):
 class Need(StrEnum):
     """What must be so for a way to be taken."""
 
-    STILL_MISSING = "evidence is still missing"
-    ALL_EVIDENCE = "all required evidence is there"
     RELEASE = "to release"
     UPHOLD = "to uphold"
+    STILL_MISSING = "evidence is still missing"
+    ALL_EVIDENCE = "all required evidence is there"
     ANOTHER_PERSON = "another person than the proposer"
     MAY_END = "not before its earliest end"
     TIME_OVER = "its time is over"
