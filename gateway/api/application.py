@@ -15,6 +15,7 @@ from starlette.types import Lifespan
 from gateway.api.access import Gate
 from gateway.api.alarms import Alarms
 from gateway.api.decisions import Decisions
+from gateway.api.erasing import Erasings
 from gateway.api.openapi import openapi
 from gateway.api.problems import COMMON_HEADERS, ApiProblem, json_response, unavailable
 from gateway.api.routes import ROUTES
@@ -33,6 +34,7 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
     gate = Gate(services)
     decisions = Decisions(services, gate)
     alarms = Alarms(services, gate)
+    erasings = Erasings(services, gate)
     described = openapi(ROUTES, _version())
 
     async def health(_request: Request) -> Response:
@@ -50,6 +52,7 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
         "searchDecisions": decisions.search,
         "countDecisions": decisions.count,
         "readDecision": decisions.read,
+        "eraseDecisions": erasings.erase,
         "listAlarms": alarms.list,
         "acknowledgeAlarm": alarms.acknowledge,
         "readHealth": health,

@@ -134,6 +134,17 @@ ROUTES: Final = (
         problems=(400, 404),
     ),
     Route(
+        "eraseDecisions",
+        "/api/v1/decisions/erase",
+        "Erase the personal data in all decisions of one account or address that the archive has, for good.",
+        Scope.DECISIONS_ERASE,
+        (),
+        "Erased",
+        problems=(400, 413, 415),
+        method="POST",
+        body="Erasing",
+    ),
+    Route(
         "listAlarms",
         "/api/v1/alarms",
         "What was refused unusually often or seldom, the newest first.",

@@ -62,6 +62,15 @@ _DECISION: Final = whole(
     reply=whole(status=_NUMBER, reason=_MAY_BE_REASON),
     took_us={**_NUMBER, "description": "Microseconds."},
 )
+_DECISION["properties"]["erased"] = {
+    **listed(_TEXT),
+    "description": "Whose place digests took, or nothing; not there where nothing was erased.",
+}
+_DECISION["properties"]["client_ip"]["properties"]["network"] = {
+    **_TEXT,
+    "description": "Where the address was erased: the digest of its network.",
+}
+_DECISION["properties"]["reply"]["properties"]["ticket_id"] = _MAY_BE_TEXT
 _DECISION["properties"]["ambiguous"] = whole(why=_TEXT, detail=_TEXT)
 _DECISION["properties"]["masked"] = {
     **listed(_TEXT),
@@ -131,6 +140,21 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "Alarm": _ALARM,
     "Alarms": whole(alarms=listed(named("Alarm"))),
     "Acknowledgement": whole(why=_WHY),
+    "Erasing": {
+        "type": "object",
+        "properties": {"account": _TEXT, "address": _TEXT, "why": _TEXT},
+        "required": ["why"],
+        "oneOf": [{"required": ["account"]}, {"required": ["address"]}],
+        "additionalProperties": False,
+    },
+    "Erased": whole(
+        decisions={**_NUMBER, "description": "How many were changed in the archive."},
+        waiting={**_NUMBER, "description": "How many the archive has not taken yet; erase again when it has."},
+        journal_keeps_s={
+            **_NUMBER,
+            "description": "How long the journal, which cannot be changed, keeps a segment after its latest decision.",
+        },
+    ),
     "Health": whole(status={"type": "string", "enum": ["ok"]}),
     "Problem": {
         "type": "object",

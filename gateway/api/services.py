@@ -10,7 +10,7 @@ from gateway.core.decision import Document
 from gateway.core.masking import Reader, Unmasking
 from gateway.core.search import Page, Search
 from gateway.core.service_token import ServiceToken
-from gateway.ports import Clock, Count, Step
+from gateway.ports import Clock, Count, Erasing, Step
 
 
 class TokenBook(Protocol):
@@ -86,3 +86,5 @@ class Services(NamedTuple):
     address_of: Callable[[str | None, Mapping[str, Sequence[bytes]]], str | None]
     """The address held responsible for a request: the peer, or whom a trusted proxy speaks for."""
     alarms: AlarmBook
+    erase: Callable[[Erasing, str, str], Awaitable[Document | Refused]]
+    """Erase personal data, who and why being noted first; what came of it as JSON. Raise StoreUnavailable."""

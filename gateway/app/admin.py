@@ -20,18 +20,20 @@ from gateway.adapters.service_tokens import ServiceTokens
 from gateway.adapters.sql import AccountStore
 from gateway.api.application import create_api
 from gateway.api.services import Recorded, Services, Wanted
-from gateway.app.finding import Found
+from gateway.app.erasing import erase as erase_in
+from gateway.app.finding import Found, by_digest, found_in
 from gateway.app.gateway import Gateway
 from gateway.app.parts import archive_of, archive_to_ask, client_ip_of
 from gateway.app.records import Records
 from gateway.config import Settings
+from gateway.core.account import Refused
 from gateway.core.client_ip import ClientIPRule
 from gateway.core.customer import LANGUAGES
 from gateway.core.decision import Document
 from gateway.core.errors import ConfigError, StoreUnavailable
 from gateway.core.search import Page, Search
 from gateway.enforce.http_server import run
-from gateway.ports import Archive, Clock, Count, Step
+from gateway.ports import Archive, Clock, Count, Erasing, Step
 
 log: Any = structlog.get_logger("gateway")
 
@@ -51,9 +53,9 @@ class Admin:
         archive = archive_of(gateway.settings)
         if archive is None:
             raise ConfigError('[admin] finds decisions in the archive, and `archive.url = "none"` keeps none')
-        self._archive: Archive = archive
+        self._archive = by_digest(archive, gateway.settings)
         self.app: ASGIApp = _api(
-            gateway.settings, gateway.clock, gateway.store, archive, gateway.metrics.exposition, self._lifespan
+            gateway.settings, gateway.clock, gateway.store, self._archive, gateway.metrics.exposition, self._lifespan
         )
 
     @asynccontextmanager
@@ -147,7 +149,7 @@ class Lookout:
             found = self._found
             if found is None or now() >= self._again_at:
                 begun = now()
-                found = found or Found(archive, self._settings.journal.directory)
+                found = found or found_in(archive, self._settings)
                 await found.look()
                 # Where nobody ships there is much to read each time: most of the time is left to the answers.
                 self._again_at = now() + max(_FRESH_S, _LEFT * (now() - begun))
@@ -184,6 +186,10 @@ def _api(  # noqa: PLR0917 - its two callers stand above
         explanation = records.explain(document, wanted.role, wanted.leave, wanted.language, comparison)
         return {**explanation.to_json(), "language": wanted.language}
 
+    async def erase(erasing: Erasing, who: str, why: str) -> Document | Refused:
+        done = await erase_in(settings, store, erasing, who=who, why=why)
+        return done if isinstance(done, Refused) else done.to_json()
+
     return create_api(
         Services(
             clock=clock,
@@ -195,6 +201,7 @@ def _api(  # noqa: PLR0917 - its two callers stand above
             metrics=metrics,
             address_of=partial(_address_of, client_ip),
             alarms=AlarmFile(settings.journal.directory),
+            erase=erase,
         ),
         lifespan,
     )

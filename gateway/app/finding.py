@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,6 @@ from gateway.app.parts import archive_to_ask
 from gateway.app.terms import read_pseudonyms
 from gateway.config import Settings
 from gateway.core.decision import Document
-from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import MOST, Page, Search, merged, read_cursor
 from gateway.ports import Archive, Count, Step, Stretch
 from gateway.service.digested import FoundByDigest
@@ -33,17 +32,15 @@ class Found:
         archive: Archive,
         directory: Path,
         most: int = MOST_RECENT,
-        *,
-        pseudonyms: Pseudonyms | None = None,
-        all_erased: bool = False,
+        seen: Callable[[Archive], Archive] = lambda archive: archive,
     ) -> None:
-        """With `pseudonyms`, erased decisions are found too; with `all_erased`, all are shown without personal data."""
-        self._pseudonyms, self._all_erased = pseudonyms, all_erased
-        self._archive = self._by_digest(archive)
+        """`seen` returns an archive as it is asked, such as `by_digest`."""
+        self._seen = seen
+        self._archive = seen(archive)
         self._directory = directory
         self._follower = Follower(directory)
         self._most = most
-        self._recent = self._by_digest(MemoryArchive())
+        self._recent = seen(MemoryArchive())
         self._taken: Taken = {}
         self.recent = 0
         """How many decisions the archive had not taken when `look` looked."""
@@ -55,7 +52,7 @@ class Found:
         # In this order: what is taken in between is found in both, and counted once, but never in neither.
         taken: Taken = dict(await self._archive.taken())
         self._taken = taken
-        recent, self.recent, self.left_out = self._by_digest(MemoryArchive()), 0, False
+        recent, self.recent, self.left_out = self._seen(MemoryArchive()), 0, False
         while not self.left_out:
             stretches = await asyncio.to_thread(self._read, taken)
             if not stretches:
@@ -65,11 +62,6 @@ class Found:
             taken = {**taken, **await recent.taken()}
             self.left_out = self.recent >= self._most
         self._recent = recent
-
-    def _by_digest(self, archive: Archive) -> Archive:
-        if self._pseudonyms is None:
-            return archive
-        return FoundByDigest(archive, self._pseudonyms, all_erased=self._all_erased)
 
     def _read(self, taken: Taken) -> list[Stretch]:
         found: list[Stretch] = []
@@ -122,6 +114,19 @@ class Found:
         ]
 
 
+def found_in(archive: Archive, settings: Settings) -> Found:
+    """Return the decisions of an archive and of the journal before it, found by digests too. Raise ConfigError."""
+    return Found(archive, settings.journal.directory, seen=lambda one: by_digest(one, settings))
+
+
+def by_digest(archive: Archive, settings: Settings) -> Archive:
+    """Return the archive, in which accounts and addresses are found as digests too where there is a key of them."""
+    keys = settings.archive
+    if keys.digest_key is None:
+        return archive
+    return FoundByDigest(archive, read_pseudonyms(keys.digest_key), all_erased=keys.personal == "digest")
+
+
 @asynccontextmanager
 async def found_of(settings: Settings) -> AsyncIterator[Found]:
     """Give the decisions of a configuration, looked at once. Raise StoreUnavailable.
@@ -131,13 +136,7 @@ async def found_of(settings: Settings) -> AsyncIterator[Found]:
     archive = archive_to_ask(settings) or MemoryArchive()
     await archive.start()
     try:
-        keys = settings.archive
-        found = Found(
-            archive,
-            settings.journal.directory,
-            pseudonyms=None if keys.digest_key is None else read_pseudonyms(keys.digest_key),
-            all_erased=keys.personal == "digest",
-        )
+        found = found_in(archive, settings)
         await found.look()
         yield found
     finally:

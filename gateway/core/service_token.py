@@ -17,6 +17,8 @@ class Scope(StrEnum):
     DECISIONS_READ = "decisions:read"
     DECISIONS_UNMASK = "decisions:unmask"
     """Addresses and documents as they are, where the caller says why; each is written into the audit."""
+    DECISIONS_ERASE = "decisions:erase"
+    """Personal data of one account or address erased from recorded decisions, for good; written into the audit."""
     METRICS_READ = "metrics:read"
 
 

@@ -14,18 +14,21 @@ from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.service_tokens import Unmasked
 from gateway.api.application import create_api
 from gateway.api.services import Services, Wanted
+from gateway.core.account import Refused
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
 from gateway.core.service_token import Scope, ServiceToken, token_text
+from gateway.ports import Erasing
 from tests.contract.stretches import AT, decision, decision_id, ruling, stretch, text_of
 
 NOW = AT + 3_600_000_000
-READER, ANALYST, METER, EXPIRED = (token_text(f"{n:012x}", "s" * 42 + str(n)) for n in range(4))
+READER, ANALYST, METER, EXPIRED, ERASER = (token_text(f"{n:012x}", "s" * 42 + str(n)) for n in range(5))
 SCOPES = {
     READER: {Scope.DECISIONS_READ},
     ANALYST: {Scope.DECISIONS_READ, Scope.DECISIONS_UNMASK},
     METER: {Scope.METRICS_READ},
     EXPIRED: set(Scope),
+    ERASER: {Scope.DECISIONS_ERASE},
 }
 WHY = "TICKET-7: the customer disputes the address"
 
@@ -104,7 +107,15 @@ async def world(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
 
     alarms = AlarmFile(tmp_path)
     metrics = lambda: b"up 1\n"  # noqa: E731 - a line is enough
-    services = Services(clock, book, archive, archive.find, explain, ("en", "de"), metrics, address_of, alarms)
+    erased: list[tuple[Erasing, str, str]] = []
+
+    async def erase(erasing: Erasing, who: str, why: str) -> Document | Refused:
+        if not why.strip():
+            return Refused("why", "every change says why")
+        erased.append((erasing, who, why))
+        return {"decisions": 4, "waiting": 0, "journal_keeps_s": 604_800}
+
+    services = Services(clock, book, archive, archive.find, explain, ("en", "de"), metrics, address_of, alarms, erase)
     app = create_api(services)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://admin") as client:
@@ -131,5 +142,6 @@ async def world(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
             clock=clock,
             explained=explained,
             alarms=alarms,
+            erased=erased,
             ids=[text_of(decision_id(n, AT + n * 1000)) for n in range(6)],
         )

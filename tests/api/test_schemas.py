@@ -23,4 +23,4 @@ def test_a_whole_object_has_all_that_it_says_and_nothing_else() -> None:
 
 def test_what_only_some_decisions_have_is_not_required_of_all() -> None:
     decision = SCHEMAS["Decision"]
-    assert set(decision["properties"]) - set(decision["required"]) == {"ambiguous", "masked"}
+    assert set(decision["properties"]) - set(decision["required"]) == {"ambiguous", "erased", "masked"}
