@@ -10,7 +10,8 @@ from gateway.adapters.sinks import SinkUnavailable
 from gateway.adapters.sinks.clickhouse import ClickHouse, line
 from gateway.adapters.sinks.columns import Row
 from gateway.core.errors import ConfigError
-from tests.adapters.sinks.rig import AMBIGUOUS, Taken, accept, answers, document, service
+from gateway.core.pseudonyms import Pseudonyms
+from tests.adapters.sinks.rig import AMBIGUOUS, RULING, Taken, accept, answers, document, service
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -108,8 +109,8 @@ def test_a_name_that_is_none_is_refused(name: str) -> None:
 
 
 def test_an_address_that_became_a_digest_is_no_address_and_stays_in_the_document() -> None:
-    pseudonymous = document(1)
-    pseudonymous["client_ip"] = {**pseudonymous["client_ip"], "address": "hmac:0123456789abcdef"}
-    row = orjson.loads(line(pseudonymous))
+    pseudonyms = Pseudonyms(bytes(range(32)))
+    row = orjson.loads(line(document(1, pseudonyms.of_ruling(RULING))))
     assert row["address"] is None
-    assert "hmac:0123456789abcdef" in row["document"]
+    assert row["account"] == pseudonyms.account("alice")
+    assert pseudonyms.address("81.20.30.40") in row["document"]
