@@ -189,14 +189,17 @@ class _Finder:
                 return
             before = len(self._found)
             high = await self._follow_window(sought._replace(high=high), size)
-            if (len(self._found) - before) * 4 < self._wanted - before and high > sought.low:
-                # The next window, four times as long, would not fill the page either: perhaps there are few in all.
-                if not asked and await self._follow_all(sought._replace(high=high)):
-                    return
-                if size == _LONGEST_WINDOW:
-                    await self._follow_the_newest(sought._replace(high=high))
+            if len(self._found) >= self._wanted or high <= sought.low:
+                return
+            # Where the next window, four times as long, would not fill the page either, there may be few in all.
+            sparse = (len(self._found) - before) * 4 < self._wanted - before
+            if (sparse or size > _WINDOW) and not asked:
+                if await self._follow_all(sought._replace(high=high)):
                     return
                 asked = True
+            if sparse and size == _LONGEST_WINDOW:
+                await self._follow_the_newest(sought._replace(high=high))
+                return
             size = min(size * 4, _LONGEST_WINDOW)
 
     @property
@@ -266,7 +269,7 @@ class _Finder:
         rulings = await self._connection.fetch(
             f"""
             SELECT epoch, number FROM (
-                SELECT * FROM rulings WHERE epoch BETWEEN $1 AND $2 ORDER BY epoch DESC OFFSET 0
+                SELECT epoch, number, kind, address, terms FROM rulings WHERE epoch BETWEEN $1 AND $2 OFFSET 0
             ) AS r WHERE {self._condition.sql(3)} ORDER BY epoch DESC LIMIT $3
             """,  # noqa: S608 - names and numbered parameters alone
             *(first if cut is None else cut, last, _RULINGS + 1, *self._condition.values),
