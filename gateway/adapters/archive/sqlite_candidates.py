@@ -8,7 +8,7 @@ from typing import Final
 from gateway.adapters.archive.sqlite_conditions import Asked, Condition, joined, take_apart
 from gateway.core.search import Search, packed_range
 
-_IN_NETWORK: Final = 5000
+_IN_NETWORK: Final = 20_000
 """Rulings in a network beyond which it is no place to begin."""
 _COMPARED: Final = 5000
 """Rulings that are counted to see of which there are fewer."""
@@ -98,15 +98,12 @@ class Candidates:
     def _in_network(self, first: bytes, last: bytes) -> list[Candidate] | None:
         """Return all rulings in the network that fit, newest epoch first; None where the network is large."""
         if self._near is None:
-            rest = joined(self.asked.asn, self.asked.shaped)
-            query = (
-                f"SELECT r.epoch, r.id, 1{rest.sql} FROM rulings r INDEXED BY rulings_by_address "  # noqa: S608 - our own conditions
-                "WHERE r.address BETWEEN ? AND ? LIMIT ?"
-            )
-            rows = self._database.execute(query, (*rest.values, first, last, _IN_NETWORK + 1)).fetchall()
-            if len(rows) > _IN_NETWORK:
+            near = "rulings r INDEXED BY rulings_by_address WHERE r.address BETWEEN ? AND ?"
+            if self._counted(near, (first, last), _IN_NETWORK + 1) > _IN_NETWORK:
                 return None
-            self._near = sorted(((epoch, number) for epoch, number, fits in rows if fits), reverse=True)
+            rest = joined(self.asked.asn, self.asked.shaped)
+            query = f"SELECT r.epoch, r.id FROM {near}{rest.sql} ORDER BY r.epoch DESC, r.id DESC"  # noqa: S608 - ours
+            self._near = self._database.execute(query, (first, last, *rest.values)).fetchall()
         return self._near
 
     def _shapes(self, most: int = -1) -> list[int]:
@@ -121,6 +118,6 @@ class Candidates:
             "ruling_asns WHERE asn = ?", (asn,)
         )
 
-    def _counted(self, which: str, values: tuple[str | int | bytes, ...]) -> int:
+    def _counted(self, which: str, values: tuple[str | int | bytes, ...], most: int = _COMPARED) -> int:
         query = f"SELECT count(*) FROM (SELECT 1 FROM {which} LIMIT ?)"  # noqa: S608 - our own conditions
-        return int(self._database.execute(query, (*values, _COMPARED)).fetchone()[0])
+        return int(self._database.execute(query, (*values, most)).fetchone()[0])
