@@ -70,3 +70,12 @@ def test_progress_is_shown_on_a_terminal_alone(
         show(done)
 
     assert "100 of 120" in capsys.readouterr().err
+
+
+def test_the_page_on_pretend_histories_shows_commands_that_work() -> None:
+    page = Path(__file__).parents[2] / "docs" / "risk-synth.md"
+    commands = [line.split(" > ")[0].split() for line in page.read_text().splitlines() if line.startswith("gateway ")]
+
+    assert len(commands) == 2
+    for command in commands:
+        assert CliRunner().invoke(app, command[1:]).exit_code == 0
