@@ -148,9 +148,10 @@ def set_status(account: Account, status: str, *, by: Author, evidence: str | Non
             "status", f"an account that is `{account.status}` cannot become `{status}`; it can become {ways}", allowed
         )
     if by not in transition.by:
-        authors = " or ".join(sorted(transition.by))
-        message = f"`{account.status}` to `{status}` is for {authors} to decide, not for {by}"
-        return Refused("status", message, allowed)
+        first, *others = sorted(transition.by)
+        also = f", or for {' or '.join(others)}" if others else ""
+        text = f"`{account.status}` to `{status}` is for {first} to decide{also}; not for {by}"
+        return Refused("status", text, allowed)
     if transition.evidence and not (evidence and evidence.strip()):
         return Refused(
             "status", f"`{account.status}` to `{status}` needs evidence: name the ticket or document that was examined"
