@@ -119,7 +119,7 @@ class Retention:
         try:
             signer = signer_of(self.directory, self._signer)
             numbers = (file.number, file.number)
-            noted = note_removed(self.directory, file.worker, numbers, signer=signer, at=now, why=f"archived; {why}")
+            noted = note_removed(self.directory, file.worker, numbers, signer=signer, at=now, why=f"shipped; {why}")
         except JournalUnavailable as fault:
             if file.path not in self._unproved:
                 self._unproved.add(file.path)

@@ -26,6 +26,8 @@ FOLDER: Final = "sinks"
 """Beside the journal's segments, where nobody takes its locks for theirs."""
 AGAIN_S: Final = 30.0
 """How long a sink that could not be begun waits for the next try."""
+GIVING_WAY: Final = 0.25
+"""The part of its time that a sink's thread works while the archive catches up, by measurement: `docs/shipping.md`."""
 _LOOKED_EVERY_S: Final = 1.0
 _WARNED_EVERY_US: Final = 60 * MICROSECONDS
 _SILENT_US: Final = 10 * MICROSECONDS
@@ -57,7 +59,8 @@ class Feed:
         self._digest_key = digest_key
         self._clock = clock
         self._bounds = bounds
-        self._share = share
+        self.share = share
+        """The part of its time that it may work."""
         self._fan: Fan | None = None
         self._behind = Behind(clock.now(), oldest=clock.now())
         self._warned_at: int | None = None
@@ -102,8 +105,15 @@ class Feed:
         """Return what feeds the sink, started. Raise ConfigError, or SinkUnavailable where another process does."""
         sink = sink_of(self._spec)
         progress = Progress(self._directory / FOLDER, self.name, lambda: workers_of(self._directory))
-        pace = pace_of(self._spec)._replace(share=self._share)
-        fan = Fan(self.name, sink, self._stretches(follower), progress, chance=random.random, pace=pace)
+        fan = Fan(
+            self.name,
+            sink,
+            self._stretches(follower),
+            progress,
+            chance=random.random,
+            pace=pace_of(self._spec),
+            share=lambda: self.share,
+        )
         try:
             await fan.start()
         except BaseException:
@@ -167,7 +177,13 @@ class Feeding:
         self._feeds = [
             Feed(spec, directory, digest_key=digest_key, clock=clock, bounds=bounds, share=share) for spec in sinks
         ]
+        self._share = share
         self._warn_behind_us = warn_behind_us
+
+    def give_way(self, *, wanted: bool) -> None:
+        """Leave most of the time to the archive, where it is wanted: one interpreter works for both."""
+        for feed in self._feeds:
+            feed.share = min(self._share, GIVING_WAY) if wanted else self._share
 
     async def run(self, stop: asyncio.Event) -> None:
         """Feed all until `stop` is set. What happens to one does not reach another."""

@@ -23,6 +23,8 @@ log: Any = structlog.get_logger("gateway")
 KEPT_EVERY_S: Final = 60.0
 """How often segments are removed and compressed."""
 NOTED_EVERY_S: Final = 1.0
+_MUCH: Final = 1 << 20
+"""Bytes of the journal: an archive that has more of it before it is catching up."""
 _COMPRESS_S: Final = 5.0
 """How long one pass may begin new segments."""
 
@@ -37,7 +39,7 @@ class Upkeep:
         self._clock = clock
         self._compresses = plan.compress
         self._progress = ProgressFile(self.directory)
-        self._removed = 0
+        self._removed = self._shipped = 0
         self.retention = Retention(
             self.directory,
             keep_s=plan.keep_journal_s,
@@ -48,6 +50,10 @@ class Upkeep:
 
     def note(self, fields: Mapping[str, int | None]) -> None:
         """Write down how far shipping and the sinks are. Raise OSError."""
+        shipped = fields.get("shipped") or 0
+        # An archive that is away is behind, too, and needs no time.
+        self._feeding.give_way(wanted=(fields.get("behind_bytes") or 0) > _MUCH and shipped > self._shipped)
+        self._shipped = shipped
         missed = {f"sink:{name}:missed": segments for name, segments in self.retention.missed.items()}
         self._progress.write({**fields, **self._feeding.noted(), **missed})
 

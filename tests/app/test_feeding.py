@@ -218,6 +218,17 @@ async def test_without_the_key_of_digests_nothing_is_sent_in_the_clear_instead(f
     assert not (folder.parent / "lines.ndjson").exists()
 
 
+def test_who_gives_way_works_a_part_of_the_time_and_never_more_than_it_may(folder) -> None:
+    for share, less in ((1.0, feeding.GIVING_WAY), (0.1, 0.1)):
+        one = Feeding(
+            [lines(folder)], folder, clock=SystemClock(), bounds=Bounds(), share=share, warn_behind_us=1 << 60
+        )
+        one.give_way(wanted=True)
+        assert [feed.share for feed in one._feeds] == [less]
+        one.give_way(wanted=False)
+        assert [feed.share for feed in one._feeds] == [share]
+
+
 async def test_without_sinks_nothing_is_done(folder) -> None:
     none = feed(folder)
     await none.run(asyncio.Event())

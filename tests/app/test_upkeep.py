@@ -20,6 +20,10 @@ class Fed:
 
     def __init__(self, places: dict) -> None:
         self.at = places
+        self.gave_way: list[bool] = []
+
+    def give_way(self, *, wanted: bool) -> None:
+        self.gave_way.append(wanted)
 
     def places(self) -> dict:
         return self.at
@@ -83,6 +87,15 @@ def test_what_a_sink_missed_is_written_down(plan, shipped) -> None:
 
     noted = ProgressFile(Path(plan.directory)).read()
     assert noted == {"at": 1, "shipped": 2, "sink:one:sent": 7, "sink:one:missed": 1}
+
+
+def test_sinks_give_way_while_the_archive_catches_up_and_not_while_it_is_away(plan, shipped) -> None:
+    fed = Fed({})
+    keeping = Upkeep(plan, fed, SystemClock())
+    for behind_bytes, at in ((1 << 30, 100), (1 << 29, 200), (1 << 29, 200), (1 << 28, 300), (1000, 400)):
+        keeping.note({"at": 1, "shipped": at, "behind_bytes": behind_bytes})
+
+    assert fed.gave_way == [True, True, False, True, False]
 
 
 @pytest.mark.parametrize("compress", [True, False])

@@ -51,8 +51,6 @@ class Pace(NamedTuple):
     """The longest pause, unless the sink itself asked for a longer one."""
     close_s: float = 5.0
     """How long the end waits for the last of the journal to be sent."""
-    share: float = 1.0
-    """The part of its time that the fan's thread may work; less than all of it where it works beside requests."""
 
 
 PACE: Final = Pace()
@@ -86,6 +84,7 @@ class Fan:
         *,
         chance: Callable[[], float],
         pace: Pace = PACE,
+        share: Callable[[], float] = lambda: 1.0,
     ) -> None:
         """Build, without touching anything.
 
@@ -96,6 +95,7 @@ class Fan:
             progress: a file that no other sink has.
             chance: returns a number in [0, 1), another each time: gateways that failed together do not return together.
             pace: sizes and times.
+            share: returns what part of its time the fan's thread may work now, so that others have the rest.
         """
         self.name = name
         self.sent = 0
@@ -112,6 +112,7 @@ class Fan:
         self._progress = progress
         self._chance = chance
         self._pace = pace
+        self._share = share
         self._sent_to: dict[str, Place] = {}
         self._read_to: dict[str, Place] = {}
         self._waiting: dict[str, _Waiting] = {}
@@ -209,8 +210,8 @@ class Fan:
         loop = asyncio.get_running_loop()
         began = loop.time()
         done = await loop.run_in_executor(self._thread, work)
-        if self._pace.share < 1 and not self._closing.is_set():
-            await self._pause((loop.time() - began) * (1 / self._pace.share - 1))
+        if (share := self._share()) < 1 and not self._closing.is_set():
+            await self._pause((loop.time() - began) * (1 / share - 1))
         return done
 
     def _read(self, room: int) -> list[Stretch]:

@@ -332,8 +332,15 @@ async def test_a_share_of_the_time_is_a_share_of_the_time(tmp_path: Path) -> Non
         time.sleep(0.02)
         return journal(20, stretch=1)(places)
 
-    pace = PACE._replace(share=0.1, buffer=1)
-    feeding = Fan("log", Memory(), stretches, Progress(tmp_path, "log"), chance=lambda: 0.5, pace=pace)
+    feeding = Fan(
+        "log",
+        Memory(),
+        stretches,
+        Progress(tmp_path, "log"),
+        chance=lambda: 0.5,
+        pace=PACE._replace(buffer=1),
+        share=lambda: 0.1,
+    )
     began = time.monotonic()
     await feeding.start()
     await until(lambda: feeding.sent >= 3)
