@@ -17,14 +17,13 @@ _HOURS: Final = """
 _EACH: Final = f"""
     SELECT day, kind, decisions FROM counts_of_days WHERE day >= $3 AND day < $4
     UNION ALL
-    SELECT hour - ((hour % {_DAY}) + {_DAY}) % {_DAY}, kind, decisions FROM counts
-    WHERE (hour >= $1 AND hour < least($3, $2)) OR (hour >= greatest($4, $1) AND hour < $2)
+    SELECT hour - ((hour % {_DAY}) + {_DAY}) % {_DAY} AS day, kind, sum(decisions)::bigint FROM counts
+    WHERE (hour >= $1 AND hour < least($3, $2)) OR (hour >= greatest($4, $1) AND hour < $2) GROUP BY 1, 2
 """  # noqa: S608 - a number that never changes
 """What whole days between `$3` and `$4` had, and what the hours had that lie before and after them."""
 _DAYS: Final = f"""
-    SELECT day AS start, array_agg(kind) AS kinds, array_agg(decisions) AS decisions FROM (
-        SELECT day, kind, sum(decisions)::bigint AS decisions FROM ({_EACH}) AS each GROUP BY day, kind
-    ) AS added GROUP BY day ORDER BY day
+    SELECT day AS start, array_agg(kind) AS kinds, array_agg(decisions) AS decisions FROM ({_EACH}) AS each
+    GROUP BY day ORDER BY day
 """  # noqa: S608 - no value is part of it
 _ALL: Final = f"""
     SELECT $1::bigint AS start, array_agg(kind) AS kinds, array_agg(decisions) AS decisions FROM (
