@@ -10,6 +10,7 @@ import structlog
 from gateway.adapters.archive.documents import archived_document, id_of
 from gateway.adapters.live_segment import Bounds, LiveSegment
 from gateway.adapters.segment import HeaderFault
+from gateway.adapters.segment_content import Begun
 from gateway.adapters.segment_files import SegmentFile, Taken, segment_files
 from gateway.adapters.segment_reader import Damage, JournalDamaged, SegmentReader
 from gateway.core.decision import Document
@@ -32,6 +33,8 @@ class Follower:
         self._reported: set[tuple[Path, int]] = set()
         self._ended: dict[Path, tuple[int, int]] = {}
         """Finished segments: the offset after which they hold nothing, and what their header said of the disk then."""
+        self._sealed: dict[Path, Begun] = {}
+        """What sealed segments say of themselves: it changes no more."""
         self._living: dict[Path, LiveSegment] = {}
         """Segments that are written, as they were read last: closed, and remembering rulings."""
 
@@ -73,8 +76,9 @@ class Follower:
         return waiting, oldest
 
     def _ahead(self, taken: Taken) -> list[SegmentFile]:
-        files = segment_files(self.directory, taken, self._report)
+        files = segment_files(self.directory, taken, self._report, self._sealed)
         there = {file.path for file in files}
+        self._sealed = {path: begun for path, begun in self._sealed.items() if path in there}
         self._ended = {path: end for path, end in self._ended.items() if path in there}
         return [file for file in files if self._ended.get(file.path) != (_offset(file, taken), file.header.synced)]
 

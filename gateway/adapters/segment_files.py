@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.adapters.segment import SUFFIX, Header, HeaderFault, NewerFormat
-from gateway.adapters.segment_content import read_begun
+from gateway.adapters.segment_content import Begun, read_begun
 from gateway.adapters.segment_reader import Damage, Report
 from gateway.adapters.worker_lock import LOCK
 
@@ -32,30 +32,36 @@ class SegmentFile(NamedTuple):
     """Whether it is compressed."""
 
 
-def segment_files(directory: Path, since: Taken, report: Report) -> list[SegmentFile]:
+def segment_files(
+    directory: Path, since: Taken, report: Report, known: dict[Path, Begun] | None = None
+) -> list[SegmentFile]:
     """Return the begun segments of every worker from those in `since` on, the oldest first.
 
     One whose header cannot be read is reported and left out; what a newer gateway wrote is left to that, with all that
-    its worker wrote afterwards.
+    its worker wrote afterwards. `known` holds what was found of sealed segments, for whoever asks again and again: they
+    are not opened anew, and whether one was compressed meanwhile is not noticed.
     """
+    known = {} if known is None else known
     workers: dict[str, list[tuple[int, Path]]] = {}
     for path in directory.glob(f"*{SUFFIX}"):
         worker, _, number = path.stem.rpartition("-")
         if worker and number.isdigit() and int(number) >= since.get(worker, (0, 0))[0]:
             workers.setdefault(worker, []).append((int(number), path))
     return sorted(
-        file for worker, files in workers.items() for file in _begun(directory, worker, sorted(files), report)
+        file for worker, files in workers.items() for file in _begun(directory, worker, sorted(files), report, known)
     )
 
 
-def _begun(directory: Path, worker: str, files: list[tuple[int, Path]], report: Report) -> list[SegmentFile]:
+def _begun(
+    directory: Path, worker: str, files: list[tuple[int, Path]], report: Report, known: dict[Path, Begun]
+) -> list[SegmentFile]:
     # Asked before the headers are read: whoever was dead then had written all that is there.
     written = is_written(directory, worker)
     found: list[SegmentFile] = []
     latest = 0
     for number, path in files:
         try:
-            begun = read_begun(path)
+            begun = known.get(path) or read_begun(path)
         except FileNotFoundError:
             continue
         except NewerFormat:
@@ -64,6 +70,8 @@ def _begun(directory: Path, worker: str, files: list[tuple[int, Path]], report: 
             report(Damage(path, 0, 0, str(fault)))
             continue
         if begun is not None:
+            if begun.sealed:
+                known[path] = begun
             header, sealed, packed = begun
             latest = max(latest, header.begun_at)
             found.append(SegmentFile(latest, worker, number, path, sealed or not written, header, sealed, packed))

@@ -216,6 +216,26 @@ def test_an_idle_journal_costs_no_reading(living, append, ruling, tmp_path, monk
     assert sum(read) <= 2048 + (1 << 18)
 
 
+def test_sealed_segments_that_were_taken_are_not_opened_again(write_sealed, tmp_path, monkeypatch) -> None:
+    write_sealed(tmp_path, "w0")
+    write_sealed(tmp_path, "w1", begin=1000)
+    taker, follower = Taker(), Follower(tmp_path)
+    taker.take_all(follower)
+    assert len(taker.ids) == 800
+    from gateway.adapters import segment_content
+
+    opened: list[Path] = []
+    real = segment_content.os.open
+    monkeypatch.setattr(
+        segment_content.os, "open", lambda path, *flags: opened.append(Path(path)) or real(path, *flags)
+    )
+    assert list(follower.stretches(taker.taken)) == []
+    assert not [path for path in opened if path.suffix == ".gwj"]
+    for path in tmp_path.glob("w0-*"):
+        path.unlink()
+    assert list(follower.stretches({"w1": (1, 0)})), "what is there is read though it is known"
+
+
 def test_what_was_not_taken_is_found_and_what_was_taken_is_not_looked_for(
     living, append, decision_id, whole_ruling, tmp_path
 ) -> None:
