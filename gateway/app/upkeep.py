@@ -40,6 +40,8 @@ class Upkeep:
         self._compresses = plan.compress
         self._progress = ProgressFile(self.directory)
         self._removed = self._shipped = 0
+        # Until it is known how much the archive lacks.
+        feeding.give_way(wanted=plan.url is not None)
         self.retention = Retention(
             self.directory,
             keep_s=plan.keep_journal_s,
