@@ -281,8 +281,8 @@ _CHOICES: dict[str, list[Any]] = {
     "signals": [
         frozenset(),
         frozenset({"new_destination"}),
-        frozenset({"unfamiliar_device", "new_destination"}),
-        frozenset({"verification_changed", "unfamiliar_network"}),
+        frozenset({"unfamiliar_device", "unfamiliar_network", "new_destination"}),
+        frozenset({"verification_changed", "unfamiliar_device", "unfamiliar_country"}),
         frozenset({"session_moved"}),
     ],
     "risk": ["low", "medium", "high"],
