@@ -11,10 +11,19 @@ from math import log
 from typing import Final, NamedTuple
 
 from gateway.core.everyone import ENOUGH, Global
-from gateway.core.forgetting import DAY, EXPIRY_DAYS
-from gateway.core.login import ASN, DEV, NET, TIME, Login
+from gateway.core.forgetting import DAY, EXPIRY_DAYS, SECOND
+from gateway.core.login import ASN, DEV, DEVICE, NET, TIME, Login
 from gateway.core.profile import Profile
-from gateway.core.risk_tables import ALWAYS_ANONYMOUS, ANONYMITY, CLIP, GROUPS, SIZES, Row
+from gateway.core.risk_tables import (
+    ALWAYS_ANONYMOUS,
+    ANONYMITY,
+    GROUPS,
+    LEAST,
+    MOST,
+    SIZES,
+    UNFAMILIAR_DEVICE,
+    Row,
+)
 from gateway.core.withdrawal_context import (
     QUESTIONS,
     UNKNOWN,
@@ -28,6 +37,7 @@ from gateway.core.withdrawal_context import (
 FEW: Final = SIZES[0]
 """Trusted logins before an account's history is more than a beginning."""
 
+_DAY_S: Final = DAY // SECOND
 _GROUP_LEVELS: Final = (NET, DEV, TIME)
 
 
@@ -54,7 +64,9 @@ class Score(NamedTuple):
     classes: Classes = ()
     """The answers about the withdrawal, to be counted; empty for a login."""
     new_here: bool = False
-    """Whether simple rule N holds it: a destination that is not known, by a device or operator that is not."""
+    """Whether simple rule N would hold it: a destination that is not known, by a device or operator that is not."""
+    too_early: bool = False
+    """Whether there is nothing to score by, so that rule N decides as well."""
 
 
 class Params(NamedTuple):
@@ -116,23 +128,38 @@ def score(
         for ratio, a, c in zip(found, group.attacker, params.customer[number][bucket], strict=True):
             attacker += a * ratio
             customer += c * ratio
-        value = group.weight * max(-CLIP, min(CLIP, log(attacker / customer)))
+        value = group.weight * max(LEAST, min(MOST, log(attacker / customer)))
         terms.append(Term(group.name, value, levels, tuple(shares)))
-    familiar = bool(terms[0].shares[ASN])
-    terms.append(_anonymity(login.networks, familiar=familiar))
-    learning = _learning(logins, everyone) if logins < FEW or everyone.seen < ENOUGH else ()
+    operator, device = bool(terms[0].shares[ASN]), bool(terms[1].shares[-1])
+    terms += (_device(profile, login, trusted=device), _anonymity(login.networks, familiar=operator))
+    few, early = logins < FEW, everyone.seen < ENOUGH
+    learning = _learning(logins, everyone) if few or early else ()
     if withdrawal is None:
-        return Score(sum(term.value for term in terms), tuple(terms), learning)
+        return Score(sum([term.value for term in terms]), tuple(terms), learning)
     classes = classes_of(profile, login, withdrawal)
     for question, one, values in zip(QUESTIONS, classes, params.evidence, strict=True):
         terms.append(Term(question.name, values[one], told="unknown" if one == UNKNOWN else question.classes[one]))
-    new_here = classes[0] <= 0 and not (familiar and terms[1].shares[-1])
-    return Score(sum(term.value for term in terms), tuple(terms), learning, classes, new_here)
+    total = sum([term.value for term in terms])
+    return Score(
+        total, tuple(terms), learning, classes, classes[0] <= 0 and not (operator and device), early or not logins
+    )
 
 
 def holds(score: Score, threshold: float) -> bool:
-    """Return whether a withdrawal is held: by its score, or by rule N while there is too little to score by."""
-    return score.total > threshold or (score.new_here and bool(score.learning))
+    """Return whether a withdrawal is held: by its score, or by rule N where there is nothing yet to score by.
+
+    So an account whose history was lost is not one that has nothing against it.
+    """
+    return score.total > threshold or (score.new_here and score.too_early)
+
+
+def _device(profile: Profile, login: Login, *, trusted: bool) -> Term:
+    if trusted:
+        return Term("new device", 0.0)
+    key = login.values[DEVICE]
+    since = [one.at_s for one in profile.waiting if one.values[DEVICE] == key] if key is not None else []
+    told = "waiting" if since and login.at // SECOND - since[0] >= _DAY_S else "today"
+    return Term("new device", UNFAMILIAR_DEVICE[told], told=told)
 
 
 def _anonymity(networks: frozenset[str] | None, *, familiar: bool) -> Term:

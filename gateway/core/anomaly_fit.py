@@ -51,14 +51,17 @@ def mixture(rows: Sequence[Sequence[float]], start: Row, rounds: int = ROUNDS) -
     return tuple(shares)
 
 
-def threshold(scores: Sequence[float], budget: float) -> float:
-    """Return the score above which just the budget's share of these lies; infinite where there are none.
+def threshold(scores: Sequence[float], budget: float, held_anyway: int = 0) -> float:
+    """Return the score above which the budget's share of these lies at most; infinite where there are none.
 
-    `scores` are those of the customers' withdrawals of the last 60 days; `budget` is a share, such as 0.015.
+    `scores` are those of the customers' withdrawals of the last 60 days, `budget` is a share of them, such as 0.015.
+    `held_anyway` more were held for another reason. They use the budget up, but half of it at most: many new customers
+    shall not make the score blind for all others.
     """
     if not 0 < budget < 1:
         raise ValueError(f"a budget is a share of withdrawals above 0 and below 1, such as 0.015, not {budget}")
     if not scores:
         return float("inf")
+    whole = budget * (len(scores) + held_anyway)
     ordered = sorted(scores)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * (1 - budget)))]
+    return ordered[max(0, len(ordered) - 1 - int(max(whole - held_anyway, whole / 2)))]

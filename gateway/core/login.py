@@ -2,6 +2,7 @@
 
 from hashlib import blake2b
 from typing import Final, NamedTuple
+from zlib import crc32
 
 from gateway.core import user_agent
 from gateway.core.addresses import parse
@@ -38,7 +39,7 @@ class Login(NamedTuple):
     at: int
     """Microseconds since the epoch, UTC."""
     id: int
-    """Digest of the event's id: the same event twice is one event. 0 for a request that is no event."""
+    """Checksum of the event's id: the same event twice is one event. 0 for a request that is no event."""
     values: Features
     """One for each of `LEVELS`."""
     session: int | None = None
@@ -60,23 +61,27 @@ class Digests:
         if len(key) < 16:
             raise ValueError("the key of the profiles' digests has at least 16 bytes")
         self._key = key[:64] if len(key) <= 64 else blake2b(key).digest()
-        self._known: dict[tuple[str, bytes], int] = {}
+        self._known: dict[tuple[bytes, str], int] = {}
 
-    def of(self, what: str, value: bytes) -> int:
-        """Return the digest of a value of this kind; never 0."""
-        known = self._known.get((what, value))
-        if known is not None:
-            return known
-        digest = blake2b(value, digest_size=8, key=self._key, person=what.encode()[:16]).digest()
-        number = int.from_bytes(digest, "big") or 1
-        if len(self._known) >= _KEPT_DIGESTS:
-            self._known.clear()
-        self._known[what, value] = number
-        return number
+    def of(self, what: bytes, value: bytes) -> int:
+        """Return the digest of a value of this kind (at most 16 bytes of name); never 0."""
+        digest = blake2b(value, digest_size=8, key=self._key, person=what).digest()
+        return int.from_bytes(digest, "big") or 1
 
-    def text(self, what: str, value: str | None) -> int | None:
+    def text(self, what: bytes, value: str | None) -> int | None:
         """Return the digest of a text, None for none. One that is longer than any real one is cut."""
         return self.of(what, value[:_LONGEST].encode("utf-8", "surrogatepass")) if value else None
+
+    def often(self, what: bytes, value: str | None) -> int | None:
+        """Return the same for a text that comes again and again: it is remembered for a while."""
+        if not value:
+            return None
+        known = self._known.get((what, value))
+        if known is None:
+            if len(self._known) >= _KEPT_DIGESTS:
+                self._known.clear()
+            known = self._known[what, value] = self.of(what, value[:_LONGEST].encode("utf-8", "surrogatepass"))
+        return known
 
 
 def login_of(
@@ -103,11 +108,11 @@ def login_of(
     if parsed is not None:
         bits, number = parsed
         if bits == 32:
-            address = digests.of("address", number.to_bytes(4, "big"))
-            prefix = digests.of("prefix", (number >> 8).to_bytes(3, "big"))
+            address = digests.of(b"address", number.to_bytes(4, "big"))
+            prefix = digests.of(b"prefix", (number >> 8).to_bytes(3, "big"))
         else:
-            address = digests.of("address", (number >> 64).to_bytes(8, "big"))
-            prefix = digests.of("prefix", (number >> 80).to_bytes(6, "big"))
+            address = digests.of(b"address", (number >> 64).to_bytes(8, "big"))
+            prefix = digests.of(b"prefix", (number >> 80).to_bytes(6, "big"))
     system = browser = None
     if agent:
         told = user_agent.read(agent[: user_agent.LONGEST])
@@ -119,8 +124,9 @@ def login_of(
         address,
         system,
         browser,
-        digests.text("agent", agent),
-        digests.text("device", device),
+        digests.often(b"agent", agent),
+        digests.text(b"device", device),
         at // _FOUR_HOURS % 6,
     )
-    return Login(at, digests.text("event", event_id) or 0, values, digests.text("session", session), networks, place)
+    short = crc32(event_id.encode("utf-8", "surrogatepass")) or 1 if event_id else 0
+    return Login(at, short, values, digests.text(b"session", session), networks, place)

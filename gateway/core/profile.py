@@ -54,10 +54,10 @@ class Profile(State):
         One that is older than the quarantine cannot be told from a repeat, and is left out.
         """
         at_s = login.at // SECOND
-        short = login.id & 0xFFFF_FFFF
+        short = login.id
         if self.active and login.at <= self.active - QUARANTINE:
             return False
-        if short and (any(one.id == short for one in self.waiting) or any(one.id == short for one in self.latest)):
+        if short and (short in [one.id for one in self.waiting] or short in [one.id for one in self.latest]):
             return False
         self.settle(login.at)
         self._used(login.at)

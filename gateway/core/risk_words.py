@@ -33,6 +33,11 @@ _WITHDRAWALS: Final = {
     ("session", "elsewhere"): "the session moved to an operator that the account has never used",
     ("session", "unknown"): "where the session began is not known",
 }
+_DEVICES: Final = {
+    "": "the device is trusted",
+    "today": "the device was first seen less than a day ago, or never",
+    "waiting": "the device has been seen for less than 30 days",
+}
 _AGES: Final = {"24 h": "in the last 24 hours", "1-3 d": "1 to 3 days ago", "3-7 d": "3 to 7 days ago"}
 
 
@@ -40,6 +45,8 @@ def words(term: Term, login: Login) -> str:
     """Return what the term was computed from, as a phrase."""
     if term.levels:
         return ", ".join(_level(level, share, login) for level, share in zip(term.levels, term.shares, strict=True))
+    if term.name == "new device":
+        return _DEVICES[term.told]
     if term.name == "anonymity":
         return f"the address is one of {term.told}" if term.told else "no anonymous network that would be new"
     if term.name in {"password change", "factor change"}:

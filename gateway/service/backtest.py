@@ -108,7 +108,7 @@ class Backtest:
         self._at = array("q")
         self._login_totals = array("d")
         self._classes: list[Classes] = []
-        self._new_here = array("b")
+        self._anyway = array("b")
         self._accounts: dict[str, int] = {}
 
     @property
@@ -227,12 +227,12 @@ class Backtest:
         self._at.append(at)
         self._login_totals.append(told.total - asked)
         self._classes.append(told.classes)
-        self._new_here.append(told.new_here)
+        self._anyway.append(told.new_here and told.too_early)
         if len(self._at) > 2 * _MOST_CALIBRATING:
             self._forget(len(self._at) - _MOST_CALIBRATING)
 
     def _forget(self, count: int) -> None:
-        del self._at[:count], self._login_totals[:count], self._classes[:count], self._new_here[:count]
+        del self._at[:count], self._login_totals[:count], self._classes[:count], self._anyway[:count]
 
     def _draw(self, at: int) -> None:
         """Measure customers' habits and draw the line anew, by the customers' withdrawals of the last 60 days."""
@@ -240,10 +240,12 @@ class Backtest:
         self._forget(bisect_left(self._at, at - WINDOW))
         self.params = Params.of(self._customer, shares_of(self._classes))
         totals = [
-            total + sum(values[one] for values, one in zip(self.params.evidence, classes, strict=True))
-            for total, classes in zip(self._login_totals, self._classes, strict=True)
+            total + sum([values[one] for values, one in zip(self.params.evidence, classes, strict=True)])
+            for total, classes, anyway in zip(self._login_totals, self._classes, self._anyway, strict=True)
+            if not anyway
         ]
-        self.thresholds = tuple(threshold(totals, budget) for budget in self.budgets)
+        held_anyway = len(self._at) - len(totals)
+        self.thresholds = tuple(threshold(totals, budget, held_anyway) for budget in self.budgets)
 
 
 def detectors(budgets: Sequence[float]) -> list[str]:

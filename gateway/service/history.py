@@ -132,7 +132,7 @@ class Reader:
         if what == WITHDRAWAL:
             share = _number(found, "balance_share", 0, 1)
             _number(found, "amount_usd", 0, 1e15)
-            withdrawal = Withdrawal(self._digests.text("destination", _text(found, "destination")), share)
+            withdrawal = Withdrawal(self._digests.text(b"destination", _text(found, "destination")), share)
         elif what == CHANGE:
             method = _text(found, "method")
             if method is None:
