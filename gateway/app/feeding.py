@@ -62,13 +62,19 @@ class Feed:
         self.share = share
         """The part of its time that it may work."""
         self._fan: Fan | None = None
+        self._follower: Follower | None = None
         self._behind = Behind(clock.now(), oldest=clock.now())
         self._warned_at: int | None = None
+
+    @property
+    def damaged(self) -> int:
+        """How many places of the journal could not be read for it."""
+        return 0 if self._follower is None else self._follower.damaged
 
     async def run(self, stop: asyncio.Event, warn_behind_us: int) -> None:
         """Feed until `stop` is set; then send what the journal has by then, once and within a bounded time."""
         while True:
-            follower = Follower(self._directory, self._bounds)
+            self._follower = follower = Follower(self._directory, self._bounds)
             try:
                 fan = await self._begun(follower)
             except (GatewayError, OSError) as fault:
@@ -184,6 +190,10 @@ class Feeding:
         """Leave most of the time to the archive, where it is wanted: one interpreter works for both."""
         for feed in self._feeds:
             feed.share = min(self._share, GIVING_WAY) if wanted else self._share
+
+    def damaged(self) -> int:
+        """Return how many places of the journal could not be read: each sink comes across the same ones."""
+        return max((feed.damaged for feed in self._feeds), default=0)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Feed all until `stop` is set. What happens to one does not reach another."""

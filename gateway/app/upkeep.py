@@ -94,7 +94,12 @@ class Upkeep:
     def _note_alone(self) -> None:
         with suppress(OSError):
             self.note(
-                {"at": self._clock.now(), "journal_bytes": self.retention.journal_bytes(), "removed": self._removed}
+                {
+                    "at": self._clock.now(),
+                    "journal_bytes": self.retention.journal_bytes(),
+                    "removed": self._removed,
+                    "damaged": self._feeding.damaged(),
+                }
             )
 
 

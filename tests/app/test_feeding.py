@@ -229,6 +229,18 @@ def test_who_gives_way_works_a_part_of_the_time_and_never_more_than_it_may(folde
         assert [feed.share for feed in one._feeds] == [share]
 
 
+async def test_damage_stops_no_sink_and_is_counted_once_for_all(folder) -> None:
+    (segment,) = folder.glob("*.gwj")
+    raw = bytearray(segment.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    segment.write_bytes(raw)
+    both = feed(folder, lines(folder, "one"), lines(folder, "two"))
+    await live(both, lambda: all(both.noted()[f"sink:{name}:sent"] for name in ("one", "two")))
+
+    assert both.damaged() == 1
+    assert 0 < len(ids(folder.parent / "one.ndjson")) < DECISIONS
+
+
 async def test_without_sinks_nothing_is_done(folder) -> None:
     none = feed(folder)
     await none.run(asyncio.Event())

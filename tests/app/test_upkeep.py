@@ -28,6 +28,9 @@ class Fed:
     def places(self) -> dict:
         return self.at
 
+    def damaged(self) -> int:
+        return 3
+
     def noted(self) -> dict:
         return {f"sink:{name}:sent": 7 for name in self.at}
 
@@ -58,7 +61,7 @@ async def test_without_an_archive_what_all_sinks_have_goes(plan, shipped) -> Non
 
     assert segments(plan) == []
     noted = ProgressFile(Path(plan.directory)).read()
-    assert (noted["removed"], noted["journal_bytes"], noted["sink:one:sent"]) == (1, 0, 7)
+    assert (noted["removed"], noted["journal_bytes"], noted["damaged"], noted["sink:one:sent"]) == (1, 0, 3, 7)
     assert "shipped" not in noted
 
 
