@@ -147,13 +147,23 @@ def errands(
     return Errands(decision_id, at, tuple(dict.fromkeys(todo)), tuple(refused))
 
 
-def errands_of(document: Mapping[str, Any], about: Mapping[RuleRef, str] = MappingProxyType({})) -> Errands:
-    """Return the same of a recorded decision, to be carried out again by whoever ships the journal."""
+def errands_of(document: Mapping[str, Any]) -> Errands:
+    """Return the same of a recorded decision, to be carried out again by whoever ships the journal.
+
+    What its signals were about stands in `about`, as `about_document` wrote it: without it no repeat would be known.
+    """
     verdict = document["verdict"] or {}
     told = (document["facts"] or {}).get("account")
     account = told if isinstance(told, str) else None
     found = (obligation_of(one) for one in verdict.get("obligations", ()))
+    named = {name.partition("/"): text for name, text in (document.get("about") or {}).items()}
+    about = {RuleRef(policy, rule): text for (policy, _, rule), text in named.items()}
     return errands(account, found, decision_id=str(document["id"]), at=parse_instant(document["at"]), about=about)
+
+
+def about_document(about: Mapping[RuleRef, str]) -> dict[str, str]:
+    """Return what rules' signals were about, as a decision records it; nothing of rules whose were about nothing."""
+    return {f"{rule.policy}/{rule.rule}": text for rule, text in sorted(about.items()) if text}
 
 
 def obligation_of(recorded: Mapping[str, Any]) -> Obligation:

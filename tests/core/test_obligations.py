@@ -16,6 +16,7 @@ from gateway.core.obligations import (
     OpenTicket,
     SetFlag,
     SetStatus,
+    about_document,
     about_of,
     cause_of,
     errands,
@@ -205,9 +206,14 @@ def document(**facts: Any) -> dict[str, Any]:
 def test_a_recorded_decision_asks_again_for_what_the_verdict_asked() -> None:
     wanted = (Obligation("flag", "us-ip", "p", "r"), Obligation("hold", "withdraw", "p", "r", ("x",)))
     about = {RuleRef("p", "r"): "device=d"}
-    found = errands_of(document(account="alice"), about)
+    found = errands_of({**document(account="alice"), "about": about_document(about)})
     assert found == errands("alice", wanted, decision_id="0197", at=AT, about=about)
     assert len(found.todo) == 2
+
+
+def test_what_signals_were_about_is_recorded_of_the_rules_that_spoke_of_them() -> None:
+    assert about_document({RuleRef("p", "r"): "device=d", RuleRef("p", "s"): ""}) == {"p/r": "device=d"}
+    assert errands_of({**document(account="alice"), "about": None}) == errands_of(document(account="alice"))
 
 
 def test_a_decision_about_nobody_or_about_nothing_asks_for_nothing_of_an_account() -> None:
