@@ -9,10 +9,16 @@ from typing import NamedTuple, Protocol
 from gateway.core.account import Account as Account  # noqa: PLC0414 - a word of these ports, defined in core
 from gateway.core.credential import Presented as Presented  # noqa: PLC0414 - exported from here too
 from gateway.core.decision import Document
+from gateway.core.events import Event, EventProblem
+from gateway.core.everyone import Global
 from gateway.core.facts import Fact
 from gateway.core.keeping import Keep as Keep  # noqa: PLC0414 - exported from here too
+from gateway.core.obligations import Errands
+from gateway.core.profile import Profile
 from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import Page, Search, packed
+from gateway.core.stuffing import Networks
+from gateway.desk.record import Ticket
 
 MICROSECONDS = 1_000_000
 
@@ -250,3 +256,142 @@ class Decisions(Protocol):
 
     def find(self, decision_id: str) -> Mapping[str, object] | None:
         """Return the decision document, or None."""
+
+
+@unique
+class Outcome(StrEnum):
+    """What became of an errand."""
+
+    DONE = "done"
+    THERE = "there"
+    """It was done before: a repeat of the same cause."""
+    SETTLED = "settled"
+    """People have decided about this cause, and their word stands."""
+    WAITING = "waiting"
+    """What was seen so far is not enough evidence to act on."""
+    REFUSED = "refused"
+
+
+class Carried(NamedTuple):
+    """What became of one errand."""
+
+    cause: str
+    outcome: Outcome
+    ticket: Ticket | None = None
+    """The ticket that stands for the cause, open or closed; None where the errand was about none."""
+    why: str = ""
+    """Why it was refused."""
+
+
+class Desk(Protocol):
+    """Carries out what verdicts ask for, and keeps the tickets."""
+
+    async def carry_out(self, errands: Errands) -> tuple[Carried, ...]:
+        """Return what became of each errand of a decision, all of them stored in one transaction.
+
+        Done again, at once or years later, it changes nothing. Raise StoreUnavailable: then nothing was done.
+        """
+
+    async def open_ticket_for(self, uid: str, operation: str) -> Ticket | None:
+        """Return the open ticket that holds an operation of the account; of several the one that lasts longest."""
+
+
+class Profiles(Protocol):
+    """What is known of accounts' habits."""
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever any profile did, as far as this process has heard."""
+
+    @property
+    def everyone(self) -> Global:
+        """The counts over all accounts. Only to be read."""
+
+    @property
+    def networks(self) -> Networks:
+        """What each network tried lately. Only to be read."""
+
+    async def read(self, uid: str) -> Profile | None:
+        """Return the account's profile, the caller's own; None where there is none. Raise StoreUnavailable."""
+
+
+@unique
+class Taking(StrEnum):
+    """What became of an event."""
+
+    TAKEN = "taken"
+    REPEATED = "repeated"
+    PROBLEM = "problem"
+
+
+class Taken(NamedTuple):
+    """What became of one event of a batch."""
+
+    what: Taking
+    problem: EventProblem | None = None
+
+
+class Events(Protocol):
+    """Takes in what happened to accounts."""
+
+    async def take(self, events: Sequence[Event], source: str) -> tuple[Taken, ...]:
+        """Return what became of each event. Each is stored and applied whole, or not at all.
+
+        `source` says in the timelines who told. Raise StoreUnavailable: then none that follows from it was taken, and
+        all may be sent again.
+        """
+
+
+class Revocation(NamedTuple):
+    """Sessions that end, or count for less, because they began before an instant."""
+
+    session: str
+    """`session_digest` of the session's name; empty: every session of the account."""
+    before: int
+    level: int | None
+    """None: they are over. A number: they count for at most this level of assurance."""
+
+
+class Revocations(Protocol):
+    """Which sessions are over."""
+
+    async def of(self, uid: str) -> tuple[Revocation, ...]:
+        """Return the account's. Raise StoreUnavailable within a bounded time."""
+
+
+class OutboxRow(NamedTuple):
+    """One message to the exchange."""
+
+    number: int
+    """Of one account, a lower one is told first."""
+    id: str
+    """The idempotency key."""
+    account: str
+    type: str
+    data: Mapping[str, object]
+    created_at: int
+    state: str
+    """`pending`, `delivered` or `parked`."""
+    next_try_at: int
+    tries: int
+    last_error: str | None
+    delivered_at: int | None
+
+
+class Outbox(Protocol):
+    """What the exchange is still to be told, in order of each account. Every call may raise StoreUnavailable."""
+
+    async def lease(self, name: str, owner: str, until: int) -> bool:
+        """Return whether `owner` has the lease until then: nobody else has it, or theirs is over."""
+
+    async def due(self, at: int, limit: int) -> Sequence[OutboxRow]:
+        """Return messages to try now: of each account only its first pending one, the oldest first."""
+
+    async def delivered(self, row_id: str, at: int) -> None:
+        """Note that the receiver has it."""
+
+    async def failed(self, row_id: str, error: str, next_try_at: int) -> None:
+        """Note a try that failed, and when the next one is due."""
+
+    async def parked(self, row_id: str, error: str) -> None:
+        """Give up on it until somebody says otherwise; the account's next one goes on."""

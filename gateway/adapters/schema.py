@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest migration: what this code reads and writes."""
 
 METADATA: Final = sa.MetaData()
@@ -70,6 +70,9 @@ SERVICE_TOKENS: Final = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger, nullable=False),
     sa.Column("revoked_at", sa.BigInteger),
+    # Whose personal token it is, and what that person is to the gateway (sorted, separated by spaces); None: a program.
+    sa.Column("person", sa.Text),
+    sa.Column("roles", sa.Text),
 )
 
 AUDIT: Final = sa.Table(
@@ -86,3 +89,162 @@ AUDIT: Final = sa.Table(
     sqlite_autoincrement=True,
 )
 """Append-only: triggers of the database refuse to change or remove an entry."""
+
+EVENTS: Final = sa.Table(
+    "events",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(128), nullable=False, unique=True),
+    # No foreign key: an exchange tells of logins to accounts that the gateway has not heard of.
+    sa.Column("account", sa.String(255), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("received_at", sa.BigInteger, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    # What the databases said of the address when it was taken, so that a profile can be made again the same.
+    sa.Column("geo", sa.JSON),
+    sa.Index("events_of_account", "account", "at"),
+    sqlite_autoincrement=True,
+)
+"""Append-only by triggers. What is older than any profile looks back (200 days) may be removed."""
+
+PROFILES: Final = sa.Table(
+    "profiles",
+    METADATA,
+    sa.Column("account", sa.String(255), primary_key=True),
+    # The latest event in it, by the event's own time: one from before it is out of order.
+    sa.Column("last_at", sa.BigInteger, nullable=False),
+    sa.Column("last_id", sa.String(128), nullable=False),
+    sa.Column("changes", sa.JSON, nullable=False),
+    sa.Column("blob", sa.LargeBinary, nullable=False),
+)
+
+EVERYONE: Final = sa.Table(
+    "everyone",
+    METADATA,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("blob", sa.LargeBinary, nullable=False),
+)
+
+TICKETS: Final = sa.Table(
+    "tickets",
+    METADATA,
+    sa.Column("id", sa.String(12), primary_key=True),
+    sa.Column("account", sa.String(255), nullable=False, index=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("cause", sa.Text, nullable=False, index=True),
+    # The cause while it is open, None afterwards: so one cause has one open ticket, whoever opens it.
+    sa.Column("open_cause", sa.Text, unique=True),
+    # When it ends by itself, None where people must end it, or have proposed to uphold it.
+    sa.Column("until", sa.BigInteger, index=True),
+    sa.Column("opened_at", sa.BigInteger, nullable=False),
+    sa.Column("closed_at", sa.BigInteger),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    sa.Index("tickets_by_age", "opened_at", "id"),
+)
+
+TICKET_LOG: Final = sa.Table(
+    "ticket_log",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("ticket", sa.String(12), nullable=False, index=True),
+    sa.Column("account", sa.String(255), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("act", sa.String(16), nullable=False),
+    sa.Column("before", sa.String(16)),
+    sa.Column("after", sa.String(16), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+EVIDENCE: Final = sa.Table(
+    "evidence",
+    METADATA,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("ticket", sa.ForeignKey("tickets.id"), nullable=False, index=True),
+    sa.Column("account", sa.String(255), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("kept_as", sa.Text),
+    sa.Column("document", sa.JSON, nullable=False),
+)
+
+OUTBOX: Final = sa.Table(
+    "outbox",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(40), nullable=False, unique=True),
+    sa.Column("account", sa.String(255), nullable=False),
+    sa.Column("type", sa.String(64), nullable=False),
+    sa.Column("body", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("next_try_at", sa.BigInteger, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("last_error", sa.Text),
+    sa.Column("delivered_at", sa.BigInteger),
+    sa.Index("outbox_due", "state", "next_try_at"),
+    sa.Index("outbox_of_account", "account", "number"),
+    sqlite_autoincrement=True,
+)
+
+LEASES: Final = sa.Table(
+    "leases",
+    METADATA,
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("owner", sa.String(128), nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False),
+)
+
+SIGHTINGS: Final = sa.Table(
+    "sightings",
+    METADATA,
+    sa.Column("account", sa.String(255), primary_key=True),
+    sa.Column("cause", sa.Text, primary_key=True),
+    sa.Column("days", sa.String(128), nullable=False),
+    sa.Column("seen_at", sa.BigInteger, nullable=False, index=True),
+)
+
+REVOKED_SESSIONS: Final = sa.Table(
+    "revoked_sessions",
+    METADATA,
+    sa.Column("account", sa.String(255), primary_key=True),
+    # SHA-256 of the session's name, in hexadecimal; empty: every session of the account.
+    sa.Column("session", sa.String(64), primary_key=True),
+    # `revoked`, or `assurance`: then `level` is the most that the session counts for.
+    sa.Column("what", sa.String(16), primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("level", sa.Integer),
+    # From when on no such session is valid any more in any case.
+    sa.Column("until", sa.BigInteger, nullable=False, index=True),
+)
+
+SEEN_ONCE: Final = sa.Table(
+    "seen_jti",
+    METADATA,
+    sa.Column("digest", sa.LargeBinary(32), primary_key=True),
+    sa.Column("until", sa.BigInteger, nullable=False, index=True),
+)
+
+ANSWERS: Final = sa.Table(
+    "answers",
+    METADATA,
+    sa.Column("digest", sa.LargeBinary(32), primary_key=True),
+    sa.Column("request", sa.LargeBinary(32), nullable=False),
+    sa.Column("status", sa.Integer, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Column("until", sa.BigInteger, nullable=False, index=True),
+)
+
+GENERATIONS: Final = sa.Table(
+    "generations",
+    METADATA,
+    sa.Column("name", sa.String(32), primary_key=True),
+    sa.Column("number", sa.BigInteger, nullable=False),
+)
+"""`accounts` counts, by triggers, every change of what a gateway remembers of accounts: not every login taken."""
