@@ -4,19 +4,20 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.adapters.account_book import AccountBook, ApiKey, AuditEntry, Hold, absent, absent_key
+from gateway.adapters.account_rows import WHOLE, account_of, read_account, write_account
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.feed import ChangeFeed
 from gateway.adapters.migration import migrate
-from gateway.adapters.schema import ACCOUNTS, API_KEYS, AUDIT, FLAGS, HOLDS
+from gateway.adapters.schema import ACCOUNTS, API_KEYS, AUDIT, HOLDS
 from gateway.adapters.sqlite_file import SqliteFile, begin_immediate, engine_of, path_of
-from gateway.core.account import Account, Refused, Step, checked, difference, is_uid
+from gateway.core.account import Account, Refused, Step, is_uid
 from gateway.core.errors import StoreUnavailable
 from gateway.ports import Clock
 
@@ -26,27 +27,7 @@ START_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.1
 _READERS: Final = 4
 
-_NOW: Final = sa.bindparam("now", type_=sa.BigInteger)
-_HELD: Final = (HOLDS.c.until.is_(None)) | (HOLDS.c.until > _NOW)
-
-
-def _joined(column: sa.Column[str], where: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
-    return sa.select(sa.func.aggregate_strings(column, " ")).where(where).scalar_subquery()
-
-
-_WHOLE: Final = sa.select(
-    ACCOUNTS.c.uid,
-    ACCOUNTS.c.status,
-    _joined(FLAGS.c.flag, FLAGS.c.account == ACCOUNTS.c.uid),
-    ACCOUNTS.c.verification,
-    ACCOUNTS.c.documents,
-    ACCOUNTS.c.residence,
-    ACCOUNTS.c.nationality,
-    _joined(HOLDS.c.operation, (HOLDS.c.account == ACCOUNTS.c.uid) & _HELD),
-)
-"""An account with its flags and holds in one statement, so that it is never half of one and half of another."""
-_ONE: Final = _WHOLE.where(ACCOUNTS.c.uid == sa.bindparam("uid"))
-_SOME: Final = _WHOLE.where(ACCOUNTS.c.uid > sa.bindparam("after")).order_by(ACCOUNTS.c.uid).limit(sa.bindparam("most"))
+_SOME: Final = WHOLE.where(ACCOUNTS.c.uid > sa.bindparam("after")).order_by(ACCOUNTS.c.uid).limit(sa.bindparam("most"))
 _OWNER: Final = sa.select(API_KEYS.c.account).where(
     API_KEYS.c.digest == sa.bindparam("digest"), API_KEYS.c.revoked_at.is_(None)
 )
@@ -110,7 +91,7 @@ class AccountStore(AccountBook):
         """Return at most `limit` accounts whose uid comes after `after`, in the order of their uids."""
         async with self.reading("list accounts", self._write_within_s) as connection:
             rows = await connection.execute(_SOME, {"after": after, "most": limit, "now": self.clock.now()})
-            return [self._whole(row) for row in rows]
+            return [account_of(row, self.path) for row in rows]
 
     async def key_owner(self, digest: bytes) -> str | None:
         """Return the uid that owns the API key with this SHA-256 digest, or None. Raise StoreUnavailable."""
@@ -140,9 +121,7 @@ class AccountStore(AccountBook):
             after = step(before)
             if isinstance(after, Refused) or after == before:
                 return after
-            await _store(connection, before, after, entry)
-            old, new = difference(before, after)
-            await note(connection, entry._replace(before=old, after={**new, **entry.after}))
+            await connection.run_sync(write_account, before, after, entry)
         self._feed.bump()
         return after
 
@@ -227,17 +206,7 @@ class AccountStore(AccountBook):
             yield connection
 
     async def _account(self, connection: AsyncConnection, uid: str) -> Account | None:
-        row = (await connection.execute(_ONE, {"uid": uid, "now": self.clock.now()})).one_or_none()
-        return None if row is None else self._whole(row)
-
-    def _whole(self, row: sa.Row[Any]) -> Account:
-        uid, status, flags, verification, documents, residence, nationality, holds = tuple(row)
-        account = Account(uid, status, _set(flags), verification, _set(documents), residence, nationality, _set(holds))
-        # A damaged page may still be a page. What no change could have written is no answer.
-        result = checked(account)
-        if isinstance(result, Refused):
-            raise StoreUnavailable(f"store {self.path}: account `{uid}` is damaged: {result.message}")
-        return result
+        return await connection.run_sync(read_account, uid, self.clock.now())
 
 
 _KEYS: Final = sa.select(
@@ -248,31 +217,6 @@ _HISTORY: Final = sa.select(
 )
 
 
-async def _store(connection: AsyncConnection, before: Account | None, after: Account, entry: AuditEntry) -> None:
-    values = {
-        "status": after.status,
-        "verification": after.verification,
-        "documents": " ".join(sorted(after.documents)),
-        "residence": after.residence,
-        "nationality": after.nationality,
-        "changed_at": entry.at,
-    }
-    if before is None:
-        await connection.execute(sa.insert(ACCOUNTS), {"uid": after.uid, "created_at": entry.at, **values})
-    else:
-        await connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.uid == after.uid).values(values))
-    had = before.flags if before is not None else frozenset()
-    if gone := had - after.flags:
-        await connection.execute(sa.delete(FLAGS).where(FLAGS.c.account == after.uid, FLAGS.c.flag.in_(gone)))
-    for flag in sorted(after.flags - had):
-        row = {"account": after.uid, "flag": flag, "set_by": entry.who, "set_at": entry.at, "why": entry.why}
-        await connection.execute(sa.insert(FLAGS), row)
-
-
 async def note(connection: AsyncConnection, *entries: AuditEntry) -> None:
     """Write entries into the audit, inside the transaction of what they are about."""
     await connection.execute(sa.insert(AUDIT), [entry._asdict() for entry in entries])
-
-
-def _set(text: str | None) -> frozenset[str]:
-    return frozenset((text or "").split())
