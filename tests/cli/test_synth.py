@@ -1,6 +1,7 @@
 """`gateway risk synth`: a history on stdout or in a file, and its figures."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,16 @@ def test_the_page_on_pretend_histories_shows_commands_that_work() -> None:
     assert len(commands) == 2
     for command in commands:
         assert CliRunner().invoke(app, command[1:]).exit_code == 0
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [7, 8, 9])
+def test_a_whole_year_of_5000_accounts_is_as_large_as_the_page_says(seed: int) -> None:
+    lines = CliRunner().invoke(app, ["risk", "synth", "--seed", str(seed)]).stdout.splitlines()
+    events = [json.loads(line) for line in lines]
+    logins = sum(one["type"] == "login" and one["outcome"] == "succeeded" and "label" not in one for one in events)
+    thefts = Counter(one["label"] for one in events if one["type"] == "withdrawal" and "label" in one)
+
+    assert 371_000 < logins < 375_500
+    assert set(thefts.values()) == {1_200}
+    assert len(thefts) == 9

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 
 import orjson
-import pytest
 
 from gateway.service.synth import Size, history, ndjson
 from gateway.service.synth.attacks import ATTACKERS
@@ -138,13 +137,3 @@ def test_progress_is_told_for_every_account() -> None:
     history(7, Size(5, 30, 0), told.append)
 
     assert told == [1, 2, 3, 4, 5]
-
-
-@pytest.mark.soak
-@pytest.mark.parametrize("seed", [7, 8, 9])
-def test_a_whole_year_of_5000_accounts_is_as_large_as_it_says(seed: int) -> None:
-    events = history(seed, Size())
-    logins = sum(event.type == "login" and event.outcome == "succeeded" and not event.label for event in events)
-
-    assert 340_000 < logins < 400_000
-    assert Counter(event.label for event in events if event.type == "withdrawal")["sim_swap_2fa"] == 1_200
