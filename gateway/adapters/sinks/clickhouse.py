@@ -12,7 +12,7 @@ from typing import Final
 import orjson
 
 from gateway.adapters.sinks.columns import row_of
-from gateway.adapters.sinks.post import Poster, halved, parcels, zipped
+from gateway.adapters.sinks.post import Poster, halved, parcels, shown, zipped
 from gateway.core.decision import Document
 from gateway.core.errors import ConfigError
 
@@ -69,13 +69,13 @@ class ClickHouse:
         """
         for what, name in (("database", database), ("table", table), ("user", user)):
             if not _NAME.match(name):
-                raise ConfigError(f"sink {url}: {what} `{name}`: letters, digits and `_`, at most 64")
+                raise ConfigError(f"sink {shown(url)}: {what} `{name}`: letters, digits and `_`, at most 64")
         self._table = f"{database}.{table}"
         self._most_bytes = most_bytes
         self._user = {"X-ClickHouse-User": user}
         self._poster = Poster(
             url,
-            name=f"sink {url}",
+            name=f"sink {shown(url)}",
             secret_file=password_file,
             authorize=lambda password: {"X-ClickHouse-Key": password},
             timeout_s=timeout_s,

@@ -14,7 +14,7 @@ import orjson
 
 from gateway.adapters.sinks import SinkUnavailable
 from gateway.adapters.sinks.columns import Row, row_of
-from gateway.adapters.sinks.post import zipped
+from gateway.adapters.sinks.post import shown, zipped
 from gateway.core.decision import Document
 from gateway.core.errors import ConfigError
 
@@ -52,7 +52,7 @@ class ObjectStore:
             allow_http: let an endpoint be plain http.
             timeout_s: for one object, all attempts included.
         """
-        self.name = f"sink {url}"
+        self.name = f"sink {shown(url)}"
         self._worker = worker
         self._timeout_s = timeout_s
         self._obstore = _library("obstore", self.name)
@@ -94,6 +94,8 @@ class ObjectStore:
         scheme = urlsplit(url).scheme
         if scheme not in _OPTIONS:
             raise ConfigError(f"{self.name}: `{scheme}` is no object store; there are {', '.join(_OPTIONS)}")
+        if "@" in urlsplit(url).netloc:
+            raise ConfigError(f"{self.name}: the URL holds a password; give it as an option of the store")
         begin = _OPTIONS[scheme]
         strange = next((name for name in options if begin is None or not name.startswith(begin)), None)
         if strange is not None:

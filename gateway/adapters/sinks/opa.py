@@ -12,7 +12,7 @@ from typing import Final
 
 import orjson
 
-from gateway.adapters.sinks.post import Poster, halved, parcels, zipped
+from gateway.adapters.sinks.post import Poster, halved, parcels, shown, zipped
 from gateway.core.decision import Document
 
 PATH: Final = "gateway/decision"
@@ -45,7 +45,7 @@ class OpaLog:
         """
         self._labels = {"app": "gateway", **labels}
         self._most_bytes = most_bytes
-        self._poster = Poster(url, name=f"sink {url}", secret_file=token_file, timeout_s=timeout_s, tls=tls)
+        self._poster = Poster(url, name=f"sink {shown(url)}", secret_file=token_file, timeout_s=timeout_s, tls=tls)
 
     async def send(self, batch: Sequence[Document]) -> None:
         """Return once the service answered 2xx to everything. Raise SinkUnavailable."""

@@ -28,6 +28,13 @@ class TooLarge(SinkUnavailable):
     """The other side takes only smaller bodies."""
 
 
+def shown(url: str) -> str:
+    """Return a URL as logs may have it: without a password, and without a query, which may be a key."""
+    scheme, separator, rest = url.partition("?")[0].partition("#")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+
+
 def bearer(token: str) -> Mapping[str, str]:
     """Return the header that shows a bearer token (RFC 6750)."""
     return {"Authorization": f"Bearer {token}"}
@@ -192,7 +199,7 @@ def _checked(text: str, name: str, *, secret: bool) -> str:
     except ValueError as fault:
         raise ConfigError(f"{name}: {fault}") from None
     if url.scheme not in {"http", "https"} or not host or url.fragment:
-        raise ConfigError(f"{name}: `{text.partition('?')[0]}` is not an address such as https://HOST/PATH")
+        raise ConfigError(f"{name}: `{shown(text)}` is not an address such as https://HOST/PATH")
     if url.username is not None or url.password is not None:
         raise ConfigError(f"{name}: the URL holds a password; put it into a file and name that")
     if secret and url.scheme == "http" and not _is_this_machine(host):

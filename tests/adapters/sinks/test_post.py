@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.sinks import SinkUnavailable
-from gateway.adapters.sinks.post import MOST_ANSWER, Poster, TooLarge, halved, parcels, retry_after, zipped
+from gateway.adapters.sinks.clickhouse import ClickHouse
+from gateway.adapters.sinks.object_store import ObjectStore
+from gateway.adapters.sinks.opa import OpaLog
+from gateway.adapters.sinks.post import MOST_ANSWER, Poster, TooLarge, halved, parcels, retry_after, shown, zipped
 from gateway.core.errors import ConfigError
 from tests.adapters.sinks.rig import Answer, Taken, accept, answers, service
 
@@ -202,3 +205,26 @@ def test_the_same_body_is_zipped_to_the_same_bytes() -> None:
     body = random.Random(1).randbytes(1000)
     assert zipped(body) == zipped(body)
     assert gzip.decompress(zipped(body)) == body
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("https://logs.example/in?key=hunter2", "https://logs.example/in"),
+        ("https://me:hunter2@logs.example/in", "https://logs.example/in"),
+        ("https://me:hunt@er2@logs.example", "https://logs.example"),
+        ("s3://bucket/a@b", "s3://bucket/a@b"),
+        ("https://logs.example/in#hunter2", "https://logs.example/in"),
+        ("logs.example", "logs.example"),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url: str, text: str) -> None:
+    assert shown(url) == text
+
+
+@pytest.mark.parametrize("url", ["https://me:hunter2@logs.example/in", "s3://me:hunter2@bucket/?k=hunter2"])
+def test_a_sink_that_is_refused_does_not_show_the_password_in_its_address(url: str) -> None:
+    for build in (lambda: OpaLog(url, labels={}), lambda: ClickHouse(url), lambda: ObjectStore(url, worker="w")):
+        with pytest.raises(ConfigError) as caught:
+            build()
+        assert "hunter2" not in str(caught.value)
