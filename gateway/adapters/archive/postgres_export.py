@@ -83,6 +83,8 @@ class DayExport:
                     await asyncio.to_thread(writer.write_table, table)
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
+        if not written:
+            self._part.unlink()
         return written
 
     @property

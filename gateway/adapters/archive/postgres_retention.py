@@ -1,6 +1,7 @@
 """Forgetting what is older than it must be kept: whole days dropped, the rest removed in batches, then rulings."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -32,7 +33,15 @@ _DELETE: Final = """
         WHERE id >= $1 AND id < $2 AND at < $3 ORDER BY id LIMIT $5
     )) RETURNING id
 """
-_CLEARED: Final = "UPDATE days SET cleared = cleared | $2::smallint WHERE day = $1"
+_CLEARED: Final = """
+    UPDATE days SET cleared = cleared | $2::smallint
+    WHERE day = $1 AND (SELECT count(*) FROM kinds) = $6 AND NOT EXISTS (
+        SELECT FROM decisions d CROSS JOIN LATERAL (
+            SELECT FROM rulings r WHERE r.number = d.ruling AND r.kind = ANY($5::integer[]) OFFSET 0
+        ) AS its_ruling
+        WHERE id >= $3 AND id < $4
+    )
+"""
 _NEXT_EPOCH: Final = "SELECT epoch FROM rulings WHERE epoch BETWEEN $1 AND $2 ORDER BY epoch LIMIT 1"
 _UNNAMED: Final = """
     DELETE FROM rulings WHERE epoch = $1 AND NOT EXISTS (
@@ -60,6 +69,8 @@ class _Limit(NamedTuple):
     before: int
     keeps: tuple[Keep, ...]
     kinds: Sequence[int]
+    known: int
+    """How many kinds there were: one that came later may be of these classes as well."""
 
     @property
     def bits(self) -> int:
@@ -75,7 +86,12 @@ async def forget(connection: Connection, before: Mapping[Keep, int], export: Day
     await connection.execute("SELECT pg_advisory_lock($1)", FORGETTING)
     skew = Skew(*await connection.fetchrow("SELECT least, most FROM skew"))
     limits = await _limits(connection, before)
-    return sum([await _forget_part(connection, part, limits, skew, export) for part in await _parts(connection)])
+    parts = await _parts(connection)
+    for before_it, after_it in pairwise(parts):
+        if before_it.high < after_it.low:
+            # Where a day was dropped and something failed then, its rulings are left.
+            await _forget_rulings(connection, before_it.high, after_it.low)
+    return sum([await _forget_part(connection, part, limits, skew, export) for part in parts])
 
 
 async def _forget_part(
@@ -88,13 +104,12 @@ async def _forget_part(
     over = sum(one.bits for one in whole) == sum(BITS.values())
     if part.day is not None and over:
         gone = await _forget_day(connection, part.day, export)
+        await _forget_rulings(connection, part.low, part.high)
     if export is None and not gone:
         # Also what should have gone with its day, where that was in use.
-        gone = sum([await _forget_rows(connection, part, limit, whole=limit in whole) for limit in due])
+        gone = sum([await _forget_classes(connection, part, limit, None, whole=limit in whole) for limit in due])
     elif export is not None and not over:
-        gone = sum([await _forget_exported(connection, part, limit, export) for limit in whole])
-    if gone:
-        await _forget_rulings(connection, part)
+        gone = sum([await _forget_classes(connection, part, limit, export, whole=True) for limit in whole])
     return gone
 
 
@@ -107,7 +122,9 @@ async def _limits(connection: Connection, before: Mapping[Keep, int]) -> list[_L
         if keep in before:
             alike.setdefault(before[keep], []).append(keep)
     return [
-        _Limit(instant, tuple(keeps), [number for keep in keeps for number in kinds[keep]])
+        _Limit(
+            instant, tuple(keeps), [number for keep in keeps for number in kinds[keep]], sum(map(len, kinds.values()))
+        )
         for instant, keeps in sorted(alike.items())
     ]
 
@@ -135,31 +152,46 @@ async def _forget_day(connection: Connection, day: int, export: DayExport | None
         # What was taken while the day was exported is not thrown away unread.
         if exported not in {None, number} or not await drop_day(connection, day):
             return 0
-        if export is not None:
+        if export is not None and number:
             await export.keep()
     return number
 
 
-async def _forget_rows(connection: Connection, part: _Part, limit: _Limit, *, whole: bool) -> int:
-    """Return how many decisions of some classes went, in batches; where it is over for the whole day, that is noted."""
+async def _forget_classes(
+    connection: Connection, part: _Part, limit: _Limit, export: DayExport | None, *, whole: bool
+) -> int:
+    """Return how many decisions of some classes went from a day; where all of them did, that is noted.
+
+    It is noted last, so that whatever fails before is done again, and their rulings are gone by then.
+    """
     if limit.bits & ~part.cleared == 0:
         return 0
+    gone = (
+        await _forget_rows(connection, part, limit)
+        if export is None
+        else await _forget_exported(connection, part, limit, export)
+    )
+    if gone or whole:
+        await _forget_rulings(connection, part.low, part.high)
+    if whole:
+        async with connection.transaction():
+            # Nobody takes meanwhile: what comes after this says so to the day.
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", TAKING)
+            await connection.execute(_CLEARED, part.day, limit.bits, part.low, part.high, limit.kinds, limit.known)
+    return gone
+
+
+async def _forget_rows(connection: Connection, part: _Part, limit: _Limit) -> int:
     gone, low = 0, part.low
     while rows := await connection.fetch(_DELETE, low, part.high, limit.before, limit.kinds, _BATCH):
         gone += len(rows)
         low = max(row["id"] for row in rows)
-    if whole:
-        async with connection.transaction():
-            # Nobody takes meanwhile: what came while the rest was removed goes too, and then the day is without it.
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", TAKING)
-            gone += len(await connection.fetch(_DELETE, part.low, part.high, limit.before, limit.kinds, None))
-            await connection.execute(_CLEARED, part.day, limit.bits)
     return gone
 
 
 async def _forget_exported(connection: Connection, part: _Part, limit: _Limit, export: DayExport) -> int:
     """Return how many decisions of some classes went from a day that is over for them; 0 where some came meanwhile."""
-    if limit.bits & ~part.cleared == 0 or part.day is None:
+    if part.day is None:
         return 0
     exported = await export.write(connection, part.day, limit.keeps, limit.kinds)
     try:
@@ -167,8 +199,8 @@ async def _forget_exported(connection: Connection, part: _Part, limit: _Limit, e
             await connection.execute("SELECT pg_advisory_xact_lock($1)", TAKING)
             rows = await connection.fetch(_DELETE, part.low, part.high, limit.before, limit.kinds, None)
             _demand_same(len(rows), exported)
-            await connection.execute(_CLEARED, part.day, limit.bits)
-            await export.keep()
+            if exported:
+                await export.keep()
     except _AddedMeanwhile:
         return 0
     return exported
@@ -179,9 +211,10 @@ def _demand_same(removed: int, exported: int) -> None:
         raise _AddedMeanwhile
 
 
-async def _forget_rulings(connection: Connection, part: _Part) -> None:
-    """Remove the rulings of a day that no decision names any more."""
-    first, last = millisecond_of(part.low) // EPOCH_MS, (millisecond_of(part.high) - 1) // EPOCH_MS
+async def _forget_rulings(connection: Connection, low: UUID, high: UUID) -> None:
+    """Remove the rulings of a time that no decision names any more."""
+    first: int | None = millisecond_of(low) // EPOCH_MS
+    last = (millisecond_of(high) - 1) // EPOCH_MS
     while (first := await connection.fetchval(_NEXT_EPOCH, first, last)) is not None:
         async with connection.transaction():
             # Nobody takes meanwhile: what a taker has looked up must not go before it is named.

@@ -175,14 +175,16 @@ class _Finder:
         if not self._condition.parts:
             await self._walk_on(sought._replace(high=high), 4 * self._wanted)
         elif self._condition.narrow:
-            await self._follow_the_newest(sought._replace(high=high))
+            if not await self._follow_all(sought._replace(high=high)):
+                await self._follow(sought, high, asked=True)
         else:
             high = await self._walk(sought._replace(high=high), _GLANCE)
-            await self._follow(sought, high)
+            await self._follow(sought, high, asked=False)
         return self._found[: self._wanted]
 
-    async def _follow(self, sought: Range, high: UUID) -> None:
-        size, asked = _WINDOW, False
+    async def _follow(self, sought: Range, high: UUID, *, asked: bool) -> None:
+        """Find through rulings from `high` down. `asked`: it is known that more of them fit than can be followed."""
+        size = _WINDOW
         while high > sought.low and not self._is_full:
             high = self._pass_over(sought.low, high)
             if high <= sought.low:
@@ -278,6 +280,8 @@ class _Finder:
 
     async def _follow_all(self, sought: Range) -> bool:
         """Find in all rulings that fit; return whether there were few enough of them."""
+        if sought.low >= sought.high:
+            return True
         rulings = await self._connection.fetch(
             f"SELECT epoch, number FROM rulings r WHERE {self._condition.sql(3)}"  # noqa: S608 - as above
             " AND epoch BETWEEN $1 AND $2 LIMIT $3",

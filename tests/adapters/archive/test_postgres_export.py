@@ -44,6 +44,8 @@ def all_before(days: float) -> dict[Keep, int]:
 def written(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each file; there are no others."""
     days = folder / "out" / "days"
+    if not days.exists():
+        return {}
     assert all(file.suffix == ".parquet" for file in days.iterdir() if not file.name.startswith("."))
     return {file.stem: parquet.read_table(file).to_pylist() for file in days.glob("[!.]*.parquet")}
 
@@ -87,10 +89,11 @@ async def test_what_came_late_to_a_day_that_went_gets_a_file_of_its_own(
 async def test_a_class_that_goes_before_the_others_has_its_own_file(archive: PostgresArchive, tmp_path: Path) -> None:
     expected = await documents(archive)
     rest = {Keep.REST: MIDNIGHT + DAY, Keep.MONEY: MIDNIGHT, Keep.REFUSED: MIDNIGHT}
+    assert await archive.forget({Keep.MONEY: MIDNIGHT - DAY}) == 0
     assert await archive.forget(rest) == 4
     assert await archive.forget(rest) == 0
     assert {name: len(rows) for name, rows in written(tmp_path).items()} == {f"decisions-{DATES[0]}-rest": 4}
-    assert await archive.forget(all_before(2)) == 12
+    assert await archive.forget(all_before(9)) == 12
     files = written(tmp_path)
     assert {name: len(rows) for name, rows in files.items()} == {
         f"decisions-{DATES[0]}-rest": 4,

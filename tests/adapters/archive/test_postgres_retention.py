@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from gateway.adapters.archive import postgres_retention
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.archive.postgres import PostgresArchive
+from gateway.adapters.archive.postgres_schema import DAY_MS, millisecond_of
+from gateway.core.errors import StoreUnavailable
 from gateway.core.keeping import Keep
 from gateway.core.search import Search
 from tests.contract.stretches import AT, decision, ruling, stretch
@@ -195,3 +199,29 @@ async def test_whoever_forgets_waits_for_whoever_does_so_already(
     )
     assert sorted(gone) == [0] * 5 + [12]
     await other.close()
+
+
+async def test_what_failed_in_between_is_finished_by_the_next(
+    archive: PostgresArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = await filled_with_classes(archive)
+    forget_rulings = postgres_retention._forget_rulings
+
+    async def fail(connection: Any, low: UUID, high: UUID) -> None:
+        if millisecond_of(high) - millisecond_of(low) == DAY_MS:
+            raise OSError("the disk went away")
+        await forget_rulings(connection, low, high)
+
+    for before in ({Keep.REST: FIRST * DAY + DAY}, all_before(FIRST * DAY + DAY)):
+        await memory.forget(before)
+        with monkeypatch.context() as patched:
+            patched.setattr(postgres_retention, "_forget_rulings", fail)
+            with pytest.raises(StoreUnavailable, match="the disk went away"):
+                await archive.forget(before)
+        assert await archive.forget(before) == 0
+        assert (await left(archive))[1] == set(memory._rulings)
+        assert archive._pool is not None
+        epochs = await archive._pool.fetch(
+            "SELECT epoch FROM rulings r WHERE NOT EXISTS (SELECT FROM decisions d WHERE d.ruling = r.number)"
+        )
+        assert epochs == [], "rulings that nothing names are gone"
