@@ -19,6 +19,7 @@ CAPS: Final = (8, 16, 32, 64, 8, 16, 16, 16, 6)
 MOST_WAITING: Final = 96
 MOST_DESTINATIONS: Final = 64
 MOST_METHODS: Final = 16
+_LONGEST_METHOD: Final = 32
 LATEST: Final = 5
 DORMANT: Final = 60 * DAY
 _LEAST: Final = 0.05
@@ -72,7 +73,7 @@ class Profile(State):
         self._used(login.at)
         at_s = login.at // SECOND
         if destination is not None:
-            use = self.destinations.pop(destination, None)
+            use = self.destinations.get(destination)
             self.destinations[destination] = (
                 Use(at_s, at_s) if use is None else Use(min(use.first_s, at_s), max(use.last_s, at_s))
             )
@@ -89,13 +90,14 @@ class Profile(State):
     def change(self, method: str, at: int, *, recovered: bool) -> None:
         """Take in a change of a verification method; the latest one counts."""
         at_s = at // SECOND
+        method = method[:_LONGEST_METHOD]
         self._used(at)
         last = self.changes.get(method)
         if last is not None and (last.at_s, last.recovered) >= (at_s, recovered):
             return
         if last is None and len(self.changes) >= MOST_METHODS:
             del self.changes[min(self.changes, key=lambda one: self.changes[one].at_s)]
-        self.changes[method[:64]] = Change(at_s, recovered)
+        self.changes[method] = Change(at_s, recovered)
 
     def is_old_factor(self, method: str, at: int) -> bool:
         """Return whether a second factor has been the same for 30 days, as far as the history goes back."""

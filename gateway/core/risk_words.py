@@ -52,7 +52,7 @@ def words(term: Term, login: Login) -> str:
     if term.name in {"password change", "factor change"}:
         what = "a password" if term.name == "password change" else "another way of verification"
         return f"{what} was changed {_AGES[term.told]}" if term.told in _AGES else f"{what} was not changed for 7 days"
-    return _WITHDRAWALS[term.name, term.told]
+    return _WITHDRAWALS.get((term.name, term.told), f"{term.name} {term.told}")
 
 
 def _level(level: int, share: float | None, login: Login) -> str:
