@@ -46,7 +46,7 @@ class Judged(NamedTuple):
     rules: Flags
 
 
-class Tested(NamedTuple):
+class Result(NamedTuple):
     """A withdrawal of the test, as small as the report can do with."""
 
     label: str | None
@@ -93,7 +93,7 @@ class Backtest:
         self.shelf = Shelf(in_use)
         self.params = Params.of()
         self.thresholds: tuple[float, ...] = ()
-        self.tested: list[Tested] = []
+        self.tested: list[Result] = []
         self.fitted = False
         self.first = self.last = 0
         self._counts = Counter[str]()
@@ -213,7 +213,7 @@ class Backtest:
             bits = sum(one << place for place, one in enumerate((*held, *flags)))
             account = self._accounts.setdefault(event.account, len(self._accounts))
             top = max(told.terms, key=lambda term: term.value).name
-            self.tested.append(Tested(event.label, account, told.total, bits, top))
+            self.tested.append(Result(event.label, account, told.total, bits, top))
         if event.label is None:
             self._remember(told, login.at)
         if event.done:

@@ -6,7 +6,7 @@ from html import escape
 from math import log10
 from typing import Final
 
-from gateway.service.backtest import Tested
+from gateway.service.backtest import Result
 from gateway.service.simple_rules import RULES
 
 _WIDTH, _HEIGHT = 860, 520
@@ -22,13 +22,13 @@ _COLOURS: Final = (
 )
 
 
-def svg(tested: Sequence[Tested], rules_from: int) -> str:
+def svg(tested: Sequence[Result], rules_from: int) -> str:
     """Return the picture: a line for each attacker, and a square for each simple rule over all attackers.
 
-    `rules_from` is the place of the first rule's bit in `Tested.held`.
+    `rules_from` is the place of the first rule's bit in `Result.held`.
     """
     customers = sorted(one.total for one in tested if one.label is None)
-    attackers: dict[str, list[Tested]] = {}
+    attackers: dict[str, list[Result]] = {}
     for one in tested:
         if one.label is not None:
             attackers.setdefault(one.label, []).append(one)

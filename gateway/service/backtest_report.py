@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.core.decision import instant_text
 from gateway.core.forgetting import DAY
-from gateway.service.backtest import Backtest, Tested, detectors
+from gateway.service.backtest import Backtest, Result, detectors
 
 RESAMPLES: Final = 400
 _MOST_DRAWN: Final = 4_000_000
@@ -44,7 +44,7 @@ class Report(NamedTuple):
 
 def report_of(run: Backtest, *, main: float, seed: int = 0) -> Report:
     """Return the report of a run that is over; `main` is the budget whose holds are explained."""
-    groups: dict[str | None, list[Tested]] = {}
+    groups: dict[str | None, list[Result]] = {}
     for one in run.tested:
         groups.setdefault(one.label, []).append(one)
     customers = groups.pop(None, [])
@@ -133,7 +133,7 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
-def _history(run: Backtest, customers: Sequence[Tested], attacks: dict[str, int]) -> dict[str, Any]:
+def _history(run: Backtest, customers: Sequence[Result], attacks: dict[str, int]) -> dict[str, Any]:
     counts = run.counts
     warnings = list(run.warnings())
     return {
@@ -153,7 +153,7 @@ def _share(hits: int, of: int) -> float:
     return hits / of if of else 0.0
 
 
-def _clustered(customers: Sequence[Tested], place: int, seed: int) -> tuple[float, float]:
+def _clustered(customers: Sequence[Result], place: int, seed: int) -> tuple[float, float]:
     """Return the interval of a share under drawing accounts anew, since one account's withdrawals are alike."""
     by_account: dict[int, tuple[int, int]] = {}
     for one in customers:
@@ -169,6 +169,6 @@ def _clustered(customers: Sequence[Tested], place: int, seed: int) -> tuple[floa
     return shares[int(0.025 * len(shares))], shares[min(len(shares) - 1, int(0.975 * len(shares)))]
 
 
-def _holding(held: Sequence[Tested]) -> list[tuple[str, float]]:
+def _holding(held: Sequence[Result]) -> list[tuple[str, float]]:
     counted = Counter(one.top for one in held)
     return [(term, count / len(held)) for term, count in counted.most_common(_TOP)]

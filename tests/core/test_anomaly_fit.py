@@ -10,7 +10,7 @@ from gateway.core.risk_tables import GROUPS
 
 
 def drawn(shares: tuple[float, ...], logins: int) -> list[tuple[float, ...]]:
-    """Return the ratios of logins that were each explained at one level: there it is usual, and all coarser ones too."""
+    """Return the ratios of logins that were each usual at one level, and at all coarser ones."""
     random = Random(5)
     rows = []
     for _ in range(logins):

@@ -8,10 +8,11 @@ from gateway.core.withdrawal_context import QUESTIONS, UNKNOWN, Withdrawal, clas
 from tests.core.accounts import AWAY, NOON, alice, destination, login
 
 WALLET = destination("cold wallet")
+NOTHING = Withdrawal()
 NAMES = [question.name for question in QUESTIONS]
 
 
-def asked(profile: Profile, withdrawal: Withdrawal = Withdrawal(), day: float = 0.0, **facts: object) -> dict[str, str]:
+def asked(profile: Profile, withdrawal: Withdrawal = NOTHING, day: float = 0.0, **facts: object) -> dict[str, str]:
     seen = login(day, **facts)
     profile.settle(seen.at)
     classes = classes_of(profile, seen, withdrawal)
