@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator
 
 import pytest
+from typing_extensions import override
 
 from gateway.adapters.archive import postgres_erasing
 from gateway.adapters.archive.memory import MemoryArchive
@@ -94,6 +95,7 @@ async def test_erasing_that_is_cut_short_is_done_by_the_next(
     left = 8
 
     class Failing(Pseudonyms):
+        @override
         def of_ruling(self, document: bytes) -> bytes:
             nonlocal left
             left -= 1

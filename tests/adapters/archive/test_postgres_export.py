@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 import pytest
-from pyarrow import parquet
+from pyarrow import parquet  # type: ignore[import-untyped]  # pyarrow brings no types
 
 from gateway.adapters.archive.postgres import PostgresArchive
 from gateway.adapters.archive.postgres_export import DayExport
