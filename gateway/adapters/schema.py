@@ -189,7 +189,7 @@ OUTBOX: Final = sa.Table(
     sa.Column("last_error", sa.Text),
     sa.Column("delivered_at", sa.BigInteger),
     sa.Index("outbox_due", "state", "next_try_at"),
-    sa.Index("outbox_of_account", "account", "number"),
+    sa.Index("outbox_of_account", "account", "state", "number"),
     sqlite_autoincrement=True,
 )
 

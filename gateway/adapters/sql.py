@@ -48,7 +48,7 @@ class AccountStore(AccountBook):
         self.path = path_of(url)
         self.clock: Clock = clock or SystemClock()
         self._read_within_s = read_within_s
-        self._write_within_s = write_within_s
+        self.write_within_s = write_within_s
         self._file = SqliteFile(self.path)
         self._feed = ChangeFeed(self._file, self.clock, look_every_s)
         self.fresh = self._feed.fresh
@@ -62,6 +62,10 @@ class AccountStore(AccountBook):
     def generation(self) -> int:
         """A number that changes whenever any account changed, as far as this process has heard."""
         return self._feed.generation
+
+    def bump(self) -> None:
+        """Count a change that was made through `writing`, without waiting to see it."""
+        self._feed.bump()
 
     async def migrate(self) -> None:
         """Bring the file to the schema of this code, making it where there is none. Raise StoreUnavailable."""
@@ -89,7 +93,7 @@ class AccountStore(AccountBook):
 
     async def accounts(self, after: str = "", limit: int = 100) -> list[Account]:
         """Return at most `limit` accounts whose uid comes after `after`, in the order of their uids."""
-        async with self.reading("list accounts", self._write_within_s) as connection:
+        async with self.reading("list accounts", self.write_within_s) as connection:
             rows = await connection.execute(_SOME, {"after": after, "most": limit, "now": self.clock.now()})
             return [account_of(row, self.path) for row in rows]
 
@@ -103,7 +107,7 @@ class AccountStore(AccountBook):
         if not is_uid(uid):
             return []
         query = _KEYS.where(API_KEYS.c.account == uid).order_by(API_KEYS.c.created_at, API_KEYS.c.key_id)
-        async with self.reading("list keys", self._write_within_s) as connection:
+        async with self.reading("list keys", self.write_within_s) as connection:
             return [ApiKey(*row) for row in await connection.execute(query)]
 
     async def history(self, uid: str, limit: int = 100) -> list[AuditEntry]:
@@ -111,7 +115,7 @@ class AccountStore(AccountBook):
         if not is_uid(uid):
             return []
         query = _HISTORY.where(AUDIT.c.account == uid).order_by(AUDIT.c.number.desc()).limit(limit)
-        async with self.reading("read the history", self._write_within_s) as connection:
+        async with self.reading("read the history", self.write_within_s) as connection:
             return [AuditEntry(*row) for row in await connection.execute(query)]
 
     async def write_change(self, uid: str, step: Step, entry: AuditEntry) -> Account | Refused:
@@ -202,7 +206,7 @@ class AccountStore(AccountBook):
     @asynccontextmanager
     async def writing(self, what: str) -> AsyncIterator[AsyncConnection]:
         """Give one transaction. Where it raises, the change was made only if the disk failed at the very end."""
-        async with self._within(self._write_within_s, what), self._checked(), self._writer.begin() as connection:
+        async with self._within(self.write_within_s, what), self._checked(), self._writer.begin() as connection:
             yield connection
 
     async def _account(self, connection: AsyncConnection, uid: str) -> Account | None:

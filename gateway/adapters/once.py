@@ -1,0 +1,69 @@
+"""What is taken once: names of signed tokens, and what was answered under an idempotency key."""
+
+import hashlib
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite import insert
+
+from gateway.adapters.schema import ANSWERS, SEEN_ONCE
+from gateway.adapters.sql import AccountStore
+
+
+class Answer(NamedTuple):
+    """What a request was answered."""
+
+    request: bytes
+    """SHA-256 of what was asked."""
+    status: int
+    body: bytes
+
+
+class OnceStore:
+    """Names and keys that are remembered until an instant. Every wait is bounded: StoreUnavailable after that."""
+
+    def __init__(self, store: AccountStore) -> None:
+        self._store = store
+
+    async def first(self, issuer: str, name: str, until: int) -> bool:
+        """Return whether an issuer's name (`jti`, id) comes for the first time; it is remembered until then."""
+        row = {"digest": _digest(issuer, name), "until": until}
+        async with self._store.writing("remember a name") as connection:
+            return (await connection.execute(insert(SEEN_ONCE).values(row).on_conflict_do_nothing())).rowcount > 0
+
+    async def seen(self, issuer: str, name: str) -> bool:
+        """Return whether an issuer's name came before."""
+        query = sa.select(SEEN_ONCE.c.until).where(SEEN_ONCE.c.digest == _digest(issuer, name))
+        async with self._store.reading("look up a name") as connection:
+            return (await connection.execute(query)).one_or_none() is not None
+
+    async def answer(self, caller: str, key: str) -> Answer | None:
+        """Return what a caller was answered under a key; None where nothing was, or long ago."""
+        columns = ANSWERS.c
+        mine = sa.and_(columns.digest == _digest(caller, key), columns.until > self._store.clock.now())
+        query = sa.select(columns.request, columns.status, columns.body).where(mine)
+        async with self._store.reading("look up an answer") as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else Answer(*row)
+
+    async def keep(self, caller: str, key: str, answer: Answer, until: int) -> None:
+        """Keep an answer. The first one under a key stays while it lasts."""
+        new = insert(ANSWERS).values(digest=_digest(caller, key), until=until, **answer._asdict())
+        values = {name: new.excluded[name] for name in ("request", "status", "body", "until")}
+        over = ANSWERS.c.until <= self._store.clock.now()
+        kept = new.on_conflict_do_update(index_elements=[ANSWERS.c.digest], set_=values, where=over)
+        async with self._store.writing("keep an answer") as connection:
+            await connection.execute(kept)
+
+    async def forget(self) -> int:
+        """Remove names and answers whose time is over; return how many."""
+        now = self._store.clock.now()
+        async with self._store.writing("forget names and answers") as connection:
+            gone = [await connection.execute(sa.delete(one).where(one.c.until <= now)) for one in (SEEN_ONCE, ANSWERS)]
+            return sum(one.rowcount for one in gone)
+
+
+def _digest(*parts: str) -> bytes:
+    # The lengths are in it, so that no two pairs read as one.
+    named = "".join(f"{len(part)}:{part}" for part in parts)
+    return hashlib.sha256(named.encode("utf-8", "surrogatepass")).digest()
