@@ -7,7 +7,7 @@ so that it can be replayed, unless a rule names the account itself.
 import hmac
 import json
 from hashlib import sha256
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, Final
 
 from gateway.core.addresses import canonical
@@ -17,6 +17,7 @@ from gateway.core.search import AddressDigest, Search, is_pseudonym
 LEAST_KEY: Final = 32
 """Bytes."""
 _OF_IPV4, _OF_IPV6 = 24, 48
+_MAPPED: Final = ip_address("::ffff:0.0.0.0")
 _DIGITS: Final = 32
 """Hexadecimal ones of a digest: 128 bits."""
 _ALWAYS: Final = ("path", "user_agent")
@@ -89,7 +90,8 @@ class Pseudonyms:
         first = str(network.network_address)
         if network.num_addresses == 1:
             return AddressDigest(self.network(first), self.address(first))
-        if network.prefixlen == (_OF_IPV4 if network.version == 4 else _OF_IPV6):
+        # `::/48` holds every IPv4 address as well, as archives order them, and no digest says that.
+        if network.prefixlen == (_OF_IPV4 if network.version == 4 else _OF_IPV6) and _MAPPED not in network:
             return AddressDigest(self.network(first))
         raise SearchError(
             f"address: `{network}` cannot be looked for where addresses are kept as digests; one address can, and a "

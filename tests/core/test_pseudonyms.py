@@ -97,6 +97,8 @@ def test_a_search_finds_what_it_found_before_and_nothing_else(address: str, othe
         length = 120
     networks = (f"{address}/{length}", address, f"{other}/{24 if ip_address(other).version == 4 else 48}", other)
     for network in (ip_network(one, strict=False) for one in networks):
+        if str(network) == "::/48":
+            continue
         asked = ONES.of_search(Search(address=network)).address
         assert isinstance(asked, AddressDigest)
         first, last = packed_range(asked)
@@ -121,7 +123,9 @@ def test_a_digest_is_searched_for_as_it_is() -> None:
     assert ONES.of_search(Search()) == Search()
 
 
-@pytest.mark.parametrize("network", ["81.20.0.0/16", "81.20.30.40/31", "2001:db8::/32", "2001:db8::/64", "::/0"])
+@pytest.mark.parametrize(
+    "network", ["81.20.0.0/16", "81.20.30.40/31", "2001:db8::/32", "2001:db8::/64", "::/0", "::/48"]
+)
 def test_a_network_without_a_digest_is_refused_with_one_that_has_it(network: str) -> None:
     with pytest.raises(SearchError, match=r"such as 203\.0\.113\.0/24"):
         ONES.of_search(Search(address=ip_network(network)))
