@@ -79,7 +79,8 @@ class OutboxStore:
         """Return when the next try of any message is due; None where none is pending."""
         query = sa.select(sa.func.min(OUTBOX.c.next_try_at)).where(OUTBOX.c.state == Sending.PENDING)
         async with self._store.reading("see when a message is due") as connection:
-            return (await connection.execute(query)).scalar_one()
+            found: int | None = (await connection.execute(query)).scalar_one()
+            return found
 
     async def delivered(self, row_id: str, at: int) -> None:
         """Note that the receiver has it."""
