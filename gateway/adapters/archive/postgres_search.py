@@ -78,7 +78,7 @@ class _Condition(NamedTuple):
 
 
 async def search_page(connection: Connection, search: Search, limit: int, before: UUID | None) -> Page:
-    """Return one page, in a few statements on one connection."""
+    """Return one page, in a few statements. To be called in a transaction."""
     skew = Skew(*await connection.fetchrow("SELECT least, most FROM skew"))
     sought = _range(search, before, skew)
     condition = await _condition(connection, search)
@@ -263,10 +263,13 @@ class _Finder:
     async def _follow_window(self, sought: Range, size: int) -> UUID:
         """Find in the newest rulings, `size` of them and the rest of their last epoch; return down to which id."""
         first, last = _epochs(sought)
+        # Where statistics are old the planner thinks there are few, and would sort them all.
+        await self._connection.execute("SET LOCAL enable_sort = off")
         cut = await self._connection.fetchval(
             "SELECT epoch FROM rulings WHERE epoch BETWEEN $1 AND $2 ORDER BY epoch DESC OFFSET $3 LIMIT 1",
             *(first, last, size),
         )
+        await self._connection.execute("SET LOCAL enable_sort = on")
         low = sought.low if cut is None else max(sought.low, id_at(cut * EPOCH_MS))
         rulings = await self._connection.fetch(
             f"""
