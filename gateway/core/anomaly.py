@@ -6,6 +6,7 @@ among all logins; a mixture of the levels explains the owner (`customer`), anoth
 owner up to a level (`attacker`). Nothing is trusted for being unknown: what is missing counts as never seen.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from math import log
 from typing import Final, NamedTuple
@@ -88,7 +89,7 @@ class Params(NamedTuple):
 
 def bucket_of(logins: float) -> int:
     """Return the place of a history size in the tables."""
-    return sum(logins >= size for size in SIZES)
+    return bisect_right(SIZES, logins)
 
 
 def ratios(

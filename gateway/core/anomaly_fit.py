@@ -7,6 +7,7 @@ from gateway.core.risk_tables import BUCKETS, GROUPS, Row
 
 ROUNDS: Final = 60
 FLOOR: Final = 0.001
+_STILL: Final = 1e-5
 ENOUGH: Final = 200
 """Logins of one history size before its shares are fitted; until then the shipped ones serve."""
 
@@ -47,7 +48,9 @@ def mixture(rows: Sequence[Sequence[float]], start: Row, rounds: int = ROUNDS) -
                 sums[place] += parts[place] / whole
         raised = [max(FLOOR, one / len(rows)) for one in sums]
         whole = sum(raised)
-        shares = [one / whole for one in raised]
+        before, shares = shares, [one / whole for one in raised]
+        if all(abs(one - other) < _STILL for one, other in zip(before, shares, strict=True)):
+            break
     return tuple(shares)
 
 
