@@ -140,8 +140,8 @@ def verify(
     given = signatures.split(" ")
     if not (_AN_ID.fullmatch(message_id) and _SECONDS.fullmatch(at) and len(given) <= _MOST_SIGNATURES):
         return Unverified(
-            f"`{ID}` has 1 to 128 visible characters and no full stop, `{TIMESTAMP}` is a number of seconds since 1970, "
-            f"and `{SIGNATURE}` has at most {_MOST_SIGNATURES} signatures"
+            f"`{ID}` has 1 to 128 visible characters and no full stop, `{TIMESTAMP}` is a number of seconds since "
+            f"1970, and `{SIGNATURE}` has at most {_MOST_SIGNATURES} signatures"
         )
     content = _content(message_id, at, body)
     wanted = [_mac(secret, content) for secret in secrets]
