@@ -11,9 +11,11 @@ from typing import Any, Final
 
 import structlog
 
+from gateway.adapters.alarms import AlarmFile
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.follow import Follower
 from gateway.adapters.live_segment import Bounds
+from gateway.adapters.policy_files import BundleArchive
 from gateway.adapters.shipping_lock import ShippingLock
 from gateway.app.archives import archive_at
 from gateway.app.feeding import Feeding
@@ -72,7 +74,9 @@ async def _archive(plan: Plan, stop: asyncio.Event, upkeep: Upkeep, share: float
     """Ship into the archive until `stop` is set, and watch it."""
     directory = Path(plan.directory)
     archive = archive_at(plan.url or "", export=None if plan.export is None else Path(plan.export))
-    watch = Watch(archive, SystemClock())
+    watch = Watch(
+        archive, SystemClock(), memory=AlarmFile(directory), texts_of=BundleArchive(directory / "bundles").get
+    )
     try:
         await watch.start(after_s=_SETTLED_S)
         await Shipping(

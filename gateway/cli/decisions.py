@@ -193,7 +193,7 @@ def verify(
         Path | None, typer.Option(help="A public key, or a folder of them, that the gateway cannot write to.")
     ] = None,
     published: Annotated[
-        Path | None, typer.Option(help="Digests that were published elsewhere; `[journal] publish` unless said.")
+        Path | None, typer.Option(help="Seals published elsewhere; the files of `[journal] publish` unless said.")
     ] = None,
     config: Config = _DEFAULT,
     as_json: AsJson = False,
@@ -214,7 +214,8 @@ def verify(
     except SearchError as fault:
         raise typer.BadParameter(str(fault), param_hint="--since") from None
     try:
-        proof = check(settings.journal.directory, since=at, keys=keys, published=published or settings.journal.publish)
+        elsewhere = [place.file for place in settings.journal.publishing if place.file is not None]
+        proof = check(settings.journal.directory, since=at, keys=keys, published=published or elsewhere)
     except OSError as fault:
         raise GatewayError(f"{fault.filename or settings.journal.directory}: {fault.strerror}") from fault
     print(json.dumps(proof.to_json()) if as_json else proof.text())

@@ -215,7 +215,7 @@ def build(
 def _geo(config: Path) -> "GeoIP":
     """Return the configured editions; the shipped ones where there is no configuration and none was asked for."""
     from gateway.adapters.geoip import GeoIP
-    from gateway.config.settings import MaxAge
+    from gateway.config.knowing import MaxAge
 
     if config == _DEFAULT and not config.exists():
         return GeoIP(max_age_warn_s=MaxAge().warn_s)

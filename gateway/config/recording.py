@@ -54,11 +54,6 @@ class Journal(Table):
     )
     compress: bool = True
 
-    @property
-    def publish(self) -> Path | None:
-        """The first file that seals are published to; None where there is none."""
-        return next((one.file for one in self.publishing if one.file is not None), None)
-
 
 class Keep(Table):
     """How long the archive keeps a decision: each belongs to the first of these that holds for it."""

@@ -101,9 +101,11 @@ def test_a_key_from_elsewhere_seals_the_journal_and_signs_what_is_removed_from_i
 
     asyncio.run(live())
     assert not (journal.directory / "signing.key").exists()
-    proof = check(journal.directory, keys=journal.directory / "signing.pub", published=journal.publish)
+    proof = check(
+        journal.directory, keys=journal.directory / "signing.pub", published=[one.file for one in journal.publishing]
+    )
     assert proof.ok, proof.text()
-    assert journal.publish.read_bytes()
+    assert elsewhere.read_bytes()
     assert plan_of(settings).signing_key == str(key)
 
 

@@ -27,7 +27,9 @@ def test_who_ships_watches_the_refusals(plan, monkeypatch) -> None:
     watched = []
 
     class Watching:
-        def __init__(self, archive, clock) -> None:
+        def __init__(self, archive, _clock, *, memory, texts_of) -> None:
+            assert memory.read().alarms == ()
+            assert texts_of("0" * 64) is None
             watched.append(archive)
 
         async def start(self, *, after_s: float) -> None:

@@ -147,7 +147,7 @@ def test_days_are_exported_where_each_kind_ends(load_text, tmp_path) -> None:
 def test_seals_are_published_nowhere_until_somebody_says_where(load_text) -> None:
     journal = load_text(LEAST).journal
 
-    assert (journal.publishing, journal.publish, journal.compress) == ((), None, True)
+    assert (journal.publishing, journal.compress) == ((), True)
 
 
 @pytest.mark.parametrize("environ", [{}, {"GATEWAY_JOURNAL__PUBLISH": "elsewhere/seals"}])
@@ -155,7 +155,7 @@ def test_one_path_is_one_file_that_seals_are_published_to(load_text, tmp_path, e
     said = "" if environ else '[journal]\npublish = "elsewhere/seals"'
     journal = load_text(LEAST + said, environ).journal
 
-    assert [one.file for one in journal.publishing] == [journal.publish] == [tmp_path / "elsewhere/seals"]
+    assert [one.file for one in journal.publishing] == [tmp_path / "elsewhere/seals"]
 
 
 def test_seals_are_published_to_several_places(load_text, tmp_path) -> None:
@@ -173,7 +173,7 @@ def test_seals_are_published_to_several_places(load_text, tmp_path) -> None:
     stamps, webhook, file = journal.publishing
     assert stamps.timestamp_url == "http://timestamps.example"
     assert (webhook.url, webhook.secret_file) == ("https://seals.example/hook", tmp_path / "webhook")
-    assert file.file == journal.publish == tmp_path / "seals"
+    assert file.file == tmp_path / "seals"
     assert not journal.compress
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.core.evidence import After
 from gateway.core.facts import Facts, OneOf, Unknown, is_certain
 from gateway.core.reply import reply_to
 from gateway.core.terms import LEVELS, Access, Effect, Operation, Outcome, Reason, Status, WhyUnknown
@@ -119,7 +120,7 @@ def test_every_rule_that_asks_known_says_why_that_is_safe() -> None:
     [
         (ALICE, "withdraw", "allow", [], None, 200),
         (ALICE, "unclassified", "allow", [], None, 200),
-        (BOB, "withdraw", "deny", ["us-closed"], "jurisdiction-blocked", 403),
+        (BOB, "withdraw", "deny", ["us-closed", "us-documents"], "jurisdiction-blocked", 403),
         (BOB, "support", "allow", [], None, 200),
         (CAROL, "withdraw", "deny", ["flagged"], "account-flagged", 403),
         (CAROL, "view", "allow", [], None, 200),
@@ -250,8 +251,9 @@ def test_what_no_route_names_is_closed_with_anything_that_it_may_be(rule: Rule) 
 
 
 def test_a_flag_is_set_only_where_the_connection_is_certain() -> None:
-    flags = [(one.kind, one.value) for one in _verdict(BOB, "view").obligations]
-    assert flags == [("flag", "us-connection")]
+    flags = [(one.value, one.after) for one in _verdict(BOB, "view").obligations]
+    # One connection marks nobody; documents do.
+    assert flags == [("us-connection", After(3, 30)), ("us-documents", None)]
     doubt = OneOf(WhyUnknown.SOURCES_DISAGREE, frozenset({"US", "CA"}))
     assert _verdict(ALICE, "view", country=doubt).obligations == ()
 
