@@ -101,9 +101,9 @@ def test_a_key_from_elsewhere_seals_the_journal_and_signs_what_is_removed_from_i
 
     asyncio.run(live())
     assert not (journal.directory / "signing.key").exists()
-    proof = check(
-        journal.directory, keys=journal.directory / "signing.pub", published=[one.file for one in journal.publishing]
-    )
+    elsewhere = journal.publishing[0].file
+    assert elsewhere is not None
+    proof = check(journal.directory, keys=journal.directory / "signing.pub", published=elsewhere)
     assert proof.ok, proof.text()
     assert elsewhere.read_bytes()
     assert plan_of(settings).signing_key == str(key)
