@@ -14,6 +14,7 @@ from gateway.desk.record import Ticket, ticket_of
 MOST: Final = 500
 """Rows of a page at most."""
 _MOST_OPEN: Final = 1000
+_AS_IT_CAME: Final[sa.ColumnClause[int]] = sa.literal_column("evidence.rowid")
 
 
 class TicketFilter(NamedTuple):
@@ -139,7 +140,7 @@ class DeskReads:
     async def evidence(self, ticket_id: str) -> tuple[KeptEvidence, ...]:
         """Return the evidence of a ticket, the oldest first."""
         columns = [EVIDENCE.c[name] for name in KeptEvidence._fields]
-        query = sa.select(*columns).where(EVIDENCE.c.ticket == ticket_id[:64]).order_by(EVIDENCE.c.at, EVIDENCE.c.id)
+        query = sa.select(*columns).where(EVIDENCE.c.ticket == ticket_id[:64]).order_by(EVIDENCE.c.at, _AS_IT_CAME)
         async with self._store.reading("read a ticket's evidence") as connection:
             return tuple(KeptEvidence(*row) for row in await connection.execute(query.limit(MOST)))
 
