@@ -43,10 +43,11 @@ class Profile(State):
         ripe = (at - QUARANTINE) // SECOND
         if not waiting or waiting[0].at_s > ripe:
             return
-        count = sum(one.at_s <= ripe for one in waiting)
-        for one in waiting[:count]:
-            if not one.learned:
-                self._learn(one)
+        count = 0
+        while count < len(waiting) and waiting[count].at_s <= ripe:
+            if not waiting[count].learned:
+                self._learn(waiting[count])
+            count += 1
         del waiting[:count]
 
     def observe(self, login: Login) -> bool:
@@ -172,20 +173,24 @@ class Profile(State):
             if entry is None:
                 known[value] = (weight, today)
                 if len(known) > CAPS[level]:
-                    self._make_room(level, weight, today)
+                    self._make_room(level, value, weight, today)
             else:
                 known[value] = (entry[0] + weight, max(entry[1], today))
         self.total += weight
         self.learned_day = max(self.learned_day, today)
 
-    def _make_room(self, level: int, weight: float, today: int) -> None:
+    def _make_room(self, level: int, added: Feature, weight: float, today: int) -> None:
+        """Drop what is forgotten or hardly weighs anything, or else the lightest; never what was just added."""
         known = self.known[level]
-        for value in [
-            value for value, (heavy, seen) in known.items() if seen < today - EXPIRY_DAYS or heavy < _LEAST * weight
-        ]:
+        gone: list[Feature] = []
+        lightest, least = added, float("inf")
+        for value, (heavy, seen) in known.items():
+            if seen < today - EXPIRY_DAYS or heavy < _LEAST * weight:
+                gone.append(value)
+            elif heavy < least and value != added:
+                lightest, least = value, heavy
+        for value in gone or [lightest]:
             del known[value]
-        if len(known) > CAPS[level]:
-            del known[min(known, key=lambda one: known[one])]
 
 
 def _number(values: Features, level: int) -> int | None:

@@ -27,7 +27,7 @@ WEEK: Final = 7 * DAY
 WINDOW: Final = 60 * DAY
 BUDGETS: Final = (0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.09)
 TEST_FROM_DAYS: Final = 300
-_SAMPLES: Final = 1_000
+_SAMPLES: Final = 600
 """Logins of each history size that the fit is made on."""
 _MOST_CALIBRATING: Final = 200_000
 """Withdrawals of 60 days that are kept to draw the line by; of more, the latest."""

@@ -133,6 +133,15 @@ def test_the_most_used_values_survive_where_there_is_no_room() -> None:
     assert all(profile.weight(level, home[level], at(60)) > 0 for level in (ASN, PREFIX, ADDRESS))
 
 
+def test_a_new_device_finds_room_where_all_others_are_used_more() -> None:
+    profile = Profile()
+    for number in range(64):
+        profile.observe(login(number / 2, f"event {number}", device=f"device {number % 16}"))
+    profile.observe(login(40, "new", device="new phone"))
+
+    assert trusted(profile, 70, device="new phone")
+
+
 def test_the_first_use_after_60_days_of_silence_is_remembered() -> None:
     profile = alice()
     profile.observe(login(20, "soon"))
