@@ -272,7 +272,7 @@ async def test_accounts_under_way_are_bounded_and_a_slow_one_delays_no_other(clo
     receiver.gate = asyncio.Event()
     one = delivery(rows, clock, receiver, at_once=4)
     assert await one.round() == 4
-    await asyncio.sleep(0)
+    await until(lambda: len(receiver.got) == 4, "four are begun")
     assert await one.round() == 0, "there is no room"
     receiver.gate.set()
     await worked_off(one)
@@ -284,7 +284,7 @@ async def test_accounts_under_way_are_bounded_and_a_slow_one_delays_no_other(clo
     rows.owe("slow")
     two = delivery(rows, clock, slow, at_once=4)
     await two.round()
-    await asyncio.sleep(0)
+    await until(lambda: slow.got, "the slow one is begun")
     gate, slow.gate = slow.gate, None
     for _ in range(3):
         rows.owe("quick")
