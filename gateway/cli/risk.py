@@ -1,5 +1,6 @@
 """`gateway risk`: what the anomaly score would have done to a recorded history, and pretend histories to try it on."""
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -81,7 +82,7 @@ def backtest(
     with _opened(file) as (lines, size):
         days = test_from or (TEST_FROM_DAYS if size is None else _span(Path(file), reader) * _TEST_FROM)
         run = Backtest(budgets, test_from_days=days, seed=seed, refit=not shipped)
-        with _progress(size) as told:
+        with _progress(size) as told, _without_collecting():
             try:
                 for judged in run.run(events(_counted(lines, told), reader, bad)):
                     if as_json:
@@ -115,6 +116,16 @@ def _nothing_tested(run: "Backtest") -> str:
         f"nothing to report: the history spans {days:.0f} days, and the test, which begins on day {run.test_days:.0f}, "
         f"sees no withdrawal; --test-from {max(5, int(days * _TEST_FROM))} begins earlier"
     )
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Leave garbage in cycles uncollected, as none is made: to look for it costs a third of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _budget(text: str) -> float:

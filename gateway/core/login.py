@@ -54,7 +54,7 @@ class Digests:
     The same value gives different numbers at different levels, and under different keys.
     """
 
-    __slots__ = ("_key", "_known")
+    __slots__ = ("_key", "_known", "_networks")
 
     def __init__(self, key: bytes) -> None:
         """Build for a secret of at least 16 bytes. Raise ValueError for a shorter one, which could be guessed."""
@@ -62,6 +62,7 @@ class Digests:
             raise ValueError("the key of the profiles' digests has at least 16 bytes")
         self._key = key[:64] if len(key) <= 64 else blake2b(key).digest()
         self._known: dict[tuple[bytes, str], int] = {}
+        self._networks: dict[str, tuple[int | None, int | None]] = {}
 
     def of(self, what: bytes, value: bytes) -> int:
         """Return the digest of a value of this kind (at most 16 bytes of name); never 0."""
@@ -83,6 +84,28 @@ class Digests:
             known = self._known[what, value] = self.of(what, value[:_LONGEST].encode("utf-8", "surrogatepass"))
         return known
 
+    def network(self, ip: str) -> tuple[int | None, int | None]:
+        """Return the digests of an address's network and of the address; None for what is no address.
+
+        An IPv6 customer is a /64 in a /48: the rest changes by itself (privacy addresses). An IPv4 one is an address
+        in a /24.
+        """
+        known = self._networks.get(ip)
+        if known is not None:
+            return known
+        parsed = parse(ip)
+        if parsed is None:
+            return None, None
+        bits, number = parsed
+        if bits == 32:
+            address, prefix = number.to_bytes(4, "big"), (number >> 8).to_bytes(3, "big")
+        else:
+            address, prefix = (number >> 64).to_bytes(8, "big"), (number >> 80).to_bytes(6, "big")
+        if len(self._networks) >= _KEPT_DIGESTS:
+            self._networks.clear()
+        found = self._networks[ip] = self.of(b"prefix", prefix), self.of(b"address", address)
+        return found
+
 
 def login_of(
     digests: Digests,
@@ -98,21 +121,8 @@ def login_of(
     networks: frozenset[str] | None = None,
     place: Place | None = None,
 ) -> Login:
-    """Return the login that these facts describe. What is None is Unknown, and is never a reason for trust.
-
-    An IPv6 customer is a /64 in a /48: the rest changes by itself (privacy addresses). An IPv4 one is an address in a
-    /24.
-    """
-    prefix = address = None
-    parsed = parse(ip) if ip else None
-    if parsed is not None:
-        bits, number = parsed
-        if bits == 32:
-            address = digests.of(b"address", number.to_bytes(4, "big"))
-            prefix = digests.of(b"prefix", (number >> 8).to_bytes(3, "big"))
-        else:
-            address = digests.of(b"address", (number >> 64).to_bytes(8, "big"))
-            prefix = digests.of(b"prefix", (number >> 80).to_bytes(6, "big"))
+    """Return the login that these facts describe. What is None is Unknown, and is never a reason for trust."""
+    prefix, address = digests.network(ip) if ip else (None, None)
     system = browser = None
     if agent:
         told = user_agent.read(agent[: user_agent.LONGEST])
@@ -125,7 +135,7 @@ def login_of(
         system,
         browser,
         digests.often(b"agent", agent),
-        digests.text(b"device", device),
+        digests.often(b"device", device),
         at // _FOUR_HOURS % 6,
     )
     short = crc32(event_id.encode("utf-8", "surrogatepass")) or 1 if event_id else 0
