@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from math import sqrt
+from math import isfinite, sqrt
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -22,7 +22,7 @@ class Row(NamedTuple):
 
     name: str
     threshold: float | None
-    """The latest; None for a rule that has none."""
+    """The latest; None for a rule, which has none, and where nothing could be measured."""
     held: float
     """Share of the customers' withdrawals."""
     interval: tuple[float, float]
@@ -56,7 +56,7 @@ def report_of(run: Backtest, *, main: float, seed: int = 0) -> Report:
         rows.append(
             Row(
                 name,
-                run.thresholds[place] if place < len(run.thresholds) else None,
+                next((line for line in run.thresholds[place : place + 1] if isfinite(line)), None),
                 _share(sum(held), len(held)),
                 _clustered(customers, place, seed) if clustered else wilson(sum(held), len(held)),
                 {

@@ -4,6 +4,8 @@ from hypothesis import strategies as st
 
 from gateway.core.user_agent import LONGEST, NOTHING, UNKNOWN, UserAgent, read
 
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X)"
+MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 
 
@@ -19,13 +21,11 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
             ("Windows", "Edge 126", "desktop"),
         ),
         (
-            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-            "Version/17.5 Mobile/15E148 Safari/604.1",
+            f"{IPHONE} AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1",
             ("iOS", "Safari 17", "mobile"),
         ),
         (
-            "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) "
-            "Version/17.4.1 Safari/605.1.15",
+            f"{MAC} AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.4.1 Safari/605.1.15",
             ("macOS", "Safari 17", "desktop"),
         ),
         (

@@ -69,6 +69,14 @@ def test_the_text_has_a_line_for_each_detector_and_the_document_is_json() -> Non
     assert json.loads(json.dumps(document(found)))["detectors"][0]["caught"] == {"bot": 1.0}
 
 
+def test_a_line_that_could_not_be_drawn_is_none_since_json_knows_no_infinity() -> None:
+    run = run_of(result(None, 1, 0))
+    run.thresholds = (float("inf"), 1.0)
+
+    assert [row.threshold for row in report_of(run, main=0.015).rows[:2]] == [None, 1.0]
+    assert "Infinity" not in json.dumps(document(report_of(run, main=0.015)))
+
+
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_wilsons_interval_holds_the_share(hits: int, misses: int) -> None:
     low, high = wilson(hits, hits + misses)
