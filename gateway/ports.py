@@ -66,6 +66,12 @@ class Identity(NamedTuple):
     """When the subject last proved who it is, microseconds since the epoch."""
     valid_until: int | None
     """The instant after which this answer may not be used again (expiry, or how long it may be remembered)."""
+    session: str | None = None
+    """The name of the session: the token's `sid`, or else its `jti`. None where it has neither."""
+    token_id: str | None = None
+    """The token's `jti`, by which it may be revoked as well."""
+    issued_at: int | None = None
+    """When the token was issued, microseconds since the epoch."""
 
 
 class Tokens(Protocol):

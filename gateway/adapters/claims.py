@@ -38,6 +38,9 @@ class Claims(NamedTuple):
     """The first instant at which the token holds, leeway included."""
     ends: int
     """The last one."""
+    issued: int = 0
+    sid: str | None = None
+    """The session's name (OpenID Connect Front-Channel Logout, section 3)."""
 
 
 class ClaimRules(NamedTuple):
@@ -87,7 +90,9 @@ def read_claims(payload: bytes, rules: ClaimRules) -> Claims | Rejected:
             # It becomes a header of the upstream request and a column of the record.
             _reject(Fault.CLAIM, f"`{rules.account_claim}` must be printable ASCII without blanks around it")
         jti = _text(claims, "jti", MAX_NAME) if "jti" in claims else None
+        sid = _text(claims, "sid", MAX_NAME) if "sid" in claims else None
         begins, ends = _lifetime(claims, rules)
+        issued = _instant(claims, "iat")
         proved = _instant(claims, "auth_time") if "auth_time" in claims else None
         assurance = _assurance(claims, rules.assurance)
     except _Refusal as refusal:
@@ -98,7 +103,7 @@ def read_claims(payload: bytes, rules: ClaimRules) -> Claims | Rejected:
     if proved is not None:
         # Nobody has proved anything in the future: such a token begins when its proof was made.
         begins = max(begins, proved - rules.leeway_s * MICROSECONDS)
-    return Claims(account, jti, assurance, auth_time, begins, ends)
+    return Claims(account, jti, assurance, auth_time, begins, ends, issued, sid)
 
 
 class _Refusal(Exception):

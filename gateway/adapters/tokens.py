@@ -220,8 +220,9 @@ class TokenChecker:
         if self._keys.good_until is not None:
             until = min(until, self._keys.good_until)
         identity = Identity(
-            Credential.SESSION, TokenState.VALID, claims.account, claims.assurance, claims.auth_time, until
-        )
+            Credential.SESSION, TokenState.VALID, claims.account, claims.assurance, claims.auth_time, until,
+            claims.sid or claims.jti, claims.jti, claims.issued,
+        )  # fmt: skip
         self._remember_as(self._good, mark, _Known(identity, claims.begins, until, claims.jti))
         return identity
 

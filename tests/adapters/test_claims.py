@@ -45,13 +45,15 @@ def read(changes: Mapping[str, Any] | None = None, by: ClaimRules | None = None)
 
 
 def test_a_token_says_who_and_when() -> None:
-    assert read({"jti": "t-1", "auth_time": NOW - 60}) == Claims(
+    assert read({"jti": "t-1", "sid": "s-1", "auth_time": NOW - 60}) == Claims(
         account="alice",
         jti="t-1",
         assurance=1,
         auth_time=(NOW - 60) * 1_000_000,
         begins=(NOW - 30) * 1_000_000,
         ends=(NOW + 630) * 1_000_000 - 1,
+        issued=NOW * 1_000_000,
+        sid="s-1",
     )
 
 
