@@ -32,6 +32,7 @@ _SAMPLES: Final = 600
 _MOST_CALIBRATING: Final = 200_000
 """Withdrawals of 60 days that are kept to draw the line by; of more, the latest."""
 _LEAST_CALIBRATING: Final = 100
+_MOST_PAID: Final = 100_000
 
 
 class Judged(NamedTuple):
@@ -110,6 +111,7 @@ class Backtest:
         self._classes: list[Classes] = []
         self._anyway = array("b")
         self._accounts: dict[str, int] = {}
+        self._paid: dict[tuple[str, str], None] = {}
 
     @property
     def counts(self) -> Counts:
@@ -160,7 +162,21 @@ class Backtest:
             if event.done is not False and event.method is not None:
                 standing.profile.change(event.method, at, recovered=event.recovered)
             return None
+        if self._repeated(event):
+            self._counts["repeats"] += 1
+            return None
         return self._withdrawal(event, standing)
+
+    def _repeated(self, event: Event) -> bool:
+        """Return whether this withdrawal came before, as the latest ones tell; logins the profile knows."""
+        if event.id is None:
+            return False
+        if (event.account, event.id) in self._paid:
+            return True
+        if len(self._paid) >= _MOST_PAID:
+            del self._paid[next(iter(self._paid))]
+        self._paid[event.account, event.id] = None
+        return False
 
     def _login(self, event: Event, standing: Standing) -> None:
         self._counts["logins"] += 1
