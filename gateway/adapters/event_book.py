@@ -10,7 +10,7 @@ from gateway.adapters.event_rows import Batch, take_all
 from gateway.adapters.profile_rows import Where
 from gateway.adapters.schema import EVENTS
 from gateway.adapters.sql import AccountStore
-from gateway.core.events import TOLERANCE, Event, EventProblem
+from gateway.core.events import TOLERANCE, Event, EventProblem, LoginFailed, LoginSucceeded, WithdrawalCompleted
 from gateway.core.facts import Uncertain
 from gateway.core.login import Digests
 from gateway.ports import MICROSECONDS, Geo, Taken, Taking
@@ -19,6 +19,7 @@ AT_ONCE: Final = 250
 """Events of one transaction at least, where there are so many: others write between two."""
 KEPT_US: Final = 201 * 86_400 * MICROSECONDS
 """The store itself refuses to remove younger ones."""
+_OF_HABITS: Final = (LoginSucceeded, LoginFailed, WithdrawalCompleted)
 _FORGET_AT_ONCE: Final = 5_000
 
 
@@ -49,7 +50,8 @@ class EventBook:
             async with self._store.writing("take events") as connection:
                 taken = await connection.run_sync(take_all, batch)
             results |= dict(zip(sound, taken, strict=True))
-            self._store.bump()
+            # Most events are logins, which change no account: what is remembered of accounts holds on.
+            self._store.bump(accounts=not all(isinstance(event, _OF_HABITS) for event in group))
         return tuple(results[place] for place in range(len(events)))
 
     async def forget(self) -> int:

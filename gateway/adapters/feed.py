@@ -21,6 +21,7 @@ RELIED_ON_US: Final = MICROSECONDS
 _AHEAD_US: Final = 60 * MICROSECONDS
 """How much older than the last look a request may be that is still on its way. More is a clock that was set back."""
 _BUSY_S: Final = 0.2
+_CHANGES: Final = "SELECT number FROM generations WHERE name = 'accounts'"
 _CLOSE_WITHIN_S: Final = 2.0
 
 
@@ -29,10 +30,12 @@ class _Seen(NamedTuple):
 
     connection: int
     """Which of the feed's connections saw it."""
-    version: int
-    """SQLite's data_version: differs whenever another connection committed, in this process or any other."""
+    changes: int
+    """How often what is remembered of accounts was changed, by anybody, as the store's triggers count it."""
     ends: int | None
     """When the next hold ends by itself."""
+    version: int
+    """SQLite's data_version: differs whenever another connection committed, in this process or any other."""
 
 
 class ChangeFeed:
@@ -40,7 +43,9 @@ class ChangeFeed:
 
     def __init__(self, file: SqliteFile, clock: Clock, every_s: float) -> None:
         self.generation = 0
-        """A number that changes whenever anything in the store changed, as far as is known."""
+        """A number that changes whenever what is remembered of accounts changed, as far as is known."""
+        self.commits = 0
+        """A number that changes whenever anything in the store did: an event that was taken, a message delivered."""
         self._file = file
         self._clock = clock
         self._every_s = every_s
@@ -58,8 +63,13 @@ class ChangeFeed:
         return heard_at is not None and -_AHEAD_US <= at - heard_at <= RELIED_ON_US
 
     def bump(self) -> None:
-        """Count a change that this process made itself, without waiting to see it."""
+        """Count a change of accounts that this process made itself, without waiting to see it."""
         self.generation += 1
+        self.commits += 1
+
+    def bump_commits(self) -> None:
+        """Count a commit of this process that left the accounts as they were."""
+        self.commits += 1
 
     async def start(self) -> None:
         """Look once, and go on looking. Raise StoreUnavailable where the file cannot be read."""
@@ -92,6 +102,8 @@ class ChangeFeed:
         seen = await asyncio.get_running_loop().run_in_executor(self._thread, self._observe, at)
         before, self._seen = self._seen, seen
         if before != seen:
+            self.commits += 1
+        if before is None or before[:-1] != seen[:-1]:
             self.generation += 1
         self._heard_at = at
 
@@ -116,13 +128,14 @@ class ChangeFeed:
                 self._database = self._connect()
                 self._connections += 1
             (version,) = self._database.execute("PRAGMA data_version").fetchone()
+            (changes,) = self._database.execute(_CHANGES).fetchone()
             (ends,) = self._database.execute("SELECT min(until) FROM account_holds WHERE until > ?", (now,)).fetchone()
         except sqlite3.Error as fault:
             self._disconnect()
             raise StoreUnavailable(f"store {self._file.path}: {fault}") from fault
         # After the look: what was seen, was seen in the file that lies there now.
         self._file.check()
-        return _Seen(self._connections, version, ends)
+        return _Seen(self._connections, changes, ends, version)
 
     def _connect(self) -> sqlite3.Connection:
         self._file.check()

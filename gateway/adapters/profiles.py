@@ -67,7 +67,7 @@ class ProfileStore:
     @property
     def generation(self) -> int:
         """A number that changes whenever any profile did, as far as this process has heard."""
-        return self._store.generation
+        return self._store.commits
 
     @property
     def everyone(self) -> Global:
@@ -101,7 +101,7 @@ class ProfileStore:
         if not is_uid(uid):
             return None
         # The generation is taken before the read: a change that lands in between makes this answer old, not new.
-        generation = self._store.generation
+        generation = self._store.commits
         known = self._known.get(uid)
         if known is None or known[0] != generation or not self._store.fresh(self._store.clock.now()):
             query = sa.select(PROFILES.c.blob).where(PROFILES.c.account == uid)

@@ -63,9 +63,17 @@ class AccountStore(AccountBook):
         """A number that changes whenever any account changed, as far as this process has heard."""
         return self._feed.generation
 
-    def bump(self) -> None:
+    @property
+    def commits(self) -> int:
+        """A number that changes whenever anything in the store did, as far as this process has heard."""
+        return self._feed.commits
+
+    def bump(self, *, accounts: bool = True) -> None:
         """Count a change that was made through `writing`, without waiting to see it."""
-        self._feed.bump()
+        if accounts:
+            self._feed.bump()
+        else:
+            self._feed.bump_commits()
 
     async def migrate(self) -> None:
         """Bring the file to the schema of this code, making it where there is none. Raise StoreUnavailable."""

@@ -100,7 +100,7 @@ def test_no_order_of_arrival_shortens_a_hold(logins: list[int], changes: list[tu
     events: list[Event] = [login(AT - day * DAY) for day in logins]
     events += [change(AT - hour * HOUR, method) for hour, method in changes]
     in_order = _held([sorted(events, key=lambda one: one.at)])
-    for order in itertools.islice(itertools.permutations(events), 6):
+    for order in (tuple(reversed(events)), *itertools.islice(itertools.permutations(events), 5)):
         arrived = _held([[event] for event in order])
         if in_order is not None:
             assert arrived is not None

@@ -71,6 +71,28 @@ async def test_a_commit_by_anybody_else_changes_the_generation_and_nothing_else_
         assert world.feed.generation != generation
 
 
+async def test_a_commit_that_leaves_the_accounts_alone_ends_nothing_that_is_remembered_of_them(world: World) -> None:
+    """Logins are told all the time: an answer that was settled must not end with each."""
+    await world.feed.look()
+    generation, commits = world.feed.generation, world.feed.commits
+    world.commit("INSERT INTO leases VALUES ('deliver', 'one', 1)")
+    await world.feed.look()
+    assert world.feed.generation == generation
+    assert world.feed.commits != commits
+    for change in (
+        "INSERT INTO revoked_sessions VALUES ('alice', '', 'revoked', 1, NULL, 2)",
+        "INSERT INTO accounts VALUES ('zoe', 'open', 'none', '', '', '', 1, 1)",
+        "INSERT INTO account_flags VALUES ('zoe', 'vip', 'ann', 1, 'asked')",
+        "UPDATE accounts SET status = 'flagged'",
+        "DELETE FROM account_flags",
+        "INSERT INTO api_keys VALUES (zeroblob(32), 'k', 'zoe', 'l', 1, NULL)",
+    ):
+        generation = world.feed.generation
+        world.commit(change)
+        await world.feed.look()
+        assert world.feed.generation != generation, change
+
+
 async def test_a_hold_that_ends_changes_the_generation(world: World) -> None:
     world.hold(AT + 10)
     world.hold(AT + 20)
