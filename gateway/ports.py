@@ -286,7 +286,6 @@ class Carried(NamedTuple):
     ticket: Ticket | None = None
     """The ticket that stands for the cause, open or closed; None where the errand was about none."""
     why: str = ""
-    """Why it was refused."""
 
 
 class Desk(Protocol):
@@ -343,19 +342,17 @@ class Events(Protocol):
     async def take(self, events: Sequence[Event], source: str) -> tuple[Taken, ...]:
         """Return what became of each event. Each is stored and applied whole, or not at all.
 
-        `source` says in the timelines who told. Raise StoreUnavailable: then none that follows from it was taken, and
-        all may be sent again.
+        `source` says in the timelines who told. Raise StoreUnavailable: then all may be sent again.
         """
 
 
 class Revocation(NamedTuple):
-    """Sessions that end, or count for less, because they began before an instant."""
+    """Sessions that began before an instant and are over, or count for at most a level of assurance."""
 
     session: str
     """`session_digest` of the session's name; empty: every session of the account."""
     before: int
     level: int | None
-    """None: they are over. A number: they count for at most this level of assurance."""
 
 
 class Revocations(Protocol):
@@ -366,12 +363,10 @@ class Revocations(Protocol):
 
 
 class OutboxRow(NamedTuple):
-    """One message to the exchange."""
+    """One message to the exchange, its id the idempotency key. Of one account, a lower number is told first."""
 
     number: int
-    """Of one account, a lower one is told first."""
     id: str
-    """The idempotency key."""
     account: str
     type: str
     data: Mapping[str, object]

@@ -1,6 +1,5 @@
 """Sessions that are over, or count for less than they did: kept until none of them could be valid any more."""
 
-import hashlib
 from typing import Final
 
 import sqlalchemy as sa
@@ -10,6 +9,7 @@ from gateway.adapters.schema import REVOKED_SESSIONS
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import is_uid
 from gateway.core.events import AssuranceChanged, SessionRevoked
+from gateway.core.sessions import session_digest
 from gateway.ports import MICROSECONDS, Revocation
 
 KEPT_US: Final = 400 * 86_400 * MICROSECONDS
@@ -18,11 +18,6 @@ MOST: Final = 1000
 """Revocations that are told of one account. Where there are more, every session before the oldest of them is over."""
 _REVOKED: Final = "revoked"
 _ASSURANCE: Final = "assurance"
-
-
-def session_digest(session: str) -> str:
-    """Return what a session's name (`sid`, or the token's `jti`) is kept as."""
-    return hashlib.sha256(session.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def revoke(connection: sa.Connection, event: SessionRevoked | AssuranceChanged) -> bool:

@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters import revocations
-from gateway.adapters.revocations import KEPT_US, RevocationStore, revoke, session_digest
+from gateway.adapters.revocations import KEPT_US, RevocationStore, revoke
 from gateway.adapters.sql import AccountStore
 from gateway.core.events import AssuranceChanged, SessionRevoked
+from gateway.core.sessions import session_digest
 from gateway.ports import Revocation, Revocations
 from tests.stores import AT, SECOND, SetClock, opened
 
