@@ -7,15 +7,19 @@ from typing import Any, Self
 import structlog
 
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.metrics import Metrics
 from gateway.adapters.policy_files import BundleArchive, read_sources
 from gateway.adapters.progress import ProgressFile
+from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
+from gateway.app.measuring import cookie_of, profiles_of, risk_of, withdrawals_of
 from gateway.app.parts import bundle_of, geo_of, journal_of, keys_of, reader_of, shipper_of, sources_of, tokens_of
 from gateway.config import Settings, load
 from gateway.core.errors import GatewayError, PolicyError
 from gateway.policies.bundle import load as load_bundle
 from gateway.ports import Clock
+from gateway.service.errands import AtOnce
 from gateway.service.gather import Gather
 from gateway.service.pipeline import Line
 
@@ -33,14 +37,26 @@ class Gateway:
         self.store = AccountStore(settings.store.url)
         self._keys = keys_of(settings, self.clock)
         self.tokens = tokens_of(settings, self._keys, self.store.key_owner)
+        self.desk = DeskStore(self.store)
+        self._profiles = profiles_of(settings, self.store)
+        self.device_cookie = cookie_of(settings)
+        """Set on what is let through to whoever has none; None where devices are known otherwise."""
         self.journal = journal_of(settings, self.clock.now())
         self.archive = BundleArchive(settings.journal.directory / "bundles")
         self.line = Line(
             reader=reader_of(settings),
-            gather=Gather(geo=self.geo, tokens=self.tokens, accounts=self.store),
+            gather=Gather(
+                geo=self.geo,
+                tokens=self.tokens,
+                accounts=self.store,
+                revocations=RevocationStore(self.store),
+                risk=risk_of(settings, self._profiles),
+            ),
             bundle=bundle_of(settings),
             journal=self.journal,
             clock=self.clock,
+            at_once=AtOnce(self.desk),
+            withdrawals=withdrawals_of(settings),
         )
         self._shipper = shipper_of(settings)
         self.metrics = Metrics(
@@ -71,6 +87,8 @@ class Gateway:
                 await self.store.start()
                 if self._keys is not None:
                     await self._keys.start()
+                if self._profiles is not None:
+                    await self._profiles.start()
                 await self.journal.start()
             except BaseException:
                 await self._let_go()
@@ -107,6 +125,9 @@ class Gateway:
     async def _let_go(self) -> None:
         if self._keys is not None:
             await self._keys.close()
+        await self.desk.close()
+        if self._profiles is not None:
+            await self._profiles.close()
         await self.store.close()
 
     async def refresh(self) -> None:

@@ -40,7 +40,11 @@ class GatewayMiddleware:
         self.gateway = gateway
         self._app = app
         self._answer = Enforcer(
-            app, gateway.line, gateway.clock, support_url=gateway.settings.server.support_url
+            app,
+            gateway.line,
+            gateway.clock,
+            support_url=gateway.settings.server.support_url,
+            cookie=gateway.device_cookie,
         ).answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,6 +11,7 @@ from gateway.adapters.publishers import publishers_of
 from gateway.adapters.signing import Signer
 from gateway.adapters.tokens import KeyOwner, TokenChecker
 from gateway.app.archives import archive_at
+from gateway.app.measuring import devices_of, facts_measured, withdrawals_of
 from gateway.app.plan import Plan
 from gateway.app.shipping_process import Shipper, ShippingProcess, ShippingThread
 from gateway.app.sinks import sink_of, spec_of
@@ -45,6 +46,7 @@ def reader_of(settings: Settings) -> RequestReader:
     """Return how requests are read under these settings. Raise ConfigError where they cannot work."""
     client_ip, identity = client_ip_of(settings), settings.identity
     api_key_header = None if identity is None else identity.api_key_header
+    withdrawals = withdrawals_of(settings)
     return RequestReader(
         headers=HeaderRule(
             client_header=client_ip.header_name,
@@ -55,6 +57,9 @@ def reader_of(settings: Settings) -> RequestReader:
         credentials=CredentialRule(cookie=None if identity is None else identity.cookie, api_key_header=api_key_header),
         operations=OperationTable([(route.operation, route.methods, route.path) for route in settings.operations]),
         allowed_hosts=settings.server.allowed_hosts,
+        devices=devices_of(settings),
+        measured=settings.risk is not None,
+        singles=frozenset() if withdrawals is None else withdrawals.headers,
     )
 
 
@@ -193,6 +198,7 @@ def sources_of(settings: Settings) -> Sources:
         asn=bool(geo.asn) or any(one.asn is not None for one in overrides),
         anonymizer=bool(geo.anonymizer),
         networks=frozenset(geo.networks) | {name for one in overrides for name in one.network or ()},
+        more=facts_measured(settings),
     )
 
 

@@ -63,6 +63,10 @@ def _unusable_for_recording(settings: Settings) -> Iterator[Problem]:
     for number, place in enumerate(settings.journal.publishing):
         if place.secret_file is not None:
             yield from _without_secret(("journal", "publish", number, "secret_file"), place.secret_file)
+    if settings.risk is not None:
+        yield from _without_secret(("risk", "key_file"), settings.risk.key_file, LEAST_DIGEST_KEY)
+    if settings.device is not None and settings.device.key_file is not None:
+        yield from _without_secret(("device", "key_file"), settings.device.key_file, LEAST_DIGEST_KEY)
     if settings.archive.digest_key is not None:
         yield from _without_secret(("archive", "digest_key"), settings.archive.digest_key, LEAST_DIGEST_KEY)
     for number, sink in enumerate(settings.sinks):

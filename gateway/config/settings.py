@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
 from gateway.config.knowing import GeoDB, MaxAge, Policies, Store
+from gateway.config.measuring import Device, Risk, Withdrawals
 from gateway.config.recording import Archive, Journal
 from gateway.config.requests import ClientIP, Identity, Route
 from gateway.config.serving import Admin, Server, Upstream
@@ -28,6 +29,9 @@ class Settings(Table):
     client_ip: ClientIP
     identity: Identity | None = None
     operations: tuple[Route, ...] = ()
+    risk: Risk | None = None
+    device: Device | None = None
+    withdrawals: Withdrawals | None = None
     policies: Policies = Policies()
     geodb: GeoDB = GeoDB()
     store: Store = Store()

@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from gateway.core.customer import DEFAULT, Page, texts, words_of
+from gateway.core.decision import instant_text
 from gateway.core.preference import wants_html
 from gateway.core.reply import Reply
 from gateway.core.terms import Proof, Reason
@@ -46,31 +47,21 @@ def problem(
     accept: bytes = b"",
     language: str = DEFAULT,
     support_url: str | None = None,
-    ticket_id: str | None = None,
-    hold_until: str | None = None,
 ) -> tuple[bytes, bytes]:
     """Return the body of a refusal and its content type: a page where `accept` asks for one, else JSON.
 
     `language` is one of `core.customer.LANGUAGES`.
     """
     render, content_type = (problem_html, HTML_TYPE) if wants_html(accept) else (problem_json, JSON_TYPE)
-    body = render(
-        reply, decision_id, language=language, support_url=support_url, ticket_id=ticket_id, hold_until=hold_until
-    )
-    return body, content_type
+    return render(reply, decision_id, language=language, support_url=support_url), content_type
 
 
 def problem_document(
-    reply: Reply,
-    decision_id: str,
-    *,
-    language: str = DEFAULT,
-    support_url: str | None,
-    ticket_id: str | None = None,
-    hold_until: str | None = None,
+    reply: Reply, decision_id: str, *, language: str = DEFAULT, support_url: str | None
 ) -> dict[str, Any]:
     """Return the refusal as a JSON object. `hold_until` is an instant as RFC 3339 text."""
     title, detail = words_of(reply, language)
+    ticket = reply.ticket
     return {
         "type": "about:blank" if reply.reason is None else f"urn:gateway:problem:{reply.reason}",
         "title": title,
@@ -81,47 +72,30 @@ def problem_document(
         "operation": None if reply.operation is None else str(reply.operation),
         "access": str(reply.access),
         "allowed_operations": [str(operation) for operation in reply.allowed_operations],
-        "ticket_id": ticket_id,
-        "hold_until": hold_until,
+        "ticket_id": None if ticket is None else ticket.id,
+        "hold_until": None if ticket is None or ticket.until is None else instant_text(ticket.until),
+        "evidence_needed": [] if ticket is None else list(ticket.evidence),
         "support_url": support_url,
     }
 
 
-def problem_json(
-    reply: Reply,
-    decision_id: str,
-    *,
-    language: str = DEFAULT,
-    support_url: str | None,
-    ticket_id: str | None = None,
-    hold_until: str | None = None,
-) -> bytes:
+def problem_json(reply: Reply, decision_id: str, *, language: str = DEFAULT, support_url: str | None) -> bytes:
     """Return the refusal as problem details, in ASCII."""
-    document = problem_document(
-        reply, decision_id, language=language, support_url=support_url, ticket_id=ticket_id, hold_until=hold_until
-    )
+    document = problem_document(reply, decision_id, language=language, support_url=support_url)
     return json.dumps(document, separators=(",", ":")).encode("ascii")
 
 
-def problem_html(
-    reply: Reply,
-    decision_id: str,
-    *,
-    language: str = DEFAULT,
-    support_url: str | None,
-    ticket_id: str | None = None,
-    hold_until: str | None = None,
-) -> bytes:
+def problem_html(reply: Reply, decision_id: str, *, language: str = DEFAULT, support_url: str | None) -> bytes:
     """Return the refusal as a page of its own: no script, nothing loaded, everything escaped."""
     words = texts(language)
     page = words.page
     rows = [(page.reference, f"<code>{escape(decision_id)}</code>")]
     if reply.reason is not None:
         rows.append((page.code, f"<code>{escape(reply.reason)}</code>"))
-    if ticket_id is not None:
-        rows.append((page.ticket, f"<code>{escape(ticket_id)}</code>"))
-    if hold_until is not None:
-        when = escape(hold_until)
+    if reply.ticket is not None:
+        rows.append((page.ticket, f"<code>{escape(reply.ticket.id)}</code>"))
+    if reply.ticket is not None and reply.ticket.until is not None:
+        when = escape(instant_text(reply.ticket.until))
         rows.append((page.hold_until, f'<time datetime="{when}">{when}</time>'))
     if reply.allowed_operations:
         rows.append((page.still_open, escape(", ".join(words.operations[one] for one in reply.allowed_operations))))

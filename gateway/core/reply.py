@@ -12,6 +12,16 @@ from gateway.core.terms import Access, Ambiguity, Effect, Operation, Operations,
 from gateway.core.verdict import Challenge, Verdict
 
 
+class TicketTold(NamedTuple):
+    """What the customer may know of the ticket that holds an operation."""
+
+    id: str
+    until: int | None = None
+    """When the hold ends by itself, microseconds since the epoch; None where people must end it."""
+    evidence: tuple[str, ...] = ()
+    """What is still needed of the customer, by the codes of `desk.evidence`."""
+
+
 class Reply(NamedTuple):
     """The answer to the visitor in English, before it is rendered for one decision (`core.customer.words_of`)."""
 
@@ -30,6 +40,8 @@ class Reply(NamedTuple):
     """What of `detail` is a rule's own message: written by people, in their language."""
     ambiguity: Ambiguity | None = None
     """Where the request could not be read, what `detail` is about."""
+    ticket: TicketTold | None = None
+    """The ticket that the refused operation waits for."""
 
 
 RETRY_AFTER_S: Final = 5

@@ -22,12 +22,14 @@ def standing(revocations: Iterable[tuple[str, int, int | None]], names: Iterable
     """Return what is left of a session by its names (`sid`, `jti`), from the account's revocations.
 
     Each is a digest of the session's name (empty: all sessions), the instant before which they began, and the level
-    that is left, None where none is. `began` is None where nobody knows: then every revocation is about it.
+    that is left, None where none is. `began` is None where nobody knows: then every revocation is about it. A session
+    that was ended by its name stays over: renewing its token does not begin another.
     """
     digests = {"", *(session_digest(name) for name in names)}
     level: int | None = None
     for session, before, left in revocations:
-        if session not in digests or (began is not None and began >= before):
+        by_name = bool(session) and left is None
+        if session not in digests or (not by_name and began is not None and began >= before):
             continue
         if left is None:
             return Standing(over=True)

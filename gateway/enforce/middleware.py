@@ -1,16 +1,22 @@
 """The gateway in front of an ASGI app: every request and every WebSocket handshake passes the line, or ends here."""
 
+import os
 from collections.abc import Awaitable
 from urllib.parse import quote
 
 from gateway.core.customer import LANGUAGES, texts
+from gateway.core.device_key import DEVICE_BYTES, Device, DeviceCookie, new_key
 from gateway.core.preference import lines_of, preferred
 from gateway.core.problem import problem, refusal_headers
 from gateway.core.request import AccessRequest, Headers
+from gateway.core.terms import Credential, Operation
+from gateway.core.withdrawal_request import MOST_BODY
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
+from gateway.enforce.read_ahead import read_ahead
 from gateway.ports import Clock
 from gateway.service.pipeline import Line, Passage
 
+_Lines = tuple[tuple[bytes, bytes], ...]
 _ALLOWED = 200
 _OPENING = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
@@ -18,7 +24,17 @@ _OPENING = frozenset({"http.response.start", "websocket.accept", "websocket.http
 class Enforcer:
     """Lets through what the line allows and answers the rest itself. Pure ASGI: no task, no buffer of its own."""
 
-    def __init__(self, app: App, line: Line, clock: Clock, *, support_url: str | None = None) -> None:
+    def __init__(
+        self,
+        app: App,
+        line: Line,
+        clock: Clock,
+        *,
+        support_url: str | None = None,
+        cookie: DeviceCookie | None = None,
+    ) -> None:
+        """`cookie` is set on what is let through to whoever signed in without one; None: the gateway sets none."""
+        self._cookie = cookie
         self._app = app
         self._line = line
         self._now = clock.now
@@ -60,7 +76,11 @@ class Enforcer:
         return self._enforce(passage, request.headers, scope, receive, send)
 
     async def _decide(self, request: AccessRequest, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._enforce(await self._line.decide(request), request.headers, scope, receive, send)
+        body = None
+        if self._line.wants_body(request):
+            body, receive = await read_ahead(receive, MOST_BODY)
+        passage = await self._line.decide(request, body)
+        await self._enforce(passage, request.headers, scope, receive, send)
 
     def _enforce(
         self, passage: Passage, headers: Headers, scope: Scope, receive: Receive, send: Send
@@ -71,9 +91,13 @@ class Enforcer:
         assert reading is not None
         settled = passage.settled
         decision = (b"gateway-decision", passage.decision_id)
+        more: _Lines = (settled.level,)
+        told: _Lines = settled.told
+        if self._cookie is not None and scope["type"] == "http":
+            more, told = self._with_device(self._cookie, passage, more, told)
         if reading.plan.strip:
             headers = [header for index, header in enumerate(headers) if index not in reading.plan.strip]
-        inner = {**scope, "headers": [*headers, *settled.told, decision]}
+        inner = {**scope, "headers": [*headers, *told, decision]}
         if "state" in scope:
             # The server gives each request a copy of its own.
             scope["state"]["gateway"] = passage
@@ -89,10 +113,32 @@ class Enforcer:
 
         def send_marked(message: Message) -> Awaitable[None]:
             if message["type"] in _OPENING:
-                message["headers"] = [*message.get("headers", ()), decision, settled.level]
+                message["headers"] = [*message.get("headers", ()), decision, *more]
             return send(message)
 
         return self._app(inner, receive, send_marked)
+
+    def _with_device(self, cookie: DeviceCookie, passage: Passage, more: _Lines, told: _Lines) -> tuple[_Lines, _Lines]:
+        """Return the lines of the answer and of the request onwards, with a device key where one is to be set.
+
+        Only for whoever signs in or is signed in: what is the same for all may be kept and given to others.
+        """
+        settled, reading = passage.settled, passage.reading
+        facts, seen = settled.facts, settled.device
+        assert facts is not None
+        assert reading is not None
+        signed_in = facts.credential == Credential.SESSION and isinstance(facts.account, str)
+        if not signed_in and reading.route.operation is not Operation.LOGIN:
+            return more, told
+        at = self._now()
+        if seen is None:
+            key = new_key(os.urandom(DEVICE_BYTES))
+            told = (*told, (b"gateway-device", key.encode("ascii")))
+        elif seen.since_s is not None and Device(seen.key, seen.since_s).to_be_renewed(at):
+            key = seen.key
+        else:
+            return more, told
+        return (*more, (b"set-cookie", cookie.header(key, at))), told
 
     async def _refuse(self, passage: Passage, asked: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         reply = passage.reply

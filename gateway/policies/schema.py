@@ -63,6 +63,7 @@ NETWORKS: Final = ("hosting", "mobile", "public_proxy", "relay", "residential_pr
 """What anonymizer databases say of an address, besides the names of the operator's own network lists."""
 
 _NOT_SUPPLIED: Final = "nothing supplies it in this version, so leave the rule out"
+_RISK: Final = 'add a table `[risk]` with `key_file = "FILE"`'
 
 _ALL: Final = (
     FactSchema("operation", Kind.OPERATION, "what the request attempts", domain=tuple(Operation)),
@@ -106,16 +107,21 @@ _ALL: Final = (
     FactSchema("residence", Kind.COUNTRY, "where the customer lives, by KYC", nullable=True),
     FactSchema("nationality", Kind.COUNTRY, "the customer's nationality", nullable=True),
     FactSchema("holds", Kind.OPERATION, "the operations that a hold closes", is_set=True, domain=tuple(Operation)),
-    FactSchema("signals", Kind.SIGNAL, "anomalies measured", is_set=True, configure=_NOT_SUPPLIED),
+    FactSchema("signals", Kind.SIGNAL, "anomalies measured", is_set=True, configure=_RISK),
     FactSchema(
         "risk",
         Kind.RISK,
         "the risk that the signals add up to",
         domain=("low", "medium", "high"),
-        configure=_NOT_SUPPLIED,
+        configure=_RISK,
     ),
     FactSchema(
-        "amount_usd", Kind.USD, "what is to be withdrawn", nullable=True, measured=True, configure=_NOT_SUPPLIED
+        "amount_usd",
+        Kind.USD,
+        "what is to be withdrawn",
+        nullable=True,
+        measured=True,
+        configure='add `amount_usd = "/A/PLACE/IN/THE/BODY"` under `[withdrawals]`',
     ),
     FactSchema(
         "destination",
@@ -123,7 +129,7 @@ _ALL: Final = (
         "whether the customer has withdrawn to this destination before",
         nullable=True,
         domain=("known", "new"),
-        configure=_NOT_SUPPLIED,
+        configure='add `destination = "/A/PLACE/IN/THE/BODY"` under `[withdrawals]`, and a table `[risk]`',
     ),
     FactSchema(
         "withdrawn_today_usd",

@@ -7,10 +7,13 @@ import structlog
 from gateway.core.client_ip import ClientIP
 from gateway.core.credential import Conflicting, Presented
 from gateway.core.errors import StoreUnavailable
-from gateway.core.facts import Fact, Facts, Unknown
+from gateway.core.facts import Fact, Facts, OneOf, Unknown
+from gateway.core.sessions import standing
 from gateway.core.terms import Credential, Operation, TokenState, WhyUnknown
-from gateway.ports import Account, Accounts, Geo, Identity, Tokens
+from gateway.core.withdrawal_request import Asked
+from gateway.ports import Account, Accounts, Geo, Identity, Revocation, Revocations, Tokens
 from gateway.service.memo import Memo
+from gateway.service.risk import Came, Measured, Risk
 
 log: Any = structlog.get_logger("gateway")
 
@@ -22,6 +25,9 @@ _CONFLICTING = Identity(
     credential=Credential.SESSION, token=TokenState.INVALID, account=None, assurance=0, auth_time=None, valid_until=None
 )
 """Two credentials at once prove nothing: which of them would the upstream believe?"""
+_OVER = _CONFLICTING
+"""A session that was ended proves nothing either."""
+_CAME = Came()
 
 
 class Gathered(NamedTuple):
@@ -34,20 +40,36 @@ class Gathered(NamedTuple):
     """When the subject proved who it is, where that is known: `facts.auth_age` grows from it."""
     until: int
     """Microseconds since the epoch; the facts hold before it, all generations being equal."""
+    measured: Measured | None = None
+    """What `signals` and `risk` were measured from; None where nothing measures them."""
 
 
 class Gather:
     """Asks the ports. What cannot be learned is Unknown, with the reason; nothing here refuses anybody."""
 
-    def __init__(self, *, geo: Geo, tokens: Tokens, accounts: Accounts, limit: int = 16_384) -> None:
+    def __init__(
+        self,
+        *,
+        geo: Geo,
+        tokens: Tokens,
+        accounts: Accounts,
+        revocations: Revocations | None = None,
+        risk: Risk | None = None,
+        limit: int = 16_384,
+    ) -> None:
+        """Build. Without `revocations` no session is ended early; without `risk` nothing is measured."""
         self._geo = geo
         self._tokens = tokens
         self._accounts = accounts
+        self._revocations = revocations
+        self._risk = risk
         self._known: Memo[str, tuple[int, Account]] = Memo(limit)
+        self._revoked: Memo[str, tuple[int, tuple[Revocation, ...]]] = Memo(limit)
 
     def generation(self) -> int:
-        """A number that changes whenever an edition, a key set, a revocation or an account does."""
-        return self._geo.generation + self._tokens.generation + self._accounts.generation
+        """A number that changes whenever an edition, a key set, a revocation, an account or a profile does."""
+        generation = self._geo.generation + self._tokens.generation + self._accounts.generation
+        return generation if self._risk is None else generation + self._risk.generation
 
     def reliable(self, at: int) -> bool:
         """Return whether `generation` can be trusted to have heard of every change."""
@@ -61,8 +83,13 @@ class Gather:
         presented: Presented | Conflicting | None,
         *,
         fresh: bool,
+        came: Came = _CAME,
+        asked: Asked | None = None,
     ) -> Gathered:
-        """Return everything that a verdict may depend on. `fresh`: the account is read from the store itself."""
+        """Return everything that a verdict may depend on. `fresh`: the account is read from the store itself.
+
+        `asked` is what a withdrawal says of itself; None where nothing says where to read it.
+        """
         # Taken together, before anything is waited for: no edition can be swapped in between.
         editions = self._geo.editions
         connection = self._geo.look_up(client_ip.geo_key, at)
@@ -70,7 +97,9 @@ class Gather:
             identity = _CONFLICTING
         else:
             identity = await self._tokens.check(presented, at)
-        standing = await self._standing(identity.account, at, fresh=fresh)
+            if self._revocations is not None and identity.credential == Credential.SESSION:
+                identity = await self._still(identity, self._revocations, at, fresh=fresh)
+        account = await self._standing(identity.account, at, fresh=fresh)
         facts = Facts(
             at,
             operation,
@@ -79,19 +108,53 @@ class Gather:
             token=identity.token,
             assurance=identity.assurance,
             auth_age=_age(identity.auth_time, at),
-            account=standing.account,
-            status=standing.status,
-            flags=standing.flags,
-            verification=standing.verification,
-            documents=standing.documents,
-            residence=standing.residence,
-            nationality=standing.nationality,
-            holds=standing.holds,
+            account=account.account,
+            status=account.status,
+            flags=account.flags,
+            verification=account.verification,
+            documents=account.documents,
+            residence=account.residence,
+            nationality=account.nationality,
+            holds=account.holds,
         )
+        withdrawing = operation is Operation.WITHDRAW
+        if asked is not None:
+            facts = facts._replace(amount_usd=asked.amount_usd if withdrawing else None)
+        measured = None
+        if self._risk is not None:
+            told = Asked() if asked is None else asked
+            measured = await self._risk(at, operation, client_ip, connection, identity, came, told)
+            facts = facts._replace(signals=measured.signals, risk=measured.risk, destination=measured.destination)
         until = at + _ANSWER_HOLDS
         if identity.valid_until is not None:
             until = min(until, identity.valid_until)
-        return Gathered(facts, editions, identity.auth_time if isinstance(identity.auth_time, int) else None, until)
+        auth_time = identity.auth_time if isinstance(identity.auth_time, int) else None
+        return Gathered(facts, editions, auth_time, until, measured)
+
+    async def _still(self, identity: Identity, revocations: Revocations, at: int, *, fresh: bool) -> Identity:
+        """Return what the session still proves after its account's revocations."""
+        uid = identity.account
+        if not isinstance(uid, str):
+            return identity
+        # As with accounts: the generation is taken first, so that a change in between makes this answer old.
+        generation = self._accounts.generation
+        known = self._revoked.get(uid)
+        try:
+            if known is None or known[0] != generation or fresh or not self._accounts.fresh(at):
+                known = self._revoked.keep(uid, (generation, await revocations.of(uid)))
+        except Exception as fault:
+            if not isinstance(fault, StoreUnavailable):
+                log.exception("revocations:failed")
+            return _unchecked(identity, uid)
+        names = [name for name in (identity.session, identity.token_id) if name is not None]
+        # A session begins with the proof: its tokens are renewed without one.
+        began = identity.auth_time if isinstance(identity.auth_time, int) else identity.issued_at
+        left = standing(known[1], names, began)
+        if left.over:
+            return _OVER
+        if left.level is None or not isinstance(identity.assurance, int):
+            return identity
+        return identity._replace(assurance=min(identity.assurance, left.level))
 
     async def _standing(self, uid: Fact[str | None], at: int, *, fresh: bool) -> "_Standing":
         if uid is None:
@@ -131,6 +194,13 @@ class _Standing(NamedTuple):
     residence: Fact[str | None]
     nationality: Fact[str | None]
     holds: Fact[frozenset[str]]
+
+
+def _unchecked(identity: Identity, uid: str) -> Identity:
+    """Return what is left of a session of which nobody can say whether it was ended."""
+    unknown = Unknown(WhyUnknown.STORE_UNAVAILABLE)
+    account = OneOf(WhyUnknown.STORE_UNAVAILABLE, frozenset({uid, None}))
+    return identity._replace(token=unknown, account=account, assurance=unknown, auth_time=unknown)
 
 
 _NOBODY = _Standing(*(Facts._field_defaults[name] for name in _Standing._fields))

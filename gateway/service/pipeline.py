@@ -4,28 +4,33 @@ One function per arrow. `decide` is the line itself; `recall` is the same line f
 earlier one in nothing that a verdict depends on: it answers from what was settled then, and records as fully.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 import orjson
 
 from gateway.core.client_ip import ClientIP
-from gateway.core.decision import ambiguous_document, ruling_document
+from gateway.core.decision import ambiguous_document, instant_text, ruling_document
 from gateway.core.errors import JournalUnavailable
 from gateway.core.facts import Facts
+from gateway.core.obligations import about_document, errands
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
 from gateway.core.request import AccessRequest
 from gateway.core.target import Ambiguous, shown_target
-from gateway.core.terms import MONEY_MOVING, Access, TokenState
-from gateway.core.verdict import Verdict
+from gateway.core.terms import MONEY_MOVING, Access, Operation, Outcome, TokenState
+from gateway.core.verdict import RuleRef, Verdict
+from gateway.core.withdrawal_request import Asked, WithdrawalRule
 from gateway.policies.bundle import Bundle
 from gateway.policies.evaluate import evaluate
-from gateway.ports import Clock, Journal, Ruling
+from gateway.ports import Carried, Clock, Journal, Ruling
+from gateway.service.devices import Seen
+from gateway.service.errands import AtOnce
 from gateway.service.gather import Gather, Gathered
 from gateway.service.ids import DecisionIds
 from gateway.service.memo import Memo
 from gateway.service.reading import Key, Reading, RequestReader
+from gateway.service.risk import abouts
 
 _SECOND = 1_000_000
 _KEY, _STRANGERS_KEY, _HOPS = 4096, 512, 8
@@ -34,13 +39,29 @@ _LOOK_EVERY = 1000
 """Microseconds for which the generations of keys, accounts and editions are not looked at again: looking asks each of
 them, on the path of every request, and they change by the minute."""
 
+_NOTHING_ASKED = Asked(None, None, None)
+"""Of what is no withdrawal nothing is asked, and that is knowledge."""
+
+_Id = tuple[bytes, bytes]
+
 _LEVELS = {access: (b"gateway-access", access.encode("ascii")) for access in Access}
 
 
 class Settled(Ruling):
     """A verdict with all that it was made of, which answers equal requests until something changes."""
 
-    __slots__ = ("auth_time", "client_ip", "facts", "generation", "level", "reply", "told", "until", "verdict")
+    __slots__ = (
+        "auth_time",
+        "client_ip",
+        "device",
+        "facts",
+        "generation",
+        "level",
+        "reply",
+        "told",
+        "until",
+        "verdict",
+    )
 
     def __init__(
         self,
@@ -56,6 +77,8 @@ class Settled(Ruling):
         self.facts = facts
         self.verdict = verdict
         self.auth_time: int | None = None
+        self.device: Seen | None = None
+        """The device that was recognised; None where none was."""
         self.until = 0
         """Equal requests may be answered by this before this instant, microseconds since the epoch."""
         self.generation = -1
@@ -90,8 +113,13 @@ class Line:
         bundle: Bundle,
         journal: Journal,
         clock: Clock,
+        at_once: AtOnce | None = None,
+        withdrawals: WithdrawalRule | None = None,
         limit: int = 16_384,
     ) -> None:
+        """Build. Without `at_once` obligations are recorded alone; without `withdrawals` nothing is read of them."""
+        self._at_once = at_once
+        self._withdrawals = withdrawals
         self.reader = reader
         self.gather = gather
         self.bundle = bundle
@@ -131,44 +159,96 @@ class Line:
             return None
         return self._record(request, settled, reading, reading.record)
 
-    async def decide(self, request: AccessRequest) -> Passage:
+    def wants_body(self, request: AccessRequest) -> bool:
+        """Return whether the decision depends on what stands in the request's body."""
+        if self._withdrawals is None or not self._withdrawals.reads_body:
+            return False
+        reading = self.reader.read(request)
+        return isinstance(reading, Reading) and reading.route.operation is Operation.WITHDRAW
+
+    async def decide(self, request: AccessRequest, body: bytes | None = None) -> Passage:
         """Return the answer to the request, from facts gathered now, recorded."""
         reading = self.reader.read(request)
         if isinstance(reading, Ambiguous):
             return self._refuse_unread(request, reading)
-        settled = await self._settle(request, reading)
-        passage = self._record(request, settled, reading, reading.record)
+        drawn = self._ids.draw(request.at)
+        settled = await self._settle(request, reading, drawn, body)
+        passage = self._record(request, settled, reading, reading.record, drawn)
         if reading.route.operation in MONEY_MOVING and passage.position is not None and settled.reply.status == 200:
             return await self._durable(passage, passage.position)
         return passage
 
-    async def _settle(self, request: AccessRequest, reading: Reading) -> Settled:
-        """Return the verdict on the request, from facts gathered now."""
+    async def _settle(self, request: AccessRequest, reading: Reading, drawn: _Id, body: bytes | None) -> Settled:
+        """Return the verdict on the request, from facts gathered now, with what it asks for carried out."""
         bundle = self.bundle
-        # Taken before anything is gathered: a change that lands in between makes this answer an old one.
+        # Taken before anything is gathered: a change that lands in between makes this answer an old one. So does
+        # what is carried out below: the next request is decided anew, on the hold that this one led to.
         generation = self.gather.generation()
         operation = reading.route.operation
         client_ip = self.reader.client_ip(request, reading.plan)
+        came = self.reader.came(request, reading.plan)
         gathered = await self.gather(
             request.at,
             operation,
             client_ip,
             self.reader.presented(request, reading.plan),
             fresh=operation in MONEY_MOVING,
+            came=came,
+            asked=self._asked(request, operation, body),
         )
         verdict = evaluate(gathered.facts, bundle)
-        reply = reply_to(verdict)
+        about = {}
+        if verdict.obligations and gathered.measured is not None:
+            about = abouts(bundle, verdict.obligations, gathered.measured)
+        reply = await self._follow_up(gathered.facts, verdict, about, drawn[1])
         document = ruling_document(client_ip, gathered.facts, bundle.digest, gathered.editions, verdict, reply)
+        if reply.ticket is not None:
+            until = reply.ticket.until
+            document["reply"]["ticket_id"] = reply.ticket.id
+            document["reply"]["hold_until"] = None if until is None else instant_text(until)
+        if gathered.measured is not None and gathered.measured.detail is not None:
+            document["signals_detail"] = gathered.measured.detail
+        if about:
+            document["about"] = about_document(about)
         # Copied to measure: orjson leaves its buffer as large as it grew, which is several times the document.
         encoded = bytes(memoryview(orjson.dumps(document)))
         settled = Settled(encoded, client_ip, reply, gathered.facts, verdict)
         settled.auth_time = gathered.auth_time
+        settled.device = came.device
+        if came.device is not None and came.device.since_s is not None:
+            # So that the app can name the device in the events that it tells.
+            settled.told = (*settled.told, (b"gateway-device", came.device.key.encode("ascii")))
         settled.generation = generation
         settled.until = _holds_until(gathered, bundle)
         # What moves money is never answered from memory, and an outage is over when it is over.
         if operation not in MONEY_MOVING and not verdict.outage and bundle is self.bundle:
             self._keep(reading.key, settled)
         return settled
+
+    async def _follow_up(
+        self, facts: Facts, verdict: Verdict, about: Mapping[RuleRef, str], decision_id: bytes
+    ) -> Reply:
+        """Return the reply, once what the verdict asks for was carried out, or put off to the record."""
+        reply = reply_to(verdict)
+        if self._at_once is None:
+            return reply
+        carried: tuple[Carried, ...] = ()
+        if verdict.obligations:
+            account = facts.account if isinstance(facts.account, str) else None
+            todo = errands(
+                account, verdict.obligations, decision_id=decision_id.decode("ascii"), at=facts.at, about=about
+            )
+            carried = await self._at_once.carry_out(todo)
+        if verdict.outcome is not Outcome.DENY or verdict.outage:
+            return reply
+        return reply._replace(ticket=await self._at_once.ticket(carried, facts))
+
+    def _asked(self, request: AccessRequest, operation: Operation, body: bytes | None) -> Asked | None:
+        if self._withdrawals is None:
+            return None
+        if operation is not Operation.WITHDRAW:
+            return _NOTHING_ASKED
+        return self._withdrawals.read(request.headers, body)
 
     def _keep(self, key: Key, settled: Settled) -> None:
         """Remember the answer, where its sender cannot vary it at will or make it as long as he likes."""
@@ -183,10 +263,17 @@ class Line:
         if len(settled.client_ip.chain) <= _HOPS and _length(key) <= longest:
             memory.keep(key, settled)
 
-    def _record(self, request: AccessRequest, settled: Settled, reading: Reading | None, record: bytes) -> Passage:
+    def _record(
+        self,
+        request: AccessRequest,
+        settled: Settled,
+        reading: Reading | None,
+        record: bytes,
+        drawn: _Id | None = None,
+    ) -> Passage:
         """Return the answer, recorded where that can be had."""
         at = request.at
-        raw_id, decision_id = self._ids.draw(at)
+        raw_id, decision_id = drawn or self._ids.draw(at)
         age = settled.auth_time
         if age is not None:
             age = (at - age) // _SECOND if at > age else 0

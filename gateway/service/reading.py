@@ -4,17 +4,22 @@ from dataclasses import dataclass
 
 from gateway.core.client_ip import ClientIP, ClientIPRule
 from gateway.core.credential import Conflicting, CredentialRule, Presented
+from gateway.core.errors import ConfigError
 from gateway.core.headers import HeaderPlan, HeaderRule, check_query
 from gateway.core.operations import OperationTable, check_method
-from gateway.core.request import AccessRequest
+from gateway.core.request import AccessRequest, Headers
 from gateway.core.target import Ambiguous, canonical_target
 from gateway.core.terms import Ambiguity, Operation
+from gateway.service.devices import Devices
 from gateway.service.memo import Memo
+from gateway.service.risk import Came
 
 _REMEMBERED_LINES = 512
 """Bytes of the header that names the client beyond which the address is worked out anew each time."""
 _AGENT = 256
 """Bytes of the user agent that are recorded."""
+_AGENT_READ = 512
+"""Bytes of it that are compared with the account's history: as many as an event may tell."""
 _BETWEEN = b"\n"
 _REMEMBERED_NAMES = 2048
 """Bytes of header names beyond which a sequence of them is worked out anew each time."""
@@ -61,8 +66,24 @@ class RequestReader:
         credentials: CredentialRule,
         operations: OperationTable,
         allowed_hosts: tuple[str, ...] = (),
+        devices: Devices | None = None,
+        measured: bool = False,
+        singles: frozenset[bytes] = frozenset(),
         limit: int = 16_384,
     ) -> None:
+        """Build. Raise ConfigError for a header that two settings read.
+
+        `measured`: a verdict may depend on user agent and device. `singles` are headers, besides, that are believed.
+        """
+        own = frozenset(() if devices is None or devices.header is None else (devices.header,))
+        self._singles = singles | own
+        taken = {client_ip.header_name, b"authorization", b"cookie", b"host", b"user-agent"}
+        for name in sorted(self._singles):
+            if name in taken or (name in own and name in singles):
+                text = name.decode("ascii")
+                raise ConfigError(f"device.header, [withdrawals]: `{text}` has a meaning already; use one of its own")
+        self._devices = devices
+        self._measured = measured
         self._headers = headers
         self._client_ip = client_ip
         self._credentials = credentials
@@ -89,6 +110,8 @@ class RequestReader:
             plan = found
         values = [value for _, value in headers]
         refused = self._headers.check(plan, headers, values)
+        if refused is None and self._devices is not None:
+            refused = self._devices.check(headers)
         if refused is not None:
             return refused
         host = values[plan.host]
@@ -105,7 +128,7 @@ class RequestReader:
                 return classified
             route = classified
         client = plan.client
-        key = (
+        key: Key = (
             request.peer,
             route.operation,
             values[client[0]] if len(client) == 1 else tuple([values[index] for index in client]),
@@ -114,7 +137,16 @@ class RequestReader:
             tuple([values[index] for index in plan.cookie]) if self._uses_cookie else (),
         )
         agent = b"" if plan.user_agent is None else values[plan.user_agent][:_AGENT]
+        if self._measured:
+            key = (*key, *self._of_browser(plan, headers, values))
         return Reading(plan, route, key, b"\0".join((route.record, host, agent)))
+
+    def _of_browser(self, plan: HeaderPlan, headers: Headers, values: list[bytes]) -> tuple[bytes | None, bytes | None]:
+        """Return what a measured verdict depends on besides: user agent and device, as they were sent."""
+        agent = None if plan.user_agent is None else values[plan.user_agent][:_AGENT_READ]
+        if self._devices is None:
+            return agent, None
+        return agent, self._devices.raw(headers, [values[index] for index in plan.cookie])
 
     def client_ip(self, request: AccessRequest, plan: HeaderPlan) -> ClientIP:
         """Return the address held responsible, or the reason why there is none."""
@@ -132,6 +164,16 @@ class RequestReader:
         name = self._client_ip.header_name
         return self._client_ip.resolve(request.peer, tuple(value for key, value in request.headers if key == name))
 
+    def came(self, request: AccessRequest, plan: HeaderPlan) -> Came:
+        """Return what the request shows of the browser or program that sent it."""
+        agent = None if plan.user_agent is None else request.headers[plan.user_agent][1][:_AGENT_READ]
+        device = None
+        if self._devices is not None:
+            device = self._devices.read(
+                request.headers, [request.headers[index][1] for index in plan.cookie], request.at
+            )
+        return Came(agent.decode("latin-1") if agent else None, device)
+
     def presented(self, request: AccessRequest, plan: HeaderPlan) -> Presented | Conflicting | None:
         """Return the credential that came with the request, None where there is none."""
         headers = request.headers
@@ -143,6 +185,13 @@ class RequestReader:
 
     def _plan(self, names: tuple[bytes, ...], *, websocket: bool) -> HeaderPlan | Ambiguous:
         plan = self._headers.plan(names, websocket)
+        if isinstance(plan, HeaderPlan) and self._singles:
+            for name in names:
+                folded = name.replace(b"_", b"-")
+                if folded in self._singles and folded != name:
+                    return Ambiguous(Ambiguity.HEADER_ALIAS, f"{name!r} may be read as {folded!r}")
+                if name in self._singles and names.count(name) > 1:
+                    return Ambiguous(Ambiguity.HEADER_REPEATED, f"{name!r} {names.count(name)} times")
         # What is refused, or longer than clients send, takes no place in memory: its sender could fill it.
         together = _BETWEEN.join(names)
         if isinstance(plan, HeaderPlan) and len(together) <= _REMEMBERED_NAMES:

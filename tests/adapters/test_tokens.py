@@ -147,8 +147,12 @@ async def test_no_credential_is_knowledge() -> None:
 
 @pytest.mark.parametrize("kid", ["rs", "ps", "es", "ed"])
 async def test_a_good_token_proves_who_it_is(kid: str) -> None:
-    identity = await checker().check(session(mint(kid, auth_time=NOW - 60, amr=["pwd", "otp"])), AT)
-    assert identity == Identity("session", "valid", "alice", 2, (NOW - 60) * SECOND, AT + 300 * SECOND)
+    token = mint(kid, auth_time=NOW - 60, amr=["pwd", "otp"], sid="s-1", jti="t-1")
+    proved = Identity("session", "valid", "alice", 2, (NOW - 60) * SECOND, AT + 300 * SECOND)
+    identity = await checker().check(session(token), AT)
+    assert identity == proved._replace(session="s-1", token_id="t-1", issued_at=NOW * SECOND)
+    unnamed = await checker().check(session(mint(kid, auth_time=NOW - 60, amr=["pwd", "otp"], jti="t-1")), AT)
+    assert unnamed.session == "t-1", "a token without a session is named by its own id"
 
 
 async def test_a_shared_secret_proves_it_as_well() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.customer import LANGUAGES, texts
+from gateway.core.decision import parse_instant
 from gateway.core.problem import (
     HTML_TYPE,
     JSON_TYPE,
@@ -17,12 +18,13 @@ from gateway.core.problem import (
     problem_json,
     refusal_headers,
 )
-from gateway.core.reply import WORDS, Reply
+from gateway.core.reply import WORDS, Reply, TicketTold
 from gateway.core.terms import Access, Operation, Proof, Reason
 from gateway.core.verdict import Challenge
 
 ID = "01970000-0000-7000-8000-000000000000"
 SUPPORT = "https://help.example/contact"
+TICKET = TicketTold("T-7", parse_instant("2026-11-24T12:00:00Z"), ("signed_note",))
 BLOCKED = Reply(
     403,
     Reason.JURISDICTION_BLOCKED,
@@ -55,15 +57,15 @@ def test_the_document_has_exactly_the_members_of_the_contract() -> None:
         "allowed_operations": ["support"],
         "ticket_id": None,
         "hold_until": None,
+        "evidence_needed": [],
         "support_url": SUPPORT,
     }
 
 
 def test_a_hold_says_its_ticket_and_its_end() -> None:
-    document = problem_document(
-        _reply(403, Reason.HOLD), ID, support_url=None, ticket_id="T-7", hold_until="2026-11-24T12:00:00Z"
-    )
-    assert (document["ticket_id"], document["hold_until"]) == ("T-7", "2026-11-24T12:00:00Z")
+    document = problem_document(_reply(403, Reason.HOLD)._replace(ticket=TICKET), ID, support_url=None)
+    assert (document["ticket_id"], document["hold_until"]) == ("T-7", "2026-11-24T12:00:00.000000Z")
+    assert document["evidence_needed"] == ["signed_note"]
 
 
 def test_a_request_that_could_not_be_read_has_no_operation() -> None:
@@ -115,9 +117,9 @@ def test_the_page_is_self_contained_and_says_what_matters() -> None:
 
 
 def test_the_page_of_a_hold_says_its_ticket_and_its_end() -> None:
-    page = problem_html(_reply(403, Reason.HOLD), ID, support_url=None, ticket_id="T-7", hold_until="2026-11-24")
+    page = problem_html(_reply(403, Reason.HOLD)._replace(ticket=TICKET), ID, support_url=None)
     assert b"<dd><code>T-7</code></dd>" in page
-    assert b'<time datetime="2026-11-24">2026-11-24</time>' in page
+    assert b'<time datetime="2026-11-24T12:00:00.000000Z">' in page
 
 
 @pytest.mark.parametrize(("status", "appeal"), [(403, True), (451, True), (401, True), (400, False), (503, False)])
@@ -129,10 +131,12 @@ def test_what_somebody_decided_can_be_appealed(status: int, appeal: bool) -> Non
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_no_text_breaks_out_of_the_page(title: str, detail: str, decision_id: str, ticket: str) -> None:
-    plain = _Page(problem_html(BLOCKED, ID, support_url=SUPPORT, ticket_id="T", hold_until="x"))
+    plain = _Page(problem_html(BLOCKED._replace(ticket=TICKET), ID, support_url=SUPPORT))
     reply = BLOCKED._replace(title=f"<script>{title}", detail=f"</p><img src=x>{detail}")
     page = _Page(
-        problem_html(reply, f'"><b>{decision_id}', support_url=SUPPORT, ticket_id=f"'><i>{ticket}", hold_until='"x>')
+        problem_html(
+            reply._replace(ticket=TICKET._replace(id=f"'><i>{ticket}")), f'"><b>{decision_id}', support_url=SUPPORT
+        )
     )
     assert page.tags == plain.tags
 
@@ -168,9 +172,7 @@ def test_a_refusal_is_told_in_its_language_and_keeps_its_codes(language: str) ->
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_of_a_page_is_left_in_english(language: str) -> None:
     words = texts(language)
-    source = problem_html(
-        _reply(403, Reason.HOLD), ID, language=language, support_url=None, ticket_id="T", hold_until="x"
-    )
+    source = problem_html(_reply(403, Reason.HOLD)._replace(ticket=TICKET), ID, language=language, support_url=None)
     page = _Page(source)
     assert f'<html lang="{language}">'.encode() in source
     said = [*words.reasons[Reason.HOLD], words.operations[Operation.SUPPORT]]
