@@ -15,8 +15,8 @@ from gateway.core.facts import Uncertain
 from gateway.core.login import Digests
 from gateway.ports import MICROSECONDS, Geo, Taken, Taking
 
-AT_ONCE: Final = 250
-"""Events of one transaction at least, where there are so many: others write between two."""
+AT_ONCE: Final = 64
+"""Events of one transaction at least, where there are so many. Between two others write, and requests are decided."""
 KEPT_US: Final = 201 * 86_400 * MICROSECONDS
 """The store itself refuses to remove younger ones."""
 _OF_HABITS: Final = (LoginSucceeded, LoginFailed, WithdrawalCompleted)

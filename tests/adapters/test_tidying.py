@@ -1,0 +1,85 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.adapters import tidying
+from gateway.adapters.desk_store import DeskStore
+from gateway.adapters.event_book import EventBook
+from gateway.adapters.once import OnceStore
+from gateway.adapters.outbox_store import OutboxStore
+from gateway.adapters.sql import AccountStore
+from gateway.adapters.tidying import Tidying
+from gateway.core.evidence import After
+from gateway.core.login import Digests
+from gateway.core.obligations import SetFlag
+from tests.stores import AT, DAY, HOUR, RULE, SetClock, errands, hold, opened, rows
+
+
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock) as store:
+        yield store
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110 - what is waited for is in a file, and tells nobody
+            await asyncio.sleep(0.01)
+
+
+async def test_tickets_end_in_the_background_when_their_time_is_over(
+    store: AccountStore, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "SWEEP_EVERY_S", 0.01)
+    await DeskStore(store).carry_out(errands(hold(length=HOUR)))
+    one, other = Tidying(store), Tidying(store)
+    await one.start()
+    await other.start()
+    clock.at += HOUR
+    await until(lambda: rows(store, "SELECT state FROM tickets") == [("expired",)])
+    await one.close()
+    await other.close()
+    assert rows(store, "SELECT act FROM ticket_log") == [("open",), ("expire",)]
+    assert rows(store, "SELECT count(*) FROM account_holds") == [(0,)]
+
+
+async def test_a_store_that_is_away_is_tidied_when_it_is_back(
+    store: AccountStore, clock: SetClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tidying, "SWEEP_EVERY_S", 0.01)
+    await DeskStore(store).carry_out(errands(hold(length=HOUR)))
+    clock.at += HOUR
+    away = store.path.rename(store.path.with_suffix(".away"))
+    tidier = Tidying(store)
+    with capture_logs() as logs:
+        await tidier.start()
+        await until(lambda: bool(logs))
+    assert logs[0]["event"] == "store:not_tidied"
+    away.rename(store.path)
+    await until(lambda: rows(store, "SELECT state FROM tickets") == [("expired",)])
+    await tidier.close()
+
+
+async def test_what_nobody_asks_for_any_more_is_removed_and_nothing_else(store: AccountStore, clock: SetClock) -> None:
+    seen = SetFlag("alice", "c", RULE, "us-ip", After(3, 30))
+    await DeskStore(store).carry_out(errands(hold(), seen))
+    outbox = OutboxStore(store)
+    (row,) = await outbox.due(AT, 1)
+    await outbox.delivered(row.id, AT)
+    await OnceStore(store).first("idp", "j-1", AT + DAY)
+    tidier = Tidying(store, EventBook(store, Digests(b"the key of these tests")))
+    assert await tidier.forget() == 0
+    clock.at = AT + 31 * DAY
+    assert await tidier.forget() == 2
+    assert len((await outbox.rows()).rows) == 1
+    clock.at = AT + 367 * DAY
+    assert await tidier.forget() == 1
+    assert rows(store, "SELECT count(*) FROM sightings") == [(0,)]
