@@ -1,29 +1,33 @@
 """Every backend of the archive, empty. A backend is a function of a folder; add yours to `BACKENDS`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import blake2b
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.archive.sqlite import SqliteArchive
-from gateway.ports import Archive
+from gateway.ports import Archive, Clock
 from tests.postgres_server import server_of_this_process
 
-Backend = Callable[[Path], AbstractAsyncContextManager[Archive]]
-"""Opens an archive for the time of the context. Within one folder it is the same archive, empty at first."""
+
+class Backend(Protocol):
+    """Opens an archive for the time of the context. Within one folder it is the same archive, empty at first."""
+
+    def __call__(self, folder: Path, clock: Clock | None = None) -> AbstractAsyncContextManager[Archive]: ...
 
 
 @asynccontextmanager
-async def memory(folder: Path) -> AsyncIterator[Archive]:
-    yield MemoryArchive()
+async def memory(folder: Path, clock: Clock | None = None) -> AsyncIterator[Archive]:
+    yield MemoryArchive(clock)
 
 
 @asynccontextmanager
-async def sqlite(folder: Path) -> AsyncIterator[Archive]:
-    archive = SqliteArchive(folder / "decisions.db")
+async def sqlite(folder: Path, clock: Clock | None = None) -> AsyncIterator[Archive]:
+    archive = SqliteArchive(folder / "decisions.db", clock=clock)
     await archive.start()
     try:
         yield archive
@@ -32,11 +36,12 @@ async def sqlite(folder: Path) -> AsyncIterator[Archive]:
 
 
 @asynccontextmanager
-async def postgresql(folder: Path) -> AsyncIterator[Archive]:
+async def postgresql(folder: Path, clock: Clock | None = None) -> AsyncIterator[Archive]:
     from gateway.adapters.archive.postgres import PostgresArchive
 
     # A folder is a schema: both are the same archive for as long as they last.
-    archive = PostgresArchive(server_of_this_process(), schema=f"t{blake2b(bytes(folder), digest_size=12).hexdigest()}")
+    schema = f"t{blake2b(bytes(folder), digest_size=12).hexdigest()}"
+    archive = PostgresArchive(server_of_this_process(), schema=schema, clock=clock)
     await archive.start()
     try:
         yield archive

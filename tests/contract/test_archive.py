@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_network
 from itertools import combinations, product
 from pathlib import Path
@@ -17,10 +17,11 @@ from gateway.core.decision import Document
 from gateway.core.errors import SearchError, StoreUnavailable
 from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import Search, cursor_of
-from gateway.ports import Archive, Erasing, Keep, RecordedDecision, Step, Stretch
+from gateway.ports import Archive, Erasing, Keep, RecordedDecision, RuleCount, RuleCounts, Step, Stretch
 from gateway.service.digested import digested
 from tests.contract.conftest import Backend
 from tests.contract.stretches import AT, BUNDLES, decision, decision_id, ruling, stretch, text_of
+from tests.world import FakeClock
 
 HOUR = 3_600_000_000
 DOCUMENTS = [
@@ -104,7 +105,16 @@ async def same(archive: Archive, model: MemoryArchive, some: Iterator[Search], l
         counted = [await one.counts(since, until, step=step) for one in (archive, model)]
         assert [count.start for count in counted[0]] == sorted(count.start for count in counted[0])
         assert sorted(counted[0], key=repr) == sorted(counted[1], key=repr)
+    for since, until in ((-(1 << 80), 1 << 80), (AT - 9 * HOUR, AT + 4 * HOUR)):
+        by_rule = [await counted_by_rule(one, since, until) for one in (archive, model)]
+        assert [count.start for count in by_rule[0]] == sorted(count.start for count in by_rule[0])
+        assert sorted(by_rule[0]) == sorted(by_rule[1])
     assert dict(await archive.taken()) == dict(await model.taken())
+
+
+async def counted_by_rule(archive: Archive, since: int = 0, until: int = 1 << 60) -> Sequence[RuleCount]:
+    assert isinstance(archive, RuleCounts)
+    return await archive.rule_counts(since, until)
 
 
 def a_day() -> list[RecordedDecision]:
@@ -298,6 +308,35 @@ async def test_hours_days_and_all_the_time_add_up_to_the_same(archive: Archive) 
         assert len(set(counted)) == 1
 
 
+async def test_a_refusal_is_counted_once_for_each_rule_that_determined_it(archive: Archive) -> None:
+    both = ruling(rules=["us-exit/us-closed", "us-exit/us-closed", "holds/hold"])
+    one, other = ruling(account="bob"), ruling(account="bob", bundle=BUNDLES[1])
+    asked = ruling(outcome="challenge", rules=["credentials/mfa"])
+    granted = ruling(outcome="allow", reason=None, rules=["customers/open"])
+    odd = ruling(rules=["x\0y/" + "z" * 3000, "x\0y/" + "z" * 4000])
+    documents = [both, one, other, asked, granted, odd, ruling(rules=()), ruling(operation=None), b"no ruling"]
+    hour = AT - AT % HOUR
+    made = [decision(n, document, hour + n) for n, document in enumerate(documents)]
+    later = [decision(100 + n, one, hour + HOUR + n) for n in range(3)]
+    await archive.take(stretch(made, documents))
+    # What is known is counted as well where it is decided by again, and what comes again is not.
+    await archive.take(stretch([*made[:2], *later[:2]], documents, end=2000))
+    await archive.take(stretch(later, documents, end=3000))
+    name = ("x\ufffdy/" + "z" * 3000)[:512]
+    expected = [
+        RuleCount(hour, "holds/hold", BUNDLES[0], 1),
+        RuleCount(hour, "us-exit/us-closed", BUNDLES[0], 2),
+        RuleCount(hour, "us-exit/us-closed", BUNDLES[1], 1),
+        RuleCount(hour, name, BUNDLES[0], 1),
+        RuleCount(hour + HOUR, "us-exit/us-closed", BUNDLES[0], 3),
+    ]
+    assert sorted(await counted_by_rule(archive)) == expected
+    assert await counted_by_rule(archive, hour + 1, 1 << 60) == expected[-1:]
+    assert await counted_by_rule(archive, hour, hour) == await counted_by_rule(archive, 1 << 60, 0) == []
+    assert await archive.forget(dict.fromkeys(Keep, hour + 9 * HOUR)) == 12
+    assert sorted(await counted_by_rule(archive)) == expected, "counts stay"
+
+
 async def test_what_was_erased_is_found_by_digests_alone(archive: Archive) -> None:
     model = MemoryArchive()
     day = a_day()
@@ -348,11 +387,27 @@ async def test_what_nobody_can_read_is_erased_whole(archive: Archive) -> None:
         await archive.find(text_of(bad.id))
 
 
-async def test_a_worker_from_which_something_was_taken_today_is_not_forgotten(archive: Archive) -> None:
-    for worker in ("w0", "w1"):
-        await archive.take(stretch([], [], worker=worker, end=7))
-    await archive.forget_workers({"w1"})
-    assert dict(await archive.taken()) == {"w0": (1, 7), "w1": (1, 7)}
+async def test_a_worker_is_forgotten_that_nothing_came_from_and_no_machine_named_for_thirty_days(
+    backend: Backend, tmp_path: Path
+) -> None:
+    clock = FakeClock(AT)
+    day = 24 * HOUR
+    async with backend(tmp_path, clock) as archive:
+        for worker in ("gone", "ours", "theirs", "back"):
+            await archive.take(stretch([], [], worker=worker, end=7))
+        for _ in range(3):
+            # Two machines share the archive, and each knows the journal in its own folder alone.
+            clock.at += 10 * day
+            await archive.forget_workers({"ours", "never"})
+            await archive.forget_workers({"theirs"})
+            assert set(await archive.taken()) == {"gone", "ours", "theirs", "back"}
+        await archive.take(stretch([], [], worker="back", end=3))
+        clock.at += 1
+        await archive.forget_workers(())
+        assert dict(await archive.taken()) == {"ours": (1, 7), "theirs": (1, 7), "back": (1, 7)}
+        clock.at += 30 * day
+        await archive.forget_workers(["theirs"])
+        assert dict(await archive.taken()) == {"theirs": (1, 7)}
 
 
 async def test_all_is_asked_at_once_while_it_is_taken_and_forgotten(archive: Archive) -> None:

@@ -8,11 +8,14 @@ import orjson
 from gateway.core.decision import Document, RequestLine, decision_document, instant_text
 from gateway.core.errors import StoreUnavailable
 from gateway.core.search import Findable, findable
+from gateway.core.terms import Outcome
 from gateway.ports import RecordedDecision
 
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999
 """The years 1 to 9999, microseconds since the epoch: the instants that have a text."""
 _HOUR: Final = 3_600_000_000
+_LONGEST_RULE: Final = 512
+"""Characters of a rule's name as it is counted. What is longer no index of PostgreSQL would take."""
 _DAY: Final = 24 * _HOUR
 
 
@@ -34,6 +37,11 @@ class ReadRuling(NamedTuple):
     kind: Kind
     erased: bool = False
     """Whether it is without personal data."""
+
+    @property
+    def refused_by(self) -> tuple[str, ...]:
+        """The rules that its refusals are counted by; none where it refuses nothing."""
+        return tuple(sorted({*map(_countable, self.found_by.rules)})) if self.kind.outcome == Outcome.DENY else ()
 
 
 UNREADABLE: Final = ReadRuling(
@@ -90,6 +98,11 @@ def archived_document(ruling: bytes, decision: RecordedDecision) -> Document:
         raise StoreUnavailable(
             f"decision {UUID(bytes=decision.id)} was written by something that does not know the format: {fault!r}"
         ) from None
+
+
+def _countable(rule: str) -> str:
+    # What something else wrote may hold a NUL, which is no text to PostgreSQL.
+    return rule[:_LONGEST_RULE].replace("\0", "\ufffd")
 
 
 def hour_of(at: int) -> int:

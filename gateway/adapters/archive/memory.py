@@ -19,10 +19,11 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.keeping import Keep, keep_of
 from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import MOST, Findable, Page, Search, cursor_of, packed, packed_range, read_cursor
-from gateway.ports import Clock, Count, Erasing, RecordedDecision, Step, Stretch, ruling_digest
+from gateway.ports import Clock, Count, Erasing, RecordedDecision, RuleCount, Step, Stretch, ruling_digest
 
-QUIET_US: Final = 86_400_000_000
-"""How long nothing was taken from a worker's journal before the worker can be forgotten."""
+QUIET_US: Final = 30 * 86_400_000_000
+"""How long a worker must have been quiet, and named by nobody, before it is forgotten. Longer than a machine is away:
+what a journal still holds must not be taken anew when it comes back."""
 
 
 class MemoryArchive:
@@ -38,6 +39,7 @@ class MemoryArchive:
         self._taken: dict[str, tuple[int, int]] = {}
         self._taken_at: dict[str, int] = {}
         self._counts: Counter[tuple[int, Kind]] = Counter()
+        self._rule_counts: Counter[tuple[int, str, str]] = Counter()
 
     async def start(self) -> None:
         """Do nothing: there is nothing to open."""
@@ -59,7 +61,9 @@ class MemoryArchive:
                     document = stretch.rulings[decision.ruling]
                     self._rulings[decision.ruling] = (document, read_ruling(document))
                 self._decisions[decision.id] = decision
-                self._counts[hour_of(decision.at), self._rulings[decision.ruling][1].kind] += 1
+                read, hour = self._rulings[decision.ruling][1], hour_of(decision.at)
+                self._counts[hour, read.kind] += 1
+                self._rule_counts.update((hour, rule, read.kind.bundle) for rule in read.refused_by)
                 new += 1
         reached = (stretch.segment, stretch.end)
         self._taken[stretch.worker] = max(reached, self._taken.get(stretch.worker, reached))
@@ -95,6 +99,10 @@ class MemoryArchive:
         counts = [Count(begun, *kind, number) for (begun, kind), number in added.items()]
         return sorted(counts, key=lambda count: count.start)
 
+    async def rule_counts(self, since: int, until: int) -> Sequence[RuleCount]:
+        """Return how many refusals each rule determined in the hours that begin in `[since, until)`, oldest first."""
+        return [RuleCount(*key, number) for key, number in sorted(self._rule_counts.items()) if since <= key[0] < until]
+
     async def forget(self, before: Mapping[Keep, int]) -> int:
         """Remove decisions of each class that were made before its instant; return how many."""
         kept = {key: decision for key, decision in self._decisions.items() if not self._is_over(decision, before)}
@@ -119,13 +127,11 @@ class MemoryArchive:
         return changed
 
     async def forget_workers(self, keep: Collection[str]) -> None:
-        """Forget how far workers were taken whose journal is gone: not in `keep`, and nothing taken for a day."""
-        quiet = self._clock.now() - QUIET_US
-        self._taken = {
-            worker: reached
-            for worker, reached in self._taken.items()
-            if worker in keep or self._taken_at[worker] >= quiet
-        }
+        """Forget how far workers were taken whom for 30 days nobody named, and from whom nothing was taken."""
+        now = self._clock.now()
+        self._taken_at |= dict.fromkeys(self._taken.keys() & set(keep), now)
+        for worker in [one for one in self._taken if self._taken_at[one] < now - QUIET_US]:
+            del self._taken[worker], self._taken_at[worker]
 
     def _is_over(self, decision: RecordedDecision, before: Mapping[Keep, int]) -> bool:
         kind = self._rulings[decision.ruling][1].kind

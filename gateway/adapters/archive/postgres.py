@@ -26,6 +26,7 @@ from gateway.adapters.archive.postgres_counts import counted
 from gateway.adapters.archive.postgres_erasing import erase
 from gateway.adapters.archive.postgres_export import DayExport
 from gateway.adapters.archive.postgres_retention import forget
+from gateway.adapters.archive.postgres_rules import rules_counted
 from gateway.adapters.archive.postgres_schema import LAST_DAY, Connection, add_days, bounded, migrate, quoted
 from gateway.adapters.archive.postgres_search import document_of, row_of, search_page
 from gateway.adapters.archive.postgres_taking import DaysMissing, take
@@ -35,7 +36,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.keeping import Keep
 from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import MOST, Page, Search, read_cursor
-from gateway.ports import Clock, Count, Erasing, Step, Stretch
+from gateway.ports import Clock, Count, Erasing, RuleCount, Step, Stretch
 
 READ_WITHIN_S: Final = 5.0
 TAKE_WITHIN_S: Final = 60.0
@@ -187,6 +188,11 @@ class PostgresArchive:
         async with self._reading("count decisions") as connection:
             return await counted(connection, since, until, step)
 
+    async def rule_counts(self, since: int, until: int) -> Sequence[RuleCount]:
+        """Return how many refusals each rule determined in the hours that begin in `[since, until)`, oldest first."""
+        async with self._reading("count by rule") as connection:
+            return await rules_counted(connection, since, until)
+
     async def forget(self, before: Mapping[Keep, int]) -> int:
         """Remove decisions of each class that were made before its instant; return how many.
 
@@ -201,12 +207,12 @@ class PostgresArchive:
             return await erase(connection, erasing, pseudonyms)
 
     async def forget_workers(self, keep: Collection[str]) -> None:
-        """Forget how far workers were taken whose journal is gone: not in `keep`, and nothing taken for a day."""
-        async with self._reading("forget workers") as connection:
-            await connection.execute(
-                "DELETE FROM progress WHERE worker <> ALL($1::text[]) AND taken_at < $2",
-                *(list(keep), self._clock.now() - QUIET_US),
-            )
+        """Forget how far workers were taken whom for 30 days nobody named, and from whom nothing was taken."""
+        now = self._clock.now()
+        async with self._reading("forget workers") as connection, connection.transaction():
+            named = "UPDATE progress SET taken_at = $2 WHERE worker = ANY($1::text[])"
+            await connection.execute(named, list(keep), now)
+            await connection.execute("DELETE FROM progress WHERE taken_at < $1", now - QUIET_US)
 
     @property
     def _password(self) -> Any:  # noqa: ANN401 - what asyncpg takes

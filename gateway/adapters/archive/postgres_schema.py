@@ -75,6 +75,17 @@ _FIRST: Final = (
     )
     """,
     """
+    CREATE TABLE rules (
+        number integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, rule text NOT NULL, bundle text NOT NULL,
+        UNIQUE (rule, bundle)
+    )
+    """,
+    """
+    CREATE TABLE rule_counts (
+        hour bigint NOT NULL, rule integer NOT NULL, decisions bigint NOT NULL, PRIMARY KEY (hour, rule)
+    )
+    """,
+    """
     CREATE TABLE progress (
         worker text PRIMARY KEY, segment bigint NOT NULL, taken bigint NOT NULL, taken_at bigint NOT NULL
     )

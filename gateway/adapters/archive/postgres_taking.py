@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from gateway.adapters.archive.documents import Kind, read_ruling
+from gateway.adapters.archive.postgres_rules import Rule, count_rules, rules_of
 from gateway.adapters.archive.postgres_ruling import Key, NewRuling, add_rulings
 from gateway.adapters.archive.postgres_schema import (
     DAY_MS,
@@ -36,10 +37,10 @@ _AGAIN: Final = "SELECT (segment, taken) > ($2::bigint, $3::bigint) FROM progres
 _THERE: Final = "SELECT id FROM decisions WHERE id BETWEEN $2 AND $3 AND id = ANY($1::uuid[])"
 # Each looked up by itself: nothing that the planner believes of the table may make it read all of it.
 _KNOWN: Final = """
-    SELECT sought.epoch, sought.digest, r.number, r.kind
+    SELECT sought.epoch, sought.digest, r.number, r.kind, 'outcome:deny' = ANY(r.terms) AS refused
     FROM unnest($1::integer[], $2::bytea[]) AS sought (epoch, digest)
     CROSS JOIN LATERAL (
-        SELECT number, kind FROM rulings WHERE epoch = sought.epoch AND digest = sought.digest LIMIT 1
+        SELECT number, kind, terms FROM rulings WHERE epoch = sought.epoch AND digest = sought.digest LIMIT 1
     ) AS r
 """
 _NEW_KINDS: Final = """
@@ -97,6 +98,7 @@ class DaysMissing(Exception):
 class _Use(NamedTuple):
     number: int
     kind: int
+    refused_by: tuple[Rule, ...] = ()
 
 
 class _Seen(NamedTuple):
@@ -172,8 +174,8 @@ async def _take_rulings(
     # One order in every process, so that two of them never wait for each other.
     keys = sorted(set(seen.keys))
     uses = {}
-    for epoch, digest, number, kind in await connection.fetch(_KNOWN, *map(list, zip(*keys, strict=True))):
-        uses[epoch, digest] = _Use(number, kind)
+    for epoch, digest, number, kind, refused in await connection.fetch(_KNOWN, *map(list, zip(*keys, strict=True))):
+        uses[epoch, digest] = _Use(number, kind, rules_of(read_ruling(stretch.rulings[digest])) if refused else ())
     absent = [key for key in keys if key not in uses]
     if absent:
         read = {digest: read_ruling(stretch.rulings[digest]) for digest in {digest for _, digest in absent}}
@@ -184,7 +186,8 @@ async def _take_rulings(
             for one in [read[digest]]
         ]
         numbers = await add_rulings(connection, rows)
-        uses |= {(row.epoch, row.digest): _Use(numbers[row.epoch, row.digest], row.kind) for row in rows}
+        by = {digest: rules_of(one) for digest, one in read.items()}
+        uses |= {row[:2]: _Use(numbers[row[:2]], row.kind, by[row.digest]) for row in rows}
     return uses
 
 
@@ -216,19 +219,22 @@ async def _stream(seen: _Seen, uses: Mapping[Key, _Use]) -> AsyncIterator[bytes]
 
 
 async def _count(connection: Connection, seen: _Seen, uses: Mapping[Key, _Use]) -> None:
-    hours, days = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+    hours, days, refused = Counter[tuple[int, int]](), Counter[tuple[int, int]](), Counter[tuple[int, Rule]]()
     used: dict[int, tuple[int, int]] = {}
     for (hour, key), number in Counter(
         zip([decision[1] // _HOUR * _HOUR for decision in seen.decisions], seen.keys, strict=True)
     ).items():
-        kind = uses[key].kind
+        _, kind, refused_by = uses[key]
         hours[hour, kind] += number
         days[hour // _DAY * _DAY, kind] += number
         first, last = used.get(kind, (hour, hour))
         used[kind] = (min(first, hour), max(last, hour))
+        for rule in refused_by:
+            refused[hour, rule] += number
     for statement, counts in ((_COUNT, hours), (_COUNT_DAYS, days)):
         rows = sorted((start, kind, number) for (start, kind), number in counts.items())
         await connection.execute(statement, *map(list, zip(*rows, strict=True)))
+    await count_rules(connection, refused)
     # To the hour is near enough: searches only pass over the time when there was none.
     times = ([first for first, _ in used.values()], [last + _HOUR - 1 for _, last in used.values()])
     await connection.execute(_LOCK_KINDS, list(used), *times)

@@ -20,7 +20,7 @@ from gateway.adapters.archive.sqlite_forgetting import (
     give_back,
     limits_of,
 )
-from gateway.adapters.archive.sqlite_reading import counts_of, find, page_of, taken
+from gateway.adapters.archive.sqlite_reading import counts_of, find, page_of, rule_counts_of, taken
 from gateway.adapters.archive.sqlite_schema import make, open_reader, open_writer
 from gateway.adapters.archive.sqlite_taking import Taker
 from gateway.adapters.clock import SystemClock
@@ -30,7 +30,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.keeping import Keep
 from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import MOST, Page, Search, read_cursor
-from gateway.ports import Clock, Count, Erasing, Step, Stretch
+from gateway.ports import Clock, Count, Erasing, RuleCount, Step, Stretch
 
 READ_WITHIN_S: Final = 5.0
 WRITE_WITHIN_S: Final = 30.0
@@ -125,6 +125,10 @@ class SqliteArchive:
         """Return how many decisions of each kind the hours that begin in `[since, until)` had, oldest first."""
         return await self._read("count", lambda reader: counts_of(reader, since, until, step))
 
+    async def rule_counts(self, since: int, until: int) -> Sequence[RuleCount]:
+        """Return how many refusals each rule determined in the hours that begin in `[since, until)`, oldest first."""
+        return await self._read("count by rule", lambda reader: rule_counts_of(reader, since, until))
+
     async def forget(self, before: Mapping[Keep, int]) -> int:
         """Remove decisions of each class that were made before its instant; return how many. Counts stay.
 
@@ -154,9 +158,9 @@ class SqliteArchive:
         return changed
 
     async def forget_workers(self, keep: Collection[str]) -> None:
-        """Forget how far workers were taken whose journal is gone: not in `keep`, and nothing taken for a day."""
-        before = self._clock.now() - QUIET_US
-        await self._write("forget workers", lambda writer, _: forget_workers(writer, keep, before))
+        """Forget how far workers were taken whom for 30 days nobody named, and from whom nothing was taken."""
+        now = self._clock.now()
+        await self._write("forget workers", lambda writer, _: forget_workers(writer, keep, now, now - QUIET_US))
 
     def _open(self) -> None:
         make(self.path)

@@ -111,12 +111,11 @@ def forget_texts(database: sqlite3.Connection, before: Mapping[Keep, int]) -> No
         database.execute("DELETE FROM texts WHERE seen <= ?", (oldest,))
 
 
-def forget_workers(database: sqlite3.Connection, keep: Collection[str], before: int) -> None:
-    """Forget how far workers were taken that are not in `keep`, and from which nothing was taken since `before`."""
+def forget_workers(database: sqlite3.Connection, keep: Collection[str], now: int, before: int) -> None:
+    """Forget how far workers were taken whom nobody named, and from whom nothing was taken, since `before`."""
     with transaction(database):
-        workers = database.execute("SELECT worker FROM progress WHERE at < ?", (before,)).fetchall()
-        gone = [(worker,) for (worker,) in workers if worker not in keep]
-        database.executemany("DELETE FROM progress WHERE worker = ?", gone)
+        database.executemany("UPDATE progress SET at = ? WHERE worker = ?", [(now, worker) for worker in keep])
+        database.execute("DELETE FROM progress WHERE at < ?", (before,))
 
 
 def give_back(database: sqlite3.Connection) -> bool:

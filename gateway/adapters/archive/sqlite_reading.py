@@ -10,7 +10,7 @@ from gateway.adapters.archive.sqlite_packing import LONGEST, unpack
 from gateway.adapters.archive.sqlite_search import newest_ids
 from gateway.core.decision import Document
 from gateway.core.search import Page, Search, cursor_of
-from gateway.ports import Count, RecordedDecision, Step
+from gateway.ports import Count, RecordedDecision, RuleCount, Step
 
 # `Count(...)` is a Python function that calls this; a year has hundreds of thousands.
 _new = tuple.__new__
@@ -22,6 +22,10 @@ FROM decisions d
 LEFT JOIN texts a ON typeof(d.asked) = 'integer' AND a.id = d.asked
 LEFT JOIN texts s ON s.id = d.sender
 WHERE d.id = ?
+"""
+_BY_RULE: Final = """
+SELECT c.hour, r.rule, r.bundle, c.decisions FROM rule_counts c JOIN rules r ON r.id = c.rule
+WHERE c.hour >= ? AND c.hour < ? ORDER BY c.hour, c.rule
 """
 RULING: Final = """
 SELECT r.document, y.bytes FROM rulings r LEFT JOIN dictionaries y ON y.id = r.dictionary WHERE r.id = ?
@@ -60,6 +64,12 @@ def counts_of(database: sqlite3.Connection, since: int, until: int, step: Step =
     if step is Step.ALL:
         return [_new(Count, (since, *kinds[kind], decisions)) for kind, decisions in rows]
     return [_new(Count, (start, *kinds[kind], decisions)) for start, kind, decisions in rows]
+
+
+def rule_counts_of(database: sqlite3.Connection, since: int, until: int) -> Sequence[RuleCount]:
+    """Return how many refusals each rule determined in the hours that begin in `[since, until)`, oldest first."""
+    first, end = (min(max(instant, -_FARTHEST), _FARTHEST) for instant in (since, until))
+    return [RuleCount(*row) for row in database.execute(_BY_RULE, (first, end))]
 
 
 def _counted(since: int, until: int, step: Step) -> tuple[str, Sequence[int]]:

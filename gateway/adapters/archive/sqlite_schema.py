@@ -67,6 +67,10 @@ CREATE TABLE counts (
 CREATE TABLE days (
     day INTEGER NOT NULL, kind INTEGER NOT NULL, decisions INTEGER NOT NULL, PRIMARY KEY (day, kind)
 ) WITHOUT ROWID;
+CREATE TABLE rules (id INTEGER PRIMARY KEY, rule TEXT NOT NULL, bundle TEXT NOT NULL, UNIQUE (rule, bundle));
+CREATE TABLE rule_counts (
+    hour INTEGER NOT NULL, rule INTEGER NOT NULL, decisions INTEGER NOT NULL, PRIMARY KEY (hour, rule)
+) WITHOUT ROWID;
 """
 
 

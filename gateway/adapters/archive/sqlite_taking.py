@@ -103,7 +103,7 @@ class Taker:
                 for decision, (asked, sender) in zip(new, halves, strict=True)
             ],
         )
-        self._count(Counter((hour_of(decision.at), read[decision.ruling].kind) for decision in new))
+        self._count(Counter((hour_of(decision.at), decision.ruling) for decision in new), read)
         skews = [decision.at - int.from_bytes(decision.id[:6], "big") * 1000 for decision in new]
         self._database.execute(
             "UPDATE skew SET low = min(low, ?1), high = max(high, ?2) WHERE low > ?1 OR high < ?2",
@@ -212,17 +212,30 @@ class Taker:
             numbers[text] = row[0]
         return numbers
 
-    def _count(self, counts: Counter[tuple[int, Kind]]) -> None:
-        kinds = {kind: self._kind(kind) for _, kind in counts}
-        hours = Counter({(hour, kinds[kind]): number for (hour, kind), number in counts.items()})
-        days: Counter[tuple[int, int]] = Counter()
-        for (hour, kind), number in hours.items():
+    def _rule(self, rule: str, bundle: str) -> int:
+        insert = "INSERT INTO rules (rule, bundle) VALUES (?, ?) ON CONFLICT DO NOTHING"
+        self._database.execute(insert, (rule, bundle))
+        select = "SELECT id FROM rules WHERE (rule, bundle) = (?, ?)"
+        return int(self._database.execute(select, (rule, bundle)).fetchone()[0])
+
+    def _count(self, counts: Counter[tuple[int, bytes]], read: Mapping[bytes, ReadRuling]) -> None:
+        """Add how many decisions of each hour have a ruling to what is counted of it."""
+        kinds = {kind: self._kind(kind) for kind in {one.kind for one in read.values()}}
+        by = {(rule, one.kind.bundle) for one in read.values() for rule in one.refused_by}
+        rules = {name: self._rule(*name) for name in by}
+        hours, days, refused = Counter[tuple[int, int]](), Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+        for (hour, digest), number in counts.items():
+            one = read[digest]
+            kind = kinds[one.kind]
+            hours[hour, kind] += number
             days[day_of(hour), kind] += number
-        for table, added in (("counts", hours), ("days", days)):
+            for rule in one.refused_by:
+                refused[hour, rules[rule, one.kind.bundle]] += number
+        for table, added in (("counts", hours), ("days", days), ("rule_counts", refused)):
             self._database.executemany(
-                f"INSERT INTO {table} VALUES (?, ?, ?) "  # noqa: S608 - one of two names
+                f"INSERT INTO {table} VALUES (?, ?, ?) "  # noqa: S608 - one of three names
                 "ON CONFLICT DO UPDATE SET decisions = decisions + excluded.decisions",
-                sorted((start, kind, number) for (start, kind), number in added.items()),
+                sorted((start, what, number) for (start, what), number in added.items()),
             )
 
 

@@ -164,30 +164,6 @@ async def test_what_comes_late_to_a_day_that_was_cleared_is_forgotten_too(archiv
     assert await archive.search(Search()) == await memory.search(Search())
 
 
-async def test_workers_without_a_journal_that_nothing_came_from_for_a_day_are_forgotten(
-    postgres_database: str,
-) -> None:
-    now = [AT]
-
-    class Clock:
-        def now(self) -> int:
-            return now[0]
-
-    archive = PostgresArchive(postgres_database, clock=Clock())
-    await archive.start()
-    for worker, at in (("old", AT), ("kept", AT), ("new", AT + 2)):
-        now[0] = at
-        await archive.take(stretch([], [], worker=worker, end=7))
-    now[0] = AT + DAY + 1
-    await archive.forget_workers(["kept", "never"])
-    assert await archive.taken() == {"kept": (1, 7), "new": (1, 7)}
-    await archive.take(stretch([], [], worker="new", end=3))
-    now[0] = AT + 2 * DAY
-    await archive.forget_workers([])
-    assert await archive.taken() == {"new": (1, 7)}
-    await archive.close()
-
-
 async def test_whoever_forgets_waits_for_whoever_does_so_already(
     archive: PostgresArchive, postgres_database: str
 ) -> None:

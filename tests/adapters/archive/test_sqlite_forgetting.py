@@ -90,13 +90,17 @@ def test_classes_of_kinds_are_those_of_the_words(database: sqlite3.Connection) -
     assert found == [(operation, outcome, str(keep_of(operation, outcome))) for operation, outcome in kinds]
 
 
-def test_a_worker_is_forgotten_when_its_journal_is_gone_and_nothing_was_taken(database: sqlite3.Connection) -> None:
+def test_a_worker_is_forgotten_that_nobody_named_and_nothing_was_taken_from(
+    database: sqlite3.Connection,
+) -> None:
     for worker, at in (("old", 10), ("kept", 10), ("new", 20)):
         Taker(database, At(at)).take(stretch([], [], worker=worker))
-    forget_workers(database, {"kept"}, 20)
+    forget_workers(database, {"kept"}, 25, 20)
     assert sorted(taken(database)) == ["kept", "new"]
+    forget_workers(database, (), 40, 25)
+    assert sorted(taken(database)) == ["kept"]
     Taker(database, At(30)).take(stretch([], [], worker="kept", end=1))
-    forget_workers(database, (), 30)
+    forget_workers(database, (), 50, 30)
     assert taken(database) == {"kept": (1, 1000)}
 
 
