@@ -1,4 +1,4 @@
-"""The service tokens of the admin API, in the store: made, listed, revoked, checked, each unmasking noted."""
+"""The tokens of the admin API, in the store: made, listed, revoked, checked, and each look that they open noted."""
 
 import hashlib
 import secrets
@@ -12,7 +12,9 @@ from gateway.adapters.account_book import LONGEST_LABEL, AuditEntry, entry_of, i
 from gateway.adapters.schema import SERVICE_TOKENS
 from gateway.adapters.sql import AccountStore, note
 from gateway.core.account import Refused
-from gateway.core.service_token import Scope, ServiceToken, read_token, token_text, unknown_scope
+from gateway.core.permissions import Role
+from gateway.core.permissions import person as person_of
+from gateway.core.service_token import SCOPES, ServiceToken, read_token, token_text, unknown_scope
 from gateway.ports import MICROSECONDS
 
 MOST_DAYS: Final = 366
@@ -28,6 +30,8 @@ _COLUMNS: Final = (
     SERVICE_TOKENS.c.created_at,
     SERVICE_TOKENS.c.expires_at,
     SERVICE_TOKENS.c.revoked_at,
+    SERVICE_TOKENS.c.person,
+    SERVICE_TOKENS.c.roles,
 )
 _ONE: Final = sa.select(*_COLUMNS, SERVICE_TOKENS.c.digest).where(SERVICE_TOKENS.c.token_id == sa.bindparam("token_id"))
 
@@ -53,25 +57,55 @@ class ServiceTokens:
         self._store = store
 
     async def create(self, *, label: str, scopes: Iterable[str], days: int, who: str, why: str) -> NewToken | Refused:
-        """Return a new token that holds for so many days. Its secret is known to nobody else and is not kept."""
+        """Return a new token of a program that holds for so many days. Its secret is known to nobody else."""
         asked = frozenset(scopes)
         wrong = unknown_scope(sorted(asked))
         if wrong is not None or not asked:
             said = "a token opens something" if wrong is None else f"`{ascii(wrong[:40])[1:-1]}` is no scope"
-            choices = tuple(map(str, Scope))
+            choices = tuple(map(str, SCOPES))
             return Refused("scope", f"{said}; the scopes are {', '.join(choices)}", choices)
-        if not is_line(label, LONGEST_LABEL):
+        return await self._made(ServiceToken("", label, asked, who, 0, 0, None), days, why)
+
+    async def create_personal(
+        self, *, person: str, roles: Iterable[str], days: int, who: str, why: str, label: str = "personal"
+    ) -> NewToken | Refused:
+        """Return a new token of a person, who may do what the roles open. Its secret is known to nobody else."""
+        asked = tuple(roles)
+        wrong = next((role for role in asked if role not in tuple(Role)), None)
+        if wrong is not None or not asked:
+            said = "a person has a role" if wrong is None else f"`{ascii(wrong[:40])[1:-1]}` is no role"
+            choices = tuple(map(str, Role))
+            return Refused("role", f"{said}; the roles are {', '.join(choices)}", choices)
+        try:
+            owner = person_of(person, asked)
+        except ValueError as fault:
+            return Refused("person", str(fault))
+        return await self._made(
+            ServiceToken("", label, frozenset(), who, 0, 0, None, owner.name, owner.roles), days, why
+        )
+
+    async def _made(self, token: ServiceToken, days: int, why: str) -> NewToken | Refused:
+        if not is_line(token.label, LONGEST_LABEL):
             return Refused("label", f"a token's label is one line of 1 to {LONGEST_LABEL} characters")
         if not 1 <= days <= MOST_DAYS:
             return Refused("days", f"a token holds for 1 to {MOST_DAYS} days")
         token_id, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-        names = sorted(asked)
-        entry = entry_of(self._store.clock, "token.create", "", who, why, token=token_id, label=label, scopes=names)
+        opens: dict[str, object] = {"scopes": sorted(token.scopes)}
+        if token.person is not None:
+            opens = {"person": token.person, "roles": sorted(token.roles)}
+        entry = entry_of(
+            self._store.clock, "token.create", "", token.created_by, why, token=token_id, label=token.label, **opens
+        )
         if isinstance(entry, Refused):
             return entry
-        token = ServiceToken(token_id, label, asked, who, entry.at, entry.at + days * _DAY_US, None)
-        row = {**token._asdict(), "scopes": " ".join(names), "digest": _digest(secret)}
-        async with self._store.writing("make a service token") as connection:
+        token = token._replace(token_id=token_id, created_at=entry.at, expires_at=entry.at + days * _DAY_US)
+        row = {
+            **token._asdict(),
+            "scopes": " ".join(sorted(token.scopes)),
+            "roles": None if token.person is None else " ".join(sorted(token.roles)),
+            "digest": _digest(secret),
+        }
+        async with self._store.writing("make a token") as connection:
             await connection.execute(sa.insert(SERVICE_TOKENS), row)
             await note(connection, entry)
         return NewToken(token_text(token_id, secret), token)
@@ -137,19 +171,24 @@ class ServiceTokens:
                 await note(connection, *entries)
         return None
 
+    async def note_seen(self, action: str, account: str, who: str, why: str, **what: object) -> Refused | None:
+        """Write down that `who` sees what is not shown without a reason; None where that is done.
+
+        Raise StoreUnavailable: then nobody may be shown anything.
+        """
+        entry = entry_of(self._store.clock, action, account, who, why, **what)
+        if isinstance(entry, Refused):
+            return entry
+        async with self._store.writing("note a look") as connection:
+            await note(connection, entry)
+        return None
+
     async def note_unmasked_search(self, who: str, why: str, search: Mapping[str, str]) -> Refused | None:
         """Write down that `who` sees unmasked whatever this search finds, and why; None where that is done.
 
         One entry, before anything is shown: an export may hold millions. Raise StoreUnavailable.
         """
-        entry = entry_of(
-            self._store.clock, "decisions.unmask", search.get("account", ""), who, why, search=dict(search)
-        )
-        if isinstance(entry, Refused):
-            return entry
-        async with self._store.writing("note an unmasking") as connection:
-            await note(connection, entry)
-        return None
+        return await self.note_seen("decisions.unmask", search.get("account", ""), who, why, search=dict(search))
 
 
 def _digest(secret: str) -> bytes:
@@ -157,5 +196,9 @@ def _digest(secret: str) -> bytes:
 
 
 def _token(row: Sequence[Any]) -> ServiceToken:
-    token_id, label, scopes, created_by, created_at, expires_at, revoked_at = tuple(row)[:7]
-    return ServiceToken(token_id, label, frozenset(scopes.split()), created_by, created_at, expires_at, revoked_at)
+    token_id, label, scopes, created_by, created_at, expires_at, revoked_at, person, roles = tuple(row)[:9]
+    # A role that this code does not know opens nothing here.
+    known = frozenset(Role(role) for role in (roles or "").split() if role in tuple(Role))
+    return ServiceToken(
+        token_id, label, frozenset(scopes.split()), created_by, created_at, expires_at, revoked_at, person, known
+    )

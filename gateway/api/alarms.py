@@ -1,24 +1,19 @@
 """The endpoints on alarms: what was refused unusually, and that somebody has seen it."""
 
 import asyncio
-from typing import Final
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.access import Gate
+from gateway.api.bodies import is_json, read_body
 from gateway.api.problems import ApiProblem, bad_parameter, json_response, parameters
 from gateway.api.routes import ACKNOWLEDGE, MOST_ALARMS
 from gateway.api.services import Services
 from gateway.core.account import Refused
 from gateway.core.alarms import to_json
-from gateway.core.service_token import Scope
-
-_LARGEST: Final = 8 * 1024
-_BODY_WITHIN_S: Final = 10.0
-_CLOSE: Final = {"Connection": "close"}
-"""What is left of a body must not be taken for the next request."""
+from gateway.core.permissions import Permission
 
 
 class Alarms:
@@ -30,7 +25,7 @@ class Alarms:
 
     async def list(self, request: Request) -> Response:
         """Answer the alarms on record, the newest first."""
-        await self._gate.admit(request, Scope.DECISIONS_READ)
+        await self._gate.admit(request, Permission.DECISIONS_READ)
         asked = parameters(request, ("open", "limit"))
         lasting, limit = asked.get("open", "0"), asked.get("limit", "100")
         if lasting not in {"0", "1"}:
@@ -45,7 +40,7 @@ class Alarms:
         """Answer the alarm, acknowledged by whoever did so first."""
         token = await self._gate.admit(request, ACKNOWLEDGE)
         why = await _why(request)
-        who = f"token {token.token_id} ({token.label})"
+        who = token.identity.name
         done = await asyncio.to_thread(
             self._services.alarms.acknowledge, request.path_params["id"], who, why, self._services.clock.now()
         )
@@ -58,17 +53,9 @@ class Alarms:
 
 async def _why(request: Request) -> str:
     """Return what the body says. Raise ApiProblem where it is not `{"why": "…"}`."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if not is_json(request):
         raise ApiProblem(415, "not-json", 'send `Content-Type: application/json` and a body such as {"why": "…"}')
-    body = b""
-    try:
-        async with asyncio.timeout(_BODY_WITHIN_S):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > _LARGEST:
-                    raise ApiProblem(413, "too-large", f"the body has more than {_LARGEST} bytes", headers=_CLOSE)
-    except TimeoutError:
-        raise ApiProblem(408, "too-slow", "the body did not arrive in time", headers=_CLOSE) from None
+    body = await read_body(request)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -13,15 +13,21 @@ from starlette.routing import Route as HttpRoute
 from starlette.types import Lifespan
 
 from gateway.api.access import Gate
+from gateway.api.accounts import Accounts
 from gateway.api.alarms import Alarms
 from gateway.api.decisions import Decisions
 from gateway.api.erasing import Erasings
+from gateway.api.events import Told
+from gateway.api.evidence import Pieces
 from gateway.api.openapi import openapi
+from gateway.api.outbox import Messages
 from gateway.api.problems import COMMON_HEADERS, ApiProblem, json_response, unavailable
+from gateway.api.room import Room
 from gateway.api.routes import ROUTES
 from gateway.api.services import Services
+from gateway.api.tickets import Tickets
 from gateway.core.errors import GatewayError
-from gateway.core.service_token import Scope
+from gateway.core.permissions import Permission
 
 log: Any = structlog.get_logger("gateway")
 
@@ -35,6 +41,7 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
     decisions = Decisions(services, gate)
     alarms = Alarms(services, gate)
     erasings = Erasings(services, gate)
+    room = Room(services, gate)
     described = openapi(ROUTES, _version())
 
     async def health(_request: Request) -> Response:
@@ -45,7 +52,7 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
         return json_response(described)
 
     async def metrics(request: Request) -> Response:
-        await gate.admit(request, Scope.METRICS_READ)
+        await gate.admit(request, Permission.METRICS_READ)
         return Response(services.metrics(), 200, {**COMMON_HEADERS, "Content-Type": METRICS_TYPE})
 
     endpoints: Mapping[str, Endpoint] = {
@@ -55,6 +62,7 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
         "eraseDecisions": erasings.erase,
         "listAlarms": alarms.list,
         "acknowledgeAlarm": alarms.acknowledge,
+        **_desk(room),
         "readHealth": health,
         "readOpenapi": description,
         "readMetrics": metrics,
@@ -66,6 +74,40 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
         ],
         exception_handlers={ApiProblem: _problem, GatewayError: _fault, HTTPException: _http, Exception: _bug},
     )
+
+
+def _desk(room: Room) -> dict[str, Endpoint]:
+    accounts, tickets, pieces, messages, told = (
+        Accounts(room),
+        Tickets(room),
+        Pieces(room),
+        Messages(room),
+        Told(room),
+    )
+    return {
+        "listAccounts": accounts.list,
+        "readAccount": accounts.read,
+        "changeAccount": accounts.change,
+        "readTimeline": accounts.timeline,
+        "readAccountHolds": accounts.holds,
+        "listHolds": tickets.list_holds,
+        "placeHold": tickets.place_hold,
+        "listTickets": tickets.list,
+        "openTicket": tickets.open,
+        "readTicket": tickets.read,
+        "proposeEnd": tickets.propose,
+        "approveEnd": tickets.approve,
+        "declineEnd": tickets.decline,
+        "listEvidence": pieces.list,
+        "attachEvidence": pieces.attach,
+        "readEvidence": pieces.read,
+        "takeIdentityResult": pieces.take_result,
+        "listMessages": messages.list,
+        "readMessage": messages.read,
+        "retryMessage": messages.retry,
+        "takeEvents": told.take,
+        "takeSecurityEvent": told.take_security_event,
+    }
 
 
 async def _problem(_request: Request, problem: Exception) -> Response:

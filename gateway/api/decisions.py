@@ -9,15 +9,16 @@ from starlette.responses import Response
 
 from gateway.adapters.service_tokens import Unmasked
 from gateway.api.access import Gate
-from gateway.api.problems import ApiProblem, bad_parameter, json_response
+from gateway.api.problems import ApiProblem, bad_parameter, json_response, parameters
 from gateway.api.routes import REASON_HEADER
 from gateway.api.services import Services, Wanted
 from gateway.core.account import Refused
 from gateway.core.decision import Document, instant_text
 from gateway.core.errors import MaskingError, SearchError
 from gateway.core.masking import EVERYTHING, SEES, Reader, Unmasking, masked, unmasking
+from gateway.core.permissions import Permission
 from gateway.core.search import MOST, Search, read_search
-from gateway.core.service_token import Scope, ServiceToken
+from gateway.core.service_token import ServiceToken
 from gateway.service.overview import GROUPS, overview, step_for
 
 _HOUR: Final = 3_600_000_000
@@ -36,8 +37,8 @@ class Decisions:
 
     async def search(self, request: Request) -> Response:
         """Answer a page of decisions."""
-        token = await self._gate.admit(request, Scope.DECISIONS_READ)
-        asked = _parameters(request, (*Search._fields, "limit", "cursor"))
+        token = await self._gate.admit(request, Permission.DECISIONS_READ)
+        asked = parameters(request, (*Search._fields, "limit", "cursor"))
         limit, cursor = asked.pop("limit", "50"), asked.pop("cursor", None)
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:6]) <= MOST):
             raise bad_parameter("limit", f"limit: `{limit[:20]}` is not a number from 1 to {MOST}")
@@ -56,8 +57,8 @@ class Decisions:
 
     async def count(self, request: Request) -> Response:
         """Answer how many decisions there were."""
-        await self._gate.admit(request, Scope.DECISIONS_READ)
-        asked = _parameters(request, ("since", "until", "by"))
+        await self._gate.admit(request, Permission.DECISIONS_READ)
+        asked = parameters(request, ("since", "until", "by"))
         groups = asked.pop("by", ",".join(GROUPS)).split(",")
         wrong = next((name for name in groups if name not in GROUPS), None)
         if wrong is not None:
@@ -74,15 +75,15 @@ class Decisions:
 
     async def read(self, request: Request) -> Response:
         """Answer one decision, with its explanation where that is asked for."""
-        token = await self._gate.admit(request, Scope.DECISIONS_READ)
-        asked = _parameters(request, ("explain", "now", "role", "language"))
+        token = await self._gate.admit(request, Permission.DECISIONS_READ)
+        asked = parameters(request, ("explain", "now", "role", "language"))
         explained = _one_of("explain", asked.get("explain", "0"), ("0", "1")) == "1"
         now = _one_of("now", asked.get("now", "0"), ("0", "1")) == "1"
         role = Reader(_one_of("role", asked.get("role", str(Reader.SUPPORT)), list(map(str, Reader))))
         language = _one_of("language", asked.get("language", "en"), self._services.languages)
         why = self._why(request, token)
         if SEES[role] - SEES[Reader.SUPPORT] and why is None:
-            self._gate.require(token, Scope.DECISIONS_UNMASK)
+            self._gate.require(token, Permission.DECISIONS_UNMASK)
             raise bad_parameter(
                 REASON_HEADER, f"the role `{role}` sees more than `support`: say why in {REASON_HEADER}"
             )
@@ -105,7 +106,7 @@ class Decisions:
         lines = request.headers.getlist(REASON_HEADER)
         if not lines:
             return None
-        self._gate.require(token, Scope.DECISIONS_UNMASK)
+        self._gate.require(token, Permission.DECISIONS_UNMASK)
         if len(lines) > 1:
             raise bad_parameter(REASON_HEADER, f"{REASON_HEADER}: it is there {len(lines)} times; send it once")
         try:
@@ -121,7 +122,7 @@ class Decisions:
         found = list(documents)
         if why is None:
             return [None] * len(found)
-        who = f"token {token.token_id} ({token.label})"
+        who = token.identity.name
         now = self._services.clock.now()
         try:
             leaves = [unmasking(document, reader, who, now, why) for document in found]
@@ -138,19 +139,6 @@ class Decisions:
 def _account(document: Document) -> str | None:
     account = (document["facts"] or {}).get("account")
     return account if isinstance(account, str) else None
-
-
-def _parameters(request: Request, known: Iterable[str]) -> dict[str, str]:
-    """Return the query, each parameter once. Raise ApiProblem for one that is not known, or is there twice."""
-    names = tuple(known)
-    found: dict[str, str] = {}
-    for name, text in request.query_params.multi_items():
-        if name not in names:
-            raise bad_parameter(name[:64], f"`{name[:64]}` is no parameter here; these are: {', '.join(names)}")
-        if name in found:
-            raise bad_parameter(name, f"{name}: it is there twice; send it once")
-        found[name] = text
-    return found
 
 
 def _search(asked: dict[str, str], now: int) -> Search:

@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.access import Gate
+from gateway.api.bodies import is_json, read_body
 from gateway.api.problems import ApiProblem, bad_parameter, json_response
 from gateway.api.services import Services
 from gateway.core.account import Refused
 from gateway.core.addresses import canonical
-from gateway.core.service_token import Scope
+from gateway.core.permissions import Permission
 from gateway.ports import Erasing
 
-_LARGEST: Final = 8 * 1024
 _LONGEST: Final = 256
 _BODY: Final = 'the body is {"account": "…", "why": "…"} or {"address": "…", "why": "…"}'
 
@@ -30,11 +30,11 @@ class Erasings:
 
     async def erase(self, request: Request) -> Response:
         """Answer how many decisions of one account or address are now without personal data, and what is left."""
-        token = await self._gate.admit(request, Scope.DECISIONS_ERASE)
+        token = await self._gate.admit(request, Permission.DECISIONS_ERASE)
         erasing, why = await _asked(request)
         # One after the other: each may write the whole archive anew.
         async with self._one:
-            done = await self._services.erase(erasing, f"token {token.token_id} ({token.label})", why)
+            done = await self._services.erase(erasing, token.identity.name, why)
         if isinstance(done, Refused):
             raise bad_parameter(done.what, f"{done.what}: {done.message}")
         return json_response(done)
@@ -42,15 +42,9 @@ class Erasings:
 
 async def _asked(request: Request) -> tuple[Erasing, str]:
     """Return whose data is to be erased, and why. Raise ApiProblem."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+    if not is_json(request):
         raise ApiProblem(415, "not-json", f"send `Content-Type: application/json`; {_BODY}")
-    body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > _LARGEST:
-            raise ApiProblem(
-                413, "too-large", f"the body has more than {_LARGEST} bytes", headers={"Connection": "close"}
-            )
+    body = await read_body(request)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -1,6 +1,6 @@
 """What the API answers where it does not do what was asked: problem details (RFC 9457), naming the parameter."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -8,6 +8,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.core.account import Refused
 from gateway.core.errors import GatewayError
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -25,16 +26,19 @@ class ApiProblem(GatewayError):
         detail: str,
         *,
         parameter: str | None = None,
+        allowed: Sequence[str] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.code = code
         self.parameter = parameter
+        self.allowed = list(allowed)
+        """What could be asked for instead, where that is a short list."""
         self.headers = dict(headers or {})
 
-    def response(self) -> Response:
-        """Return the problem as an answer."""
+    def document(self) -> dict[str, Any]:
+        """Return the problem as a JSON object."""
         document: dict[str, Any] = {
             "type": f"urn:gateway:problem:{self.code}",
             "title": HTTPStatus(self.status).phrase,
@@ -43,12 +47,57 @@ class ApiProblem(GatewayError):
         }
         if self.parameter is not None:
             document["parameter"] = self.parameter
-        return Response(orjson.dumps(document), self.status, {**COMMON_HEADERS, **self.headers}, media_type=MEDIA_TYPE)
+        if self.allowed:
+            document["allowed"] = self.allowed
+        return document
+
+    def response(self) -> Response:
+        """Return the problem as an answer."""
+        return Response(
+            orjson.dumps(self.document()), self.status, {**COMMON_HEADERS, **self.headers}, media_type=MEDIA_TYPE
+        )
 
 
 def bad_parameter(name: str, detail: str) -> ApiProblem:
     """Return the problem of a query parameter or header that cannot be what it is."""
     return ApiProblem(400, "bad-parameter", detail, parameter=name)
+
+
+_OF_A_STEP: Final[Mapping[str, tuple[int, str]]] = {
+    "id": (404, "no-such-thing"),
+    "uid": (404, "no-such-account"),
+    "version": (412, "changed-meanwhile"),
+    "permission": (403, "role-missing"),
+    "proposal": (403, "another-person-needed"),
+    "evidence": (409, "evidence-missing"),
+    "hold": (409, "not-expeditable"),
+    "ticket": (409, "not-possible"),
+    "state": (409, "not-possible"),
+    "status": (409, "not-possible"),
+}
+
+
+def of_refusal(refused: Refused) -> ApiProblem:
+    """Return the problem of a change that is not made."""
+    status, code = _OF_A_STEP.get(refused.what, (400, "bad-parameter"))
+    name = "why" if refused.what == "reason" else refused.what
+    return ApiProblem(status, code, refused.message, parameter=name if status == 400 else None, allowed=refused.allowed)
+
+
+def page_of(asked: Mapping[str, str], most: int) -> tuple[int, str | None]:
+    """Return how many are asked for, and behind which cursor. Raise ApiProblem."""
+    limit = asked.get("limit", "50")
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:6]) <= most):
+        raise bad_parameter("limit", f"limit: `{limit[:20]}` is not a number from 1 to {most}")
+    return int(limit), asked.get("cursor")
+
+
+def choice(asked: Mapping[str, str], name: str, choices: Iterable[str]) -> str | None:
+    """Return a parameter that is one of these; None where it is not there. Raise ApiProblem."""
+    value, names = asked.get(name), [*map(str, choices)]
+    if value is not None and value not in names:
+        raise bad_parameter(name, f"{name}: `{value[:40]}` is none of {', '.join(names)}")
+    return value
 
 
 def parameters(request: Request, known: Iterable[str]) -> dict[str, str]:
@@ -69,6 +118,7 @@ def unavailable(detail: str) -> ApiProblem:
     return ApiProblem(503, "unavailable", detail, headers={"Retry-After": "5"})
 
 
-def json_response(document: object) -> Response:
+def json_response(document: object, status: int = 200, *, etag: str | None = None) -> Response:
     """Return a document as an answer."""
-    return Response(orjson.dumps(document), 200, COMMON_HEADERS, media_type="application/json")
+    headers = COMMON_HEADERS if etag is None else {**COMMON_HEADERS, "ETag": etag}
+    return Response(orjson.dumps(document), status, headers, media_type="application/json")

@@ -1,52 +1,18 @@
 """The table of routes: what each takes, needs and answers. The app and the OpenAPI document are made of it."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
-from gateway.api.schemas import Schema, listed
+from gateway.api.desk_routes import DESK_ROUTES
+from gateway.api.desk_routes import REASON_HEADER as REASON_HEADER  # noqa: PLC0414 - every route's
+from gateway.api.route import Parameter, Route
+from gateway.api.shapes import Schema, listed
+from gateway.api.shapes import text as _text
 from gateway.core.masking import Reader
+from gateway.core.permissions import Permission
 from gateway.core.search import AMBIGUOUS, MOST, Search
-from gateway.core.service_token import Scope
 from gateway.core.terms import Operation, Outcome, Reason
 from gateway.service.overview import GROUPS
-
-
-class Parameter(NamedTuple):
-    """One query parameter, path parameter or header."""
-
-    name: str
-    says: str
-    schema: Schema
-    place: str = "query"
-
-
-class Route(NamedTuple):
-    """One path, and the one method that it answers."""
-
-    name: str
-    """The endpoint's name, and OpenAPI's operationId."""
-    path: str
-    says: str
-    scope: Scope | None
-    """What the token must open; None: no token is asked for."""
-    parameters: tuple[Parameter, ...]
-    answer: str | None
-    """The schema of the answer; None where it is not JSON, or is the OpenAPI document itself."""
-    media_type: str = "application/json"
-    problems: tuple[int, ...] = ()
-    """Statuses other than 200, besides those that follow from the scope."""
-    method: str = "GET"
-    body: str | None = None
-    """The schema of what is sent, as JSON; None where nothing is."""
-
-    def statuses(self) -> tuple[int, ...]:
-        """Return every status but 200 that the route may answer with."""
-        return tuple(sorted({*self.problems, *(() if self.scope is None else (401, 403, 429, 503))}))
-
-
-def _text(**more: object) -> Schema:
-    return {"type": "string", **more}
-
 
 _FILTERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "account": ("Of this account.", _text(maxLength=256)),
@@ -69,17 +35,16 @@ assert tuple(_FILTERS) == Search._fields
 _SPAN: Final = {"since": "24h", "until": "0s"}
 """What statistics are of where nobody says."""
 
-REASON_HEADER: Final = "Gateway-Reason"
 _REASON: Final = Parameter(
     REASON_HEADER,
     "Why addresses and documents are to be shown as they are: 10 to 500 characters, written into the audit with the "
-    f"token and each decision. Needs the scope {Scope.DECISIONS_UNMASK}.",
+    f"token and each decision. Needs the scope {Permission.DECISIONS_UNMASK}.",
     _text(minLength=10, maxLength=500),
     "header",
 )
 
 MOST_ALARMS: Final = 1000
-ACKNOWLEDGE: Final = Scope.DECISIONS_UNMASK
+ACKNOWLEDGE: Final = Permission.ALARMS_ACKNOWLEDGE
 """Reading alone must not mark an alarm as seen: whoever did that would keep others from looking at it."""
 
 ROUTES: Final = (
@@ -87,7 +52,7 @@ ROUTES: Final = (
         "searchDecisions",
         "/api/v1/decisions",
         "Decisions that all these conditions hold for, the newest first, a page at a time.",
-        Scope.DECISIONS_READ,
+        Permission.DECISIONS_READ,
         (
             *(Parameter(name, says, schema) for name, (says, schema) in _FILTERS.items()),
             Parameter("limit", "At most so many.", {"type": "integer", "minimum": 1, "maximum": MOST, "default": 50}),
@@ -101,7 +66,7 @@ ROUTES: Final = (
         "countDecisions",
         "/api/v1/decisions/stats",
         "How many decisions there were, by outcome, reason, country, operation, bundle, hour or day.",
-        Scope.DECISIONS_READ,
+        Permission.DECISIONS_READ,
         (
             *(
                 Parameter(name, f"{_FILTERS[name][0]} Whole hours count.", {**_FILTERS[name][1], "default": default})
@@ -116,7 +81,7 @@ ROUTES: Final = (
         "readDecision",
         "/api/v1/decisions/{id}",
         "One decision, and in sentences what happened, why, and what would change the answer.",
-        Scope.DECISIONS_READ,
+        Permission.DECISIONS_READ,
         (
             Parameter("id", "The decision's id, as the header Gateway-Decision told it.", _text(format="uuid"), "path"),
             Parameter("explain", "`1` adds the explanation.", _text(enum=["0", "1"], default="0")),
@@ -124,7 +89,7 @@ ROUTES: Final = (
             Parameter(
                 "role",
                 "For whom it is explained. Any but `support` sees more, and so needs a reason and the scope "
-                f"{Scope.DECISIONS_UNMASK}.",
+                f"{Permission.DECISIONS_UNMASK}.",
                 _text(enum=[*map(str, Reader)], default=str(Reader.SUPPORT)),
             ),
             Parameter("language", "In which language the customer's words are given.", _text(default="en")),
@@ -137,7 +102,7 @@ ROUTES: Final = (
         "eraseDecisions",
         "/api/v1/decisions/erase",
         "Erase the personal data in all decisions of one account or address that the archive has, for good.",
-        Scope.DECISIONS_ERASE,
+        Permission.DECISIONS_ERASE,
         (),
         "Erased",
         problems=(400, 413, 415),
@@ -148,7 +113,7 @@ ROUTES: Final = (
         "listAlarms",
         "/api/v1/alarms",
         "What was refused unusually often or seldom, the newest first.",
-        Scope.DECISIONS_READ,
+        Permission.DECISIONS_READ,
         (
             Parameter("open", "`1`: only what lasts.", _text(enum=["0", "1"], default="0")),
             Parameter(
@@ -183,9 +148,10 @@ ROUTES: Final = (
         "readMetrics",
         "/metrics",
         "The metrics of this process, for Prometheus.",
-        Scope.METRICS_READ,
+        Permission.METRICS_READ,
         (),
         None,
         media_type="text/plain",
     ),
+    *DESK_ROUTES,
 )

@@ -3,14 +3,21 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
+from gateway.adapters.desk_store import DeskStore
+from gateway.adapters.evidence_files import EvidenceStore
+from gateway.adapters.identity_results import IdentityResults
+from gateway.adapters.once import OnceStore
+from gateway.adapters.outbox_store import OutboxStore
+from gateway.adapters.security_event_tokens import SetReceiver
 from gateway.adapters.service_tokens import Unmasked
+from gateway.adapters.sql import AccountStore
 from gateway.core.account import Refused
 from gateway.core.alarms import KeptAlarm
 from gateway.core.decision import Document
 from gateway.core.masking import Reader, Unmasking
 from gateway.core.search import Page, Search
 from gateway.core.service_token import ServiceToken
-from gateway.ports import Clock, Count, Erasing, Step
+from gateway.ports import Clock, Count, Erasing, Events, Step
 
 
 class TokenBook(Protocol):
@@ -21,6 +28,9 @@ class TokenBook(Protocol):
 
     async def note_unmasked(self, who: str, why: str, seen: Sequence[Unmasked]) -> Refused | None:
         """Write down that `who` saw these decisions unmasked, and why; None where that is done."""
+
+    async def note_seen(self, action: str, account: str, who: str, why: str, **what: object) -> Refused | None:
+        """Write down that `who` sees what is not shown without a reason; None where that is done."""
 
 
 class Recorded(Protocol):
@@ -60,6 +70,19 @@ class AlarmBook(Protocol):
         """
 
 
+class Desk(NamedTuple):
+    """Accounts, tickets and messages, and what takes in what others tell. None: not configured."""
+
+    accounts: AccountStore
+    tickets: DeskStore
+    outbox: OutboxStore
+    once: OnceStore
+    events: Events | None = None
+    security_events: SetReceiver | None = None
+    evidence: EvidenceStore | None = None
+    identity_results: IdentityResults | None = None
+
+
 class Wanted(NamedTuple):
     """How a decision is to be explained."""
 
@@ -88,3 +111,5 @@ class Services(NamedTuple):
     alarms: AlarmBook
     erase: Callable[[Erasing, str, str], Awaitable[Document | Refused]]
     """Erase personal data, who and why being noted first; what came of it as JSON. Raise StoreUnavailable."""
+    desk: Desk | None = None
+    """None: this process serves decisions alone."""

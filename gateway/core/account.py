@@ -49,7 +49,8 @@ class Transition(NamedTuple):
 
 _ANYONE = Transition(frozenset(Author), evidence=False)
 _NOT_SUPPORT = Transition(frozenset(Author) - {Author.SUPPORT}, evidence=False)
-_EVIDENCED = Transition(frozenset({Author.TWO_PEOPLE, Author.COMPLIANCE}), evidence=True)
+_WAY_BACK = Transition(frozenset({Author.TWO_PEOPLE}), evidence=True)
+_ARCHIVED = Transition(frozenset({Author.TWO_PEOPLE, Author.COMPLIANCE}), evidence=True)
 
 TRANSITIONS: Final[Mapping[Status, Mapping[Status, Transition]]] = MappingProxyType(
     {
@@ -58,39 +59,39 @@ TRANSITIONS: Final[Mapping[Status, Mapping[Status, Transition]]] = MappingProxyT
                 Status.EXIT_ONLY: _NOT_SUPPORT,
                 Status.FLAGGED: _ANYONE,
                 Status.RESTRICTED: _NOT_SUPPORT,
-                Status.ARCHIVED: _EVIDENCED,
+                Status.ARCHIVED: _ARCHIVED,
             }
         ),
         Status.EXIT_ONLY: MappingProxyType(
             {
-                Status.OPEN: _EVIDENCED,
+                Status.OPEN: _WAY_BACK,
                 Status.FLAGGED: _ANYONE,
                 Status.RESTRICTED: _NOT_SUPPORT,
-                Status.ARCHIVED: _EVIDENCED,
+                Status.ARCHIVED: _ARCHIVED,
             }
         ),
         Status.FLAGGED: MappingProxyType(
             {
-                Status.OPEN: _EVIDENCED,
-                Status.EXIT_ONLY: _EVIDENCED,
+                Status.OPEN: _WAY_BACK,
+                Status.EXIT_ONLY: _WAY_BACK,
                 Status.RESTRICTED: _NOT_SUPPORT,
-                Status.ARCHIVED: _EVIDENCED,
+                Status.ARCHIVED: _ARCHIVED,
             }
         ),
         Status.RESTRICTED: MappingProxyType(
             {
-                Status.EXIT_ONLY: _EVIDENCED,
-                Status.FLAGGED: _EVIDENCED,
-                Status.ARCHIVED: _EVIDENCED,
+                Status.EXIT_ONLY: _WAY_BACK,
+                Status.FLAGGED: _WAY_BACK,
+                Status.ARCHIVED: _ARCHIVED,
             }
         ),
-        Status.ARCHIVED: MappingProxyType({Status.RESTRICTED: _EVIDENCED}),
+        Status.ARCHIVED: MappingProxyType({Status.RESTRICTED: _WAY_BACK}),
     }
 )
 """Every change of status that may be made. A rule only ever narrows, and archives nobody: both are people's work.
 
-Whoever acts alone by the admin API only narrows too: a way back takes evidence and two people. And it is longer than
-the way down: from `restricted` to `open` leads through `flagged` or `exit_only`, and from `archived` through
+Whoever acts alone only narrows too, on the machine itself as by the admin API: a way back takes evidence and two
+people. And it is longer than the way down: from `restricted` to `open` leads through `flagged` or `exit_only`, and from `archived` through
 `restricted`, so that no single change gives everything back.
 """
 

@@ -34,6 +34,10 @@ class Permission(StrEnum):
     OUTBOX_RETRY = "outbox:retry"
     DECISIONS_READ = "decisions:read"
     DECISIONS_UNMASK = "decisions:unmask"
+    """Personal data as it is, where the caller says why; each is written into the audit."""
+    DECISIONS_ERASE = "decisions:erase"
+    """Personal data of one account or address erased from recorded decisions, for good; written into the audit."""
+    ALARMS_ACKNOWLEDGE = "alarms:acknowledge"
     METRICS_READ = "metrics:read"
     TOKENS_READ = "tokens:read"
     TOKENS_WRITE = "tokens:write"
@@ -54,7 +58,14 @@ class Role(StrEnum):
 _P = Permission
 _LOOK: Final = frozenset({_P.ACCOUNTS_READ, _P.HOLDS_READ, _P.TICKETS_READ, _P.DECISIONS_READ, _P.METRICS_READ})
 _EXAMINE: Final = _LOOK | {_P.TIMELINES_READ, _P.EVIDENCE_READ}
-_SUPPORT: Final = _EXAMINE | {_P.ACCOUNTS_FLAG, _P.HOLDS_PLACE, _P.TICKETS_OPEN, _P.EVIDENCE_WRITE, _P.TICKETS_PROPOSE}
+_SUPPORT: Final = _EXAMINE | {
+    _P.ACCOUNTS_FLAG,
+    _P.HOLDS_PLACE,
+    _P.TICKETS_OPEN,
+    _P.EVIDENCE_WRITE,
+    _P.TICKETS_PROPOSE,
+    _P.ALARMS_ACKNOWLEDGE,
+}
 
 ROLES: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
     {
@@ -62,8 +73,16 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
         Role.AUDITOR: _EXAMINE | {_P.DECISIONS_UNMASK, _P.OUTBOX_READ, _P.TOKENS_READ},
         Role.SUPPORT: _SUPPORT,
         Role.EDITOR: _SUPPORT | {_P.ACCOUNTS_WRITE, _P.DECISIONS_UNMASK},
-        Role.APPROVER: _EXAMINE | {_P.TICKETS_APPROVE, _P.DECISIONS_UNMASK},
-        Role.ADMIN: _LOOK | {_P.TIMELINES_READ, _P.OUTBOX_READ, _P.OUTBOX_RETRY, _P.TOKENS_READ, _P.TOKENS_WRITE},
+        Role.APPROVER: _EXAMINE | {_P.TICKETS_APPROVE, _P.DECISIONS_UNMASK, _P.ALARMS_ACKNOWLEDGE},
+        Role.ADMIN: _LOOK
+        | {
+            _P.TIMELINES_READ,
+            _P.OUTBOX_READ,
+            _P.OUTBOX_RETRY,
+            _P.DECISIONS_ERASE,
+            _P.TOKENS_READ,
+            _P.TOKENS_WRITE,
+        },
     }
 )
 """What each role may do.

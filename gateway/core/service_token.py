@@ -1,25 +1,17 @@
-"""Service tokens: what lets a program or a colleague ask the admin API. Their form, their scopes, when they hold."""
+"""Tokens of the admin API: what lets a program or a person ask it. Their form, whose they are, when they hold."""
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum, unique
 from typing import Final, NamedTuple
+
+from gateway.core.permissions import PEOPLE_ONLY, Identity, Permission, Person, Program, Role
 
 PREFIX: Final = "gwt_"
 """Known to secret scanners: whoever finds a text that begins so knows what leaked."""
 _FORM: Final = re.compile(r"gwt_([0-9a-f]{12})_([A-Za-z0-9_-]{43})\Z", re.ASCII)
 
-
-@unique
-class Scope(StrEnum):
-    """What a token opens."""
-
-    DECISIONS_READ = "decisions:read"
-    DECISIONS_UNMASK = "decisions:unmask"
-    """Addresses and documents as they are, where the caller says why; each is written into the audit."""
-    DECISIONS_ERASE = "decisions:erase"
-    """Personal data of one account or address erased from recorded decisions, for good; written into the audit."""
-    METRICS_READ = "metrics:read"
+SCOPES: Final = tuple(one for one in Permission if one not in PEOPLE_ONLY)
+"""What a service token may open."""
 
 
 class Presented(NamedTuple):
@@ -35,11 +27,22 @@ class ServiceToken(NamedTuple):
     token_id: str
     label: str
     scopes: frozenset[str]
+    """What it opens for a program; empty for a person, whose roles say it."""
     created_by: str
     created_at: int
     """Microseconds since the epoch, as are the others."""
     expires_at: int
     revoked_at: int | None
+    person: str | None = None
+    """Whose personal token it is; None: a program's."""
+    roles: frozenset[Role] = frozenset()
+
+    @property
+    def identity(self) -> Identity:
+        """Who acts by it."""
+        if self.person is not None:
+            return Person(self.person, self.roles)
+        return Program(f"token {self.token_id} ({self.label})", self.scopes)
 
     def holds(self, at: int) -> bool:
         """Return whether the token opens anything at `at`."""
@@ -65,5 +68,5 @@ def read_token(text: str) -> Presented | None:
 
 def unknown_scope(names: Iterable[str]) -> str | None:
     """Return the first of the names that is no scope; None where all are."""
-    known = set(Scope)
+    known = set(SCOPES)
     return next((name for name in names if name not in known), None)

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -10,6 +11,7 @@ from gateway.adapters.service_tokens import NewToken, ServiceTokens, Unmasked
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import Refused
 from gateway.core.errors import StoreUnavailable
+from gateway.core.permissions import Person, Role
 from gateway.core.service_token import ServiceToken, read_token
 
 DAY = 86_400_000_000
@@ -137,8 +139,9 @@ async def test_an_unmasking_without_a_reason_is_refused_whole(
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"scopes": ["decisions:write"]}, "`decisions:write` is no scope; the scopes are decisions:read"),
+        ({"scopes": ["decisions:write"]}, "`decisions:write` is no scope; the scopes are accounts:read, "),
         ({"scopes": []}, "a token opens something"),
+        ({"scopes": ["tickets:approve"]}, "`tickets:approve` is no scope"),
         ({"label": "two\nlines"}, "one line of 1 to 100"),
         ({"days": 0}, "1 to 366 days"),
         ({"days": 367}, "1 to 366 days"),
@@ -155,6 +158,55 @@ async def test_what_cannot_be_a_token_is_refused_and_nothing_written(
     assert what in refused.message
     assert await tokens.tokens() == []
     assert audit(store) == []
+
+
+async def test_a_personal_token_is_somebodys_with_roles(tokens: ServiceTokens, store: AccountStore) -> None:
+    new = await tokens.create_personal(person=" Ann  Lee ", roles=["support", "approver"], days=1, who="ben", why="T-9")
+    assert isinstance(new, NewToken)
+    found = await tokens.check(new.text, 0)
+    assert found == new.token
+    assert found is not None
+    assert found.identity == Person("Ann Lee", frozenset({Role.SUPPORT, Role.APPROVER}))
+    (entry,) = audit(store)
+    assert entry[1:4] == ("ben", "token.create", "")
+    assert json.loads(str(entry[4])) == {
+        "token": found.token_id,
+        "label": "personal",
+        "person": "Ann Lee",
+        "roles": ["approver", "support"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"roles": []}, "a person has a role"),
+        ({"roles": ["support", "boss"]}, "`boss` is no role; the roles are viewer, auditor"),
+        ({"person": "two\nlines"}, "a person's name is one line"),
+        ({"person": " "}, "a person's name is one line"),
+        ({"days": 367}, "1 to 366 days"),
+        ({"why": ""}, "every change says why"),
+    ],
+)
+async def test_what_cannot_be_a_person_is_refused_and_nothing_written(
+    tokens: ServiceTokens, store: AccountStore, changes: dict[str, object], what: str
+) -> None:
+    asked: dict[str, object] = {"person": "ann", "roles": ["support"], "days": 1, "who": "ben", "why": "T-9"}
+    refused = await tokens.create_personal(**(asked | changes))  # type: ignore[arg-type]
+    assert isinstance(refused, Refused)
+    assert what in refused.message
+    assert await tokens.tokens() == []
+    assert audit(store) == []
+
+
+async def test_a_role_that_this_code_does_not_know_opens_nothing(tokens: ServiceTokens, store: AccountStore) -> None:
+    new = await tokens.create_personal(person="ann", roles=["viewer"], days=1, who="ben", why="T-9")
+    assert isinstance(new, NewToken)
+    with closing(sqlite3.connect(store.path)) as database, database:
+        database.execute("UPDATE service_tokens SET roles = 'emperor viewer'")
+    found = await tokens.check(new.text, 0)
+    assert found is not None
+    assert found.roles == {Role.VIEWER}
 
 
 async def test_tokens_are_listed_the_newest_first(tokens: ServiceTokens, clock: SetClock) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.api import alarms as module
+from gateway.api import bodies
 from gateway.core.alarms import HOUR
 from tests.api.conftest import ANALYST, METER, NOW, READER
 from tests.core.test_alarms import ALARM, AT
@@ -89,7 +89,7 @@ async def test_a_body_that_is_too_long_or_no_json_is_not_read(noted) -> None:
 
 
 async def test_a_body_that_does_not_arrive_is_not_waited_for(noted, monkeypatch) -> None:
-    monkeypatch.setattr(module, "_BODY_WITHIN_S", 0.05)
+    monkeypatch.setattr(bodies, "WITHIN_S", 0.05)
 
     async def slowly():
         yield b'{"why": '

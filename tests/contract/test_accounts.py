@@ -154,11 +154,11 @@ async def test_a_status_changes_as_the_table_of_transitions_says(book: Book) -> 
     assert flagged.status == "flagged"
     refused = await book.set_status("alice", "open", by=Author.SUPPORT, **BY)
     assert isinstance(refused, Refused)
-    assert "for compliance to decide" in refused.message
-    refused = await book.set_status("alice", "open", by=Author.COMPLIANCE, **BY)
+    assert "for two people to decide" in refused.message
+    refused = await book.set_status("alice", "open", by=Author.TWO_PEOPLE, **BY)
     assert isinstance(refused, Refused)
     assert "needs evidence" in refused.message
-    opened = await book.set_status("alice", "open", by=Author.COMPLIANCE, evidence="TICKET-7", **BY)
+    opened = await book.set_status("alice", "open", by=Author.TWO_PEOPLE, evidence="TICKET-7", **BY)
     assert opened == await book.read("alice")
     (last, *_) = await book.history("alice")
     assert (last.before, last.after) == ({"status": "flagged"}, {"status": "open", "evidence": "TICKET-7"})

@@ -55,20 +55,22 @@ def test_every_status_an_account_may_have_is_in_the_table_and_only_those() -> No
 
 
 @pytest.mark.parametrize(("old", "new"), [pair for pair in product(STANDS, STANDS) if pair[1] in TRANSITIONS[pair[0]]])
-def test_a_way_back_and_the_archive_need_evidence_and_two_people(old: Status, new: Status) -> None:
+def test_a_way_back_needs_evidence_and_two_people_and_the_archive_evidence(old: Status, new: Status) -> None:
     transition = TRANSITIONS[old][new]
-    if widens(old, new) or new == Status.ARCHIVED:
+    if widens(old, new):
+        assert (transition.by, transition.evidence) == ({Author.TWO_PEOPLE}, True)
+    elif new == Status.ARCHIVED:
         assert (transition.by, transition.evidence) == ({Author.COMPLIANCE, Author.TWO_PEOPLE}, True)
     else:
         assert {Author.COMPLIANCE, Author.TWO_PEOPLE} <= transition.by
 
 
-@pytest.mark.parametrize("alone", [Author.POLICY, Author.SUPPORT, Author.EDITOR])
+@pytest.mark.parametrize("alone", [one for one in Author if one is not Author.TWO_PEOPLE])
 def test_a_rule_or_a_person_alone_only_ever_narrows(alone: Author) -> None:
     for old in STANDS:
         for new in may_become(old, alone):
             assert not widens(old, Status(new))
-            assert new != Status.ARCHIVED
+            assert new != Status.ARCHIVED or alone is Author.COMPLIANCE
 
 
 def test_the_order_of_the_statuses_is_that_of_what_they_leave_open() -> None:
@@ -139,7 +141,7 @@ def test_a_status_changes_exactly_as_the_table_says(old: Status, new: Status, by
         assert result.allowed == may_become(old, by)
     elif by not in transition.by:
         assert isinstance(result, Refused)
-        assert " to decide, or for " in result.message
+        assert " to decide" in result.message
         assert f"; not for {by}" in result.message
         assert new not in result.allowed
     elif transition.evidence and evidence != "TICKET-7":
