@@ -3,10 +3,11 @@
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from gateway.core.addresses import parse
 from gateway.core.countries import CONTINENT_OF
 from gateway.core.decision import Document, parse_instant
 from gateway.core.errors import SearchError
@@ -14,7 +15,7 @@ from gateway.core.terms import Operation, Outcome, Reason
 
 AMBIGUOUS: Final = "ambiguous"
 """The operation of a request that could not be read."""
-_MAPPED: Final = bytes(10) + b"\xff\xff"
+_MAPPED_V4: Final = 0xFFFF << 32
 MOST: Final = 1000
 """Decisions on one page at most."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{6,64}\Z")
@@ -169,9 +170,12 @@ def is_pseudonym(text: str) -> bool:
 
 
 def packed(address: str) -> bytes:
-    """Return an address as the 16 bytes that it is found by."""
-    parsed = ip_address(address.partition("%")[0])
-    return _MAPPED + parsed.packed if isinstance(parsed, IPv4Address) else parsed.packed
+    """Return an address as the 16 bytes that it is found by. Raise ValueError where it is none."""
+    parsed = parse(address.partition("%")[0])
+    if parsed is None:
+        raise ValueError(f"`{address[:_LONGEST]}` is not an address such as 203.0.113.7 or 2001:db8::7")
+    bits, number = parsed
+    return (_MAPPED_V4 | number if bits == 32 else number).to_bytes(16, "big")
 
 
 def packed_range(network: IPv4Network | IPv6Network | AddressDigest) -> tuple[bytes, bytes]:

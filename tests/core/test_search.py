@@ -1,7 +1,9 @@
-from ipaddress import ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.core.errors import SearchError
 from gateway.core.search import (
@@ -101,9 +103,7 @@ def test_a_ruling_is_found_by_every_country_that_it_may_have_been() -> None:
 
 def test_pages_are_merged_into_the_newest_of_them_each_once() -> None:
     ids = [str(UUID(int=n)) for n in range(6)]
-    one, other = (
-        [{"id": ids[n], "of": name} for n in which] for name, which in (("1", (5, 3)), ("2", (4, 3, 1)))
-    )
+    one, other = ([{"id": ids[n], "of": name} for n in which] for name, which in (("1", (5, 3)), ("2", (4, 3, 1))))
     whole = merged((Page(tuple(one), None), Page(tuple(other), None)), 10)
     assert [document["id"] for document in whole.documents] == [ids[5], ids[4], ids[3], ids[1]]
     assert whole.documents[2]["of"] == "2", "of two that are the same, the later page's"
@@ -145,3 +145,15 @@ def test_a_cursor_goes_there_and_back() -> None:
 def test_a_cursor_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(SearchError, match="cursor"):
         read_cursor(text)
+
+
+@given(st.ip_addresses())
+def test_an_address_is_packed_as_the_standard_library_says(address: IPv4Address | IPv6Address) -> None:
+    mapped = address if isinstance(address, IPv6Address) else IPv6Address(f"::ffff:{address}")
+    assert packed(str(address)) == packed(f"{address}%0") == packed(mapped.exploded) == mapped.packed
+
+
+@pytest.mark.parametrize("text", ["", "%", "1.2.3.04", "1.2.3.256", "1.2.3.4 ", "\u0661.1.1.1", ":::", "a" * 99])
+def test_what_is_no_address_is_not_packed(text: str) -> None:
+    with pytest.raises(ValueError, match="is not an address such as"):
+        packed(text)
