@@ -19,7 +19,7 @@ from gateway.adapters.ticket_rows import (
     write_step,
 )
 from gateway.core.account import NARROWER, Account, Refused
-from gateway.core.evidence import Sightings, enough, from_text, merged, seen, to_text
+from gateway.core.evidence import UNSEEN, Sightings, enough, from_text, merged, seen, to_text
 from gateway.core.messages import Told, message
 from gateway.core.obligations import Errand, Errands, Notify, OpenTicket, SetFlag, SetStatus, on_account
 from gateway.core.terms import Status
@@ -68,12 +68,21 @@ def _look(connection: sa.Connection, errand: Errand, at: int, now: int) -> Carri
 
 def _hindered(connection: sa.Connection, errand: SetFlag | SetStatus, at: int) -> Outcome | None:
     """Return why an account is not marked or moved now; None where it is, or a sighting is to be kept."""
-    if _lifted_since(connection, errand, at):
+    if _lifted_at(connection, errand, at) is not None:
+        # It may be carried out from the record long after its decision: it does not undo what people did meanwhile.
         return Outcome.SETTLED
     sightings = _sightings(connection, errand)
-    if errand.after is None or seen(sightings, at) != sightings or enough(sightings, errand.after, at):
+    if errand.after is None or seen(sightings, at) != sightings or _enough(connection, errand, sightings, at):
         return None
     return Outcome.WAITING
+
+
+def _enough(connection: sa.Connection, errand: SetFlag | SetStatus, sightings: Sightings, at: int) -> bool:
+    """Return whether what was seen is what the rule asks for."""
+    if errand.after is None:
+        return True
+    lifted_at = _lifted_at(connection, errand, at - errand.after.within_days * _DAY)
+    return enough(_counting(sightings, lifted_at), errand.after, at)
 
 
 def _stands(ticket: Ticket, at: int) -> Carried | None:
@@ -117,7 +126,7 @@ def _mark(connection: sa.Connection, errand: SetFlag | SetStatus, errands: Erran
     if errand.after is not None:
         sightings = seen(_sightings(connection, errand), errands.at)
         _keep(connection, errand, sightings, now)
-        if not enough(sightings, errand.after, errands.at):
+        if not _enough(connection, errand, sightings, errands.at):
             return Carried(errand.cause, Outcome.WAITING)
     before = read_account(connection, errand.account, now)
     after = None if before is None else on_account(before, errand)
@@ -130,21 +139,27 @@ def _mark(connection: sa.Connection, errand: SetFlag | SetStatus, errands: Erran
     return Carried(errand.cause, Outcome.DONE)
 
 
-def _lifted_since(connection: sa.Connection, errand: SetFlag | SetStatus, at: int) -> bool:
-    """Return whether the account was given back, after the decision, what the errand takes away.
-
-    An errand may be carried out from the record long after its decision: it does not undo what people did meanwhile.
-    """
-    query = sa.select(AUDIT.c.before, AUDIT.c.after).where(AUDIT.c.account == errand.account, AUDIT.c.at >= at)
-    for before, after in connection.execute(query.order_by(AUDIT.c.number)):
+def _lifted_at(connection: sa.Connection, errand: SetFlag | SetStatus, since: int) -> int | None:
+    """Return when people last gave the account back what the errand takes away; None where nobody did since then."""
+    query = sa.select(AUDIT.c.at, AUDIT.c.before, AUDIT.c.after)
+    mine = sa.and_(AUDIT.c.account == errand.account, AUDIT.c.at >= since)
+    for at, before, after in connection.execute(query.where(mine).order_by(AUDIT.c.number.desc())):
         if isinstance(errand, SetFlag):
             if errand.flag in before.get("flags", ()) and errand.flag not in after.get("flags", ()):
-                return True
+                return int(at)
         elif "status" in before and "status" in after:
             was, now = (NARROWER.index(Status(one["status"])) for one in (before, after))
             if now < was and was >= NARROWER.index(errand.status):
-                return True
-    return False
+                return int(at)
+    return None
+
+
+def _counting(sightings: Sightings, lifted_at: int | None) -> Sightings:
+    """Return what was seen on the days after people gave back: what they have examined counts no second time."""
+    apart = sightings.latest - (lifted_at or 0) // _DAY
+    if lifted_at is None:
+        return sightings
+    return Sightings(sightings.latest, sightings.days & ((1 << apart) - 1)) if apart > 0 else UNSEEN
 
 
 def _sightings(connection: sa.Connection, errand: SetFlag | SetStatus) -> Sightings:

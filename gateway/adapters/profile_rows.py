@@ -30,7 +30,7 @@ from gateway.core.verification_changes import Made
 
 FAMILIAR: Final = "ticket.familiar"
 """The type of the events that released tickets leave; nobody can send one."""
-MOST_AGAIN: Final = 2000
+MOST_AGAIN: Final = 1000
 """Events that a profile is made anew from at most; where there are more, a late one is taken as it comes."""
 MOST_CHANGES: Final = 200
 LOOKS_BACK: Final = EXPIRY_DAYS * DAY

@@ -5,7 +5,7 @@ import pytest
 
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.sql import AccountStore
-from gateway.core.account import Author
+from gateway.core.account import Account, Author
 from gateway.core.evidence import After
 from gateway.core.obligations import Notify, SetFlag, SetStatus, cause_of
 from gateway.core.terms import Status
@@ -100,13 +100,30 @@ async def test_a_decision_from_before_undoes_nothing_that_people_did_since(
     await desk.carry_out(errands(flag(), status(Status.FLAGGED)))
     clock.at += HOUR
     await store.remove_flag("alice", "us-ip", **BY)
-    await store.set_status("alice", "open", by=Author.COMPLIANCE, evidence="T-1", **BY)
+    back = await store.set_status("alice", "open", by=Author.TWO_PEOPLE, evidence="T-1", **BY)
+    assert isinstance(back, Account)
     clock.at += HOUR
     done = await desk.carry_out(errands(flag(), status(Status.FLAGGED), decision="from the journal"))
     assert [one.outcome for one in done] == [Outcome.SETTLED, Outcome.SETTLED]
     assert await flags(store) == frozenset()
     later = await desk.carry_out(errands(flag(), status(Status.FLAGGED), at=clock.at))
     assert [one.outcome for one in later] == [Outcome.DONE, Outcome.DONE]
+
+
+async def test_what_people_have_examined_counts_no_second_time(
+    desk: DeskStore, store: AccountStore, clock: SetClock
+) -> None:
+    weak = flag(After(3, 30))
+
+    async def seen_on(day: int) -> Outcome:
+        clock.at = AT + day * DAY
+        (done,) = await desk.carry_out(errands(weak, at=clock.at))
+        return done.outcome
+
+    assert [await seen_on(day) for day in (0, 1, 2)] == [Outcome.WAITING, Outcome.WAITING, Outcome.DONE]
+    clock.at += HOUR
+    await store.remove_flag("alice", "us-ip", **BY)
+    assert [await seen_on(day) for day in (3, 4, 5)] == [Outcome.WAITING, Outcome.WAITING, Outcome.DONE]
 
 
 async def test_what_a_person_changed_besides_keeps_no_errand_from_being_done(

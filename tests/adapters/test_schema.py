@@ -1,7 +1,7 @@
 import pytest
 import sqlalchemy as sa
 
-from gateway.adapters.schema import ACCOUNTS, API_KEYS, HOLDS, METADATA, SERVICE_TOKENS
+from gateway.adapters.schema import ACCOUNTS, API_KEYS, EVENTS, HOLDS, METADATA, OUTBOX, SERVICE_TOKENS, TICKETS
 from gateway.ports import Account
 
 
@@ -25,6 +25,20 @@ def test_no_column_could_hold_a_secret() -> None:
         assert digest.type.length == 32
 
 
-@pytest.mark.parametrize("column", [HOLDS.c.until, API_KEYS.c.account, METADATA.tables["audit"].c.account])
+@pytest.mark.parametrize(
+    "column",
+    [
+        HOLDS.c.until,
+        API_KEYS.c.account,
+        METADATA.tables["audit"].c.account,
+        TICKETS.c.account,
+        TICKETS.c.cause,
+        TICKETS.c.until,
+    ],
+)
 def test_what_is_searched_by_is_indexed(column: sa.Column[object]) -> None:
     assert column.index
+
+
+def test_an_event_a_message_and_the_open_ticket_of_a_cause_are_there_once() -> None:
+    assert all(column.unique for column in (EVENTS.c.id, OUTBOX.c.id, TICKETS.c.open_cause))
