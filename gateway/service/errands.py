@@ -12,7 +12,7 @@ import structlog
 from gateway.core.decision import instant_text
 from gateway.core.errors import StoreUnavailable
 from gateway.core.facts import Facts
-from gateway.core.obligations import Errands, errands_of
+from gateway.core.obligations import Errands, OpenTicket, errands_of
 from gateway.core.reply import TicketTold
 from gateway.desk.record import Ticket
 from gateway.ports import Carried, Desk, Outcome, Stretch
@@ -38,6 +38,7 @@ class AtOnce:
 
     async def carry_out(self, errands: Errands) -> tuple[Carried, ...]:
         """Return what became of each errand; nothing where the store did not do it in time. Never raises."""
+        errands = merged(errands)
         for refused in errands.refused:
             log.warning("errand:refused", decision=errands.decision_id, what=refused.what, why=refused.message)
         if not errands.todo:
@@ -112,6 +113,25 @@ class Carrier:
             if errands.todo:
                 new += sum(one.outcome is Outcome.DONE for one in await self._desk.carry_out(errands))
         return new
+
+
+def merged(todo: Errands) -> Errands:
+    """Return the errands with one ticket where several rules ask for the same hold.
+
+    A customer waits for one ticket and people work on one, though two rules see the same thing. The one that is about
+    most stands for all: its release makes most of it familiar. The same decision always merges to the same cause.
+    """
+    alike: dict[tuple[object, ...], OpenTicket] = {}
+    for one in todo.todo:
+        if isinstance(one, OpenTicket):
+            key = _alike(one)
+            alike[key] = max(alike.get(key, one), one, key=lambda each: each.about.count("=") if each.about else -1)
+    kept = [one for one in todo.todo if not isinstance(one, OpenTicket) or alike[_alike(one)] is one]
+    return todo._replace(todo=tuple(kept))
+
+
+def _alike(one: OpenTicket) -> tuple[object, ...]:
+    return one.account, one.category, one.operations, frozenset(one.evidence), one.length, one.expeditable
 
 
 def told(ticket: Ticket) -> TicketTold:
