@@ -104,7 +104,7 @@ def test_a_withdrawal_that_failed_confirms_no_destination() -> None:
 def test_the_same_event_twice_is_one() -> None:
     once = customers(40)
     backtest, judged = run([each for one in once for each in (one, one)])
-    plain, same = run(once)
+    _, same = run(once)
 
     assert backtest.counts.repeats == len(once)
     assert [one.score.total for one in judged] == [one.score.total for one in same]
