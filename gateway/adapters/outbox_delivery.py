@@ -280,6 +280,7 @@ def body_of(row: OutboxRow) -> bytes:
         "type": row.type,
         "timestamp": instant_text(row.created_at),
         "number": row.number,
-        "data": {**row.data, "account": row.account},
+        # A rule may tell of a request that nobody had signed in to.
+        "data": {**row.data, "account": row.account or None},
     }
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -11,11 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.adapters.outbox_delivery import LEASE, Delivery, Tries, body_of
+from gateway.adapters.outbox_rows import tell
+from gateway.adapters.outbox_store import OutboxFilter, OutboxStore
 from gateway.adapters.webhook_target import Tried, WebhookTarget
 from gateway.adapters.webhooks import Secret
 from gateway.core.errors import ConfigError, StoreUnavailable
+from gateway.core.messages import Told, message
 from gateway.ports import MICROSECONDS, Outbox, OutboxRow
 from tests.adapters.sinks.rig import Taken, answers, service
+from tests.stores import SetClock, opened
 
 AT = 1_763_700_000_000_000
 OK = Tried(ok=True)
@@ -424,6 +429,7 @@ def test_a_message_is_the_same_bytes_each_time_and_its_account_cannot_be_replace
         "number": 1,
         "data": {"account": "alice", "ticket": "T-1"},
     }
+    assert orjson.loads(body_of(row._replace(account="")))["data"]["account"] is None, "nobody had signed in"
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.integers(0, 2**32))
@@ -482,3 +488,26 @@ async def test_over_http_what_fails_comes_again_under_the_same_key(clock: Hands,
     assert len({request.body for request in taken[:3]}) == 1
     assert len({request.headers["webhook-timestamp"] for request in taken[:3]}) == 3
     assert set(rows.states()) == {"delivered"}
+
+
+async def test_the_embedded_store_is_worked_off_as_the_one_in_memory(tmp_path: Path) -> None:
+    clock = SetClock()
+    async with opened(tmp_path, clock) as store:
+        outbox = OutboxStore(store)
+        async with store.writing("owe messages") as connection:
+            for number in range(6):
+                told = message(Told.HOLD_PLACED, f"account-{number % 2}", ticket=f"T-{number}")
+                await connection.run_sync(tell, [told], clock.at)
+        receiver = Receiver(answer=lambda account, _: NO if account == "account-1" else OK)
+        one = Delivery(outbox, [receiver], clock=clock, owner="one", chance=lambda: 0.5, tries=Tries(most=2))
+        await worked_off(one)
+        clock.at += 60 * MICROSECONDS
+        await worked_off(one)
+        pages = {state: (await outbox.rows(OutboxFilter(state=state))).rows for state in ("delivered", "parked")}
+        stuck = await outbox.row(receiver.got[1][1])
+        await one.close()
+    assert {row.account for row in pages["delivered"]} == {"account-0"}
+    assert len(pages["delivered"]) == 3
+    assert [row.last_error for row in pages["parked"]] == ["exchange: answered 500"]
+    assert stuck is not None
+    assert (stuck.tries, stuck.state) == (2, "parked")
