@@ -224,6 +224,42 @@ async def test_two_processes_that_repeat_the_same_causes_make_one_ticket_of_each
     assert rows(store, "SELECT count(*) FROM outbox") == [(16,)]
 
 
+WITHOUT_END = """
+import asyncio, sys
+from gateway.adapters.desk_store import DeskStore
+from gateway.adapters.sql import AccountStore
+from tests.stores import errands, hold, SetClock
+
+async def main():
+    store = AccountStore(sys.argv[1], clock=SetClock(), read_within_s=20, write_within_s=40)
+    await store.start()
+    desk = DeskStore(store)
+    for number in range(1, 1_000_000):
+        await desk.carry_out(errands(hold(f"device={number:x}")))
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_process_that_is_killed_loses_nothing_that_it_answered_and_leaves_no_half(
+    desk: DeskStore, store: AccountStore
+) -> None:
+    url = f"sqlite:///{store.path}"
+    with subprocess.Popen([sys.executable, "-c", WITHOUT_END, url], stdout=subprocess.PIPE, text=True) as one:  # noqa: ASYNC220 - our own interpreter; it must be killed
+        assert one.stdout is not None
+        for _ in range(25):
+            answered = int(await asyncio.to_thread(one.stdout.readline))
+        one.kill()
+    made = rows(store, "SELECT count(*) FROM tickets")[0][0]
+    assert made >= answered
+    assert rows(store, "SELECT count(*), count(DISTINCT cause) FROM account_holds") == [(made, made)]
+    assert rows(store, "SELECT count(*) FROM outbox") == [(2 * made,)]
+    assert rows(store, "SELECT count(*) FROM ticket_log") == [(made,)]
+    again = await desk.carry_out(errands(*(hold(f"device={number:x}") for number in range(1, made + 1))))
+    assert {one.outcome for one in again} == {Outcome.THERE}
+
+
 async def test_a_repeat_writes_nothing(desk: DeskStore, store: AccountStore) -> None:
     ticket = await held(desk)
     with closing(sqlite3.connect(store.path, isolation_level=None)) as database:
