@@ -104,7 +104,8 @@ class Carrier:
             done.add(key)
             try:
                 document = orjson.loads(ruling)
-                errands = errands_of({**document, "id": str(UUID(bytes=decision.id)), "at": instant_text(decision.at)})
+                named = {"id": str(UUID(bytes=decision.id)), "at": instant_text(decision.at)}
+                errands = merged(errands_of({**document, **named}))
             except (ValueError, KeyError, TypeError) as fault:
                 # One that cannot be read must not keep all that follows from the archive.
                 self.unreadable += 1
