@@ -25,6 +25,8 @@ _STARTS_FRAME: Final = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 """The markers of JPEG that say how large a picture is."""
 _ALONE: Final = frozenset({0x01, *range(0xD0, 0xD8)})
 """Those that have no length."""
+_MOST_PARTS: Final = 10_000
+"""Segments, chunks or boxes that are gone through. A file of a million empty ones would take a second of everybody."""
 _END_WITHIN: Final = 1024
 """Where readers of PDF look for its end."""
 
@@ -45,7 +47,9 @@ def _is_jpeg(content: bytes) -> bool:
     if content[:3] != b"\xff\xd8\xff":
         return False
     at, sized = 2, False
-    while at + 4 <= len(content) and content[at] == 0xFF:
+    for _ in range(_MOST_PARTS):
+        if at + 4 > len(content) or content[at] != 0xFF:
+            return False
         marker = content[at + 1]
         if marker == 0xFF or marker in _ALONE:
             at += 1 if marker == 0xFF else 2
@@ -67,7 +71,7 @@ def _is_png(content: bytes) -> bool:
     if content[:16] != b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" or not all((any(content[16:20]), any(content[20:24]))):
         return False
     at, data = 8, False
-    while at + 12 <= len(content):
+    for _ in range(_MOST_PARTS):
         length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
         at += 12 + length
         data |= kind == b"IDAT"
@@ -95,7 +99,9 @@ def _is_heic(content: bytes) -> bool:
     if content[4:8] != b"ftyp" or length < 16 or not brands & _HEIC_BRANDS:
         return False
     at, kinds = 0, set()
-    while at + 8 <= len(content):
+    for _ in range(_MOST_PARTS):
+        if at + 8 > len(content):
+            break
         length, kind = int.from_bytes(content[at : at + 4]), content[at + 4 : at + 8]
         start = 8
         if length == 1:

@@ -12,9 +12,11 @@ from typing import Final, NamedTuple
 from gateway.adapters.evidence_cipher import Draw, EvidenceDamaged, MasterKeys, decrypted, encrypted, stored_size
 from gateway.adapters.evidence_content import ACCEPTED, UNCLAIMED, claimed, media_type
 from gateway.adapters.evidence_places import Place
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import ConfigError, StoreUnavailable
 
 MOST_BYTES: Final = 10 * 1024 * 1024
+MOST_EVER: Final = 64 * 1024 * 1024
+"""What a file may ever be allowed to have: one that was stored is read, whatever is allowed today."""
 _NAME: Final = 16
 _KEY: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}", re.ASCII)
 
@@ -60,7 +62,7 @@ class EvidenceStore:
         wait_s: float = 10,
         draw: Draw = secrets.token_bytes,
     ) -> None:
-        """Build.
+        """Build. Raise ConfigError where larger files are allowed than are ever read.
 
         Args:
             place: where files are kept.
@@ -71,6 +73,8 @@ class EvidenceStore:
             wait_s: how long to wait for room.
             draw: makes names and keys.
         """
+        if not 0 < most_bytes <= MOST_EVER:
+            raise ConfigError(f"evidence: a file may have 1 to {MOST_EVER:,} bytes, not {most_bytes:,}")
         self._place = place
         self._keys = keys
         self._most = most_bytes
@@ -102,7 +106,7 @@ class EvidenceStore:
             raise EvidenceDamaged("evidence: its key is none that files are kept under")
         await self._enter()
         try:
-            stored = await self._place.read(key, stored_size(self._most))
+            stored = await self._place.read(key, stored_size(MOST_EVER))
             return await asyncio.to_thread(self._opened, stored, key, sha256)
         finally:
             self._room.release()
@@ -145,5 +149,9 @@ class EvidenceStore:
             return NotTaken(Why.MEDIA_TYPE, f"the file is {kind}, and was sent as something else")
         name = self._draw(_NAME).hex()
         key = f"{name[:2]}/{name}"
-        await self._place.write(key, await asyncio.to_thread(encrypted, content, key, self._keys, self._draw))
-        return Stored(hashlib.sha256(content).hexdigest(), len(content), kind, key)
+        sha256, stored = await asyncio.to_thread(self._sealed, content, key)
+        await self._place.write(key, stored)
+        return Stored(sha256, len(content), kind, key)
+
+    def _sealed(self, content: bytes, key: str) -> tuple[str, bytes]:
+        return hashlib.sha256(content).hexdigest(), encrypted(content, key, self._keys, self._draw)

@@ -46,12 +46,17 @@ def forbidden(address: str, *, allow_private: bool) -> str | None:
     return None if special is None or (allow_private and special in _PRIVATE) else special
 
 
-def checked_sockets(*, allow_private: bool) -> Callable[[AddressInfo], socket.socket]:
-    """Return what opens sockets for addresses that something may be sent to, and raises OSError for all others."""
+def checked_sockets(*, allow_private: bool, plain: bool) -> Callable[[AddressInfo], socket.socket]:
+    """Return what opens sockets for addresses that something may be sent to, and raises OSError for all others.
+
+    What is `plain` (http) stays in the operator's own network, whatever its name is resolved to.
+    """
 
     def opened(info: AddressInfo) -> socket.socket:
         family, kind, protocol, _, address = info
         why = forbidden(str(address[0]), allow_private=allow_private)
+        if why is None and plain and forbidden(str(address[0]), allow_private=False) is None:
+            why = "it is public, and over plain http everybody on the way reads it"
         if why is not None:
             raise OSError(errno.EACCES, f"nothing is sent to {address[0]}: {why}")
         return socket.socket(family, kind, protocol)
@@ -76,7 +81,10 @@ def checked_url(text: str, *, name: str, allow_private: bool) -> str:
     if url.scheme == "http" and not allow_private:
         raise ConfigError(f"{name}: over plain http everybody on the way reads it; use https (or allow_private)")
     if parse(host) is not None or host == "localhost":
-        why = forbidden("127.0.0.1" if host == "localhost" else host, allow_private=allow_private)
+        address = "127.0.0.1" if host == "localhost" else host
+        why = forbidden(address, allow_private=allow_private)
+        if url.scheme == "http" and forbidden(address, allow_private=False) is None:
+            why = "it is public, and over plain http everybody on the way reads it; use https"
         if why is not None:
             raise ConfigError(f"{name}: nothing is sent to {host}: {why}{_advice(why)}")
     return text

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from ssl import SSLContext
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -58,7 +59,7 @@ class WebhookTarget:
 
         Args:
             name: names it in messages.
-            url: https; also http where `allow_private`.
+            url: https; where `allow_private` also http, to a private address.
             secrets: asked for each try, so that they can be replaced while the gateway runs.
             types: the types of messages that it gets; empty: all.
             allow_private: whether it may be in the operator's own network.
@@ -71,7 +72,7 @@ class WebhookTarget:
         self._url = checked_url(url, name=name, allow_private=allow_private)
         self._secrets = secrets
         self._types = frozenset(types)
-        self._sockets = checked_sockets(allow_private=allow_private)
+        self._sockets = checked_sockets(allow_private=allow_private, plain=urlsplit(url).scheme != "https")
         self._timeout = aiohttp.ClientTimeout(
             total=waits.total, connect=waits.connect, sock_connect=waits.connect, sock_read=waits.read
         )

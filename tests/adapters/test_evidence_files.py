@@ -13,7 +13,7 @@ import pytest
 from gateway.adapters.evidence_cipher import EvidenceDamaged, MasterKeys
 from gateway.adapters.evidence_files import EvidenceStore, NotTaken, Stored, Why
 from gateway.adapters.evidence_places import Folder
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import ConfigError, StoreUnavailable
 from tests.adapters.pictures import heic, jpeg, pdf, png, webp
 
 KEYS = MasterKeys({"one": bytes(range(32))})
@@ -150,6 +150,14 @@ async def test_a_file_that_was_changed_exchanged_or_lost_is_not_given_out(tmp_pa
     (tmp_path / other.key).unlink()
     with pytest.raises(EvidenceDamaged, match="not there"):
         await one.open(other.key, other.sha256)
+
+
+async def test_what_was_stored_is_read_though_less_is_allowed_today(tmp_path: Path) -> None:
+    found = await taken(store(tmp_path), jpeg(5000))
+    assert len(await store(tmp_path, most_bytes=100).open(found.key, found.sha256)) == found.size
+    for most in (0, 1 << 30):
+        with pytest.raises(ConfigError, match="a file may have"):
+            store(tmp_path, most_bytes=most)
 
 
 @pytest.mark.parametrize("key", ["", "../../etc/passwd", "/etc/passwd", "ab/../x", "ab/" + "0" * 31, "AB/" + "0" * 32])

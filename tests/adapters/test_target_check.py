@@ -43,7 +43,7 @@ def test_whoever_is_forbidden_with_permission_is_forbidden_without(address: obje
 
 
 def test_a_socket_is_opened_for_an_address_that_was_checked_and_for_no_other() -> None:
-    strict, loose = (checked_sockets(allow_private=allowed) for allowed in (False, True))
+    strict, loose = (checked_sockets(allow_private=allowed, plain=False) for allowed in (False, True))
     here = (int(socket.AF_INET), int(socket.SOCK_STREAM), 0, "", ("127.0.0.1", 443))
     with pytest.raises(OSError, match=r"nothing is sent to 127\.0\.0\.1: loopback"):
         strict(here)
@@ -56,6 +56,13 @@ def test_a_socket_is_opened_for_an_address_that_was_checked_and_for_no_other() -
         strict(six)
 
 
+def test_plain_http_stays_in_the_own_network_whatever_its_name_is_resolved_to() -> None:
+    plain = checked_sockets(allow_private=True, plain=True)
+    plain((int(socket.AF_INET), int(socket.SOCK_STREAM), 0, "", ("10.0.0.1", 80))).close()
+    with pytest.raises(OSError, match="it is public"):
+        plain((int(socket.AF_INET), int(socket.SOCK_STREAM), 0, "", ("81.20.30.40", 80)))
+
+
 @pytest.mark.parametrize(
     ("url", "allowed", "says"),
     [
@@ -65,6 +72,8 @@ def test_a_socket_is_opened_for_an_address_that_was_checked_and_for_no_other() -
         ("https://[::ffff:10.0.0.1]/x", False, "private use"),
         ("https://169.254.169.254/latest", True, "a metadata service"),
         ("https://user:s3cret@hooks.example/x", False, "holds a password"),
+        ("http://81.20.30.40/x", True, "it is public"),
+        ("HTTP://hooks.example/x", False, "use https"),
         ("ftp://hooks.example/x", False, "https://HOST/PATH"),
         ("https://hooks.example/x#y", False, "https://HOST/PATH"),
         ("https:///x", False, "https://HOST/PATH"),

@@ -176,6 +176,14 @@ async def test_a_name_that_changes_between_two_looks_gains_nothing() -> None:
     assert len(taken) == 1
 
 
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+async def test_plain_http_does_not_leave_the_own_network_by_a_name(scheme: str) -> None:
+    one = target(f"{scheme}://hooks.example/x", resolver=Names("81.20.30.40"))
+    result = await one.send("msg_1", AT, BODY)
+    await one.close()
+    assert "it is public" in result.why
+
+
 async def test_the_system_itself_is_not_asked_where_a_proxy_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
