@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from gateway.core.account import Account as Account  # noqa: PLC0414 - a word of these ports, defined in core
 from gateway.core.credential import Presented as Presented  # noqa: PLC0414 - exported from here too
 from gateway.core.decision import Document
-from gateway.core.events import Event, EventProblem
+from gateway.core.events import Event
 from gateway.core.everyone import Global
 from gateway.core.facts import Fact
 from gateway.core.keeping import Keep as Keep  # noqa: PLC0414 - exported from here too
@@ -18,6 +18,10 @@ from gateway.core.profile import Profile
 from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import Page, Search, packed
 from gateway.core.stuffing import Networks
+from gateway.core.taking import Taken as Taken  # noqa: PLC0414 - exported from here too
+from gateway.core.taking import Taking as Taking  # noqa: PLC0414 - exported from here too
+from gateway.desk.carried import Carried as Carried  # noqa: PLC0414 - exported from here too
+from gateway.desk.carried import Outcome as Outcome  # noqa: PLC0414 - exported from here too
 from gateway.desk.record import Ticket
 
 MICROSECONDS = 1_000_000
@@ -290,30 +294,6 @@ class Decisions(Protocol):
         """Return the decision document, or None."""
 
 
-@unique
-class Outcome(StrEnum):
-    """What became of an errand."""
-
-    DONE = "done"
-    THERE = "there"
-    """It was done before: a repeat of the same cause."""
-    SETTLED = "settled"
-    """People have decided about this cause, and their word stands."""
-    WAITING = "waiting"
-    """What was seen so far is not enough evidence to act on."""
-    REFUSED = "refused"
-
-
-class Carried(NamedTuple):
-    """What became of one errand."""
-
-    cause: str
-    outcome: Outcome
-    ticket: Ticket | None = None
-    """The ticket that stands for the cause, open or closed; None where the errand was about none."""
-    why: str = ""
-
-
 class Desk(Protocol):
     """Carries out what verdicts ask for, and keeps the tickets."""
 
@@ -344,22 +324,6 @@ class Profiles(Protocol):
 
     async def read(self, uid: str) -> Profile | None:
         """Return the account's profile, the caller's own; None where there is none. Raise StoreUnavailable."""
-
-
-@unique
-class Taking(StrEnum):
-    """What became of an event."""
-
-    TAKEN = "taken"
-    REPEATED = "repeated"
-    PROBLEM = "problem"
-
-
-class Taken(NamedTuple):
-    """What became of one event of a batch."""
-
-    what: Taking
-    problem: EventProblem | None = None
 
 
 class Events(Protocol):
