@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from enum import StrEnum, unique
 from math import cos, exp, log, pi, sqrt
 from typing import NamedTuple
 
@@ -11,6 +12,16 @@ from gateway.core.bands import Row
 MONDAY = 1_761_523_200_000_000
 """2025-10-27T00:00Z, a Monday."""
 OLD, NEW = "a" * 64, "b" * 64
+
+
+@unique
+class WithRules(StrEnum):
+    """`core.alarms.Dimension` with the dimension of rules, whether it has that or not."""
+
+    COUNTRY = "country"
+    REASON = "reason"
+    OPERATION = "operation"
+    RULE = "rule"
 
 
 class Country(NamedTuple):

@@ -1,4 +1,4 @@
-"""How often each country, reason and operation is usually refused, hour by hour, and what has left its band.
+"""How often each country, reason, operation and rule is usually refused, hour by hour, and what has left its band.
 
 Everything can be checked by hand; docs/alarms.md does so once. In short: the usual rate is that of the middle half of
 the same hours of the last four weeks; the band around it leaves room for what counting them cannot tell, and for the
@@ -36,15 +36,21 @@ _SURPRISE: Final = log(1_000_000)
 
 Row = tuple[int, str, str, str | None, str | None, str, int]
 """Hour, operation, outcome, reason, country, bundle, decisions: what `ports.Count` holds."""
+RuleRow = tuple[int, str, str, int]
+"""Hour, rule, bundle, refusals: what `ports.RuleCount` holds."""
 
-
-Key = tuple[Dimension, str | None]
+Key = tuple[str, str | None]
+"""A dimension, and one of its values."""
+RULE: Final = "rule"
+"""The dimension of the rules that determined refusals."""
+_OF_ALL: Final = frozenset({str(Dimension.REASON), RULE})
+"""What only refusals have: its rate is that among all decisions."""
 
 
 class _Hour:
     """What is kept of one hour."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
+    def __init__(self, rows: Iterable[Row], rules: Iterable[RuleRow]) -> None:
         self.decisions = 0
         self.refused: Counter[Key] = Counter()
         self.seen: Counter[Key] = Counter()
@@ -60,11 +66,15 @@ class _Hour:
             if outcome == Outcome.DENY:
                 for key in (*keys, (Dimension.REASON, reason)):
                     self.refused[key] += decisions
+        for _, rule, _, decisions in rules:
+            # Whichever bundle it stands in: a new one changes few of its rules.
+            self.refused[RULE, rule] += decisions
 
     def tally(self, key: Key) -> Tally:
         """Return the tally of a key; one without decisions where the hour has none of it."""
-        of = self.decisions if key[0] is Dimension.REASON else self.seen.get(key, 0)
-        return Tally(self.refused.get(key, 0), of)
+        of = self.decisions if key[0] in _OF_ALL else self.seen.get(key, 0)
+        # What is counted by rule was read a moment after the rest, and something may have come in between.
+        return Tally(min(self.refused.get(key, 0), of), of)
 
 
 class History:
@@ -73,31 +83,33 @@ class History:
     def __init__(self) -> None:
         self._hours: dict[int, _Hour] = {}
 
-    def put(self, hour: int, rows: Iterable[Row]) -> None:
+    def put(self, hour: int, rows: Iterable[Row], rules: Iterable[RuleRow] = ()) -> None:
         """Take in an hour, in place of what was known of it, and forget those too old for it to be compared with."""
-        self._hours[hour] = _Hour(rows)
+        self._hours[hour] = _Hour(rows, rules)
         for old in [one for one in self._hours if one < hour - KEPT * HOUR]:
             del self._hours[old]
 
-    def alarms(self, hour: int, rows: Sequence[Row]) -> tuple[Alarm, ...]:
+    def alarms(self, hour: int, rows: Sequence[Row], rules: Iterable[RuleRow] = ()) -> tuple[Alarm, ...]:
         """Take in an hour; return what left its band in it."""
-        self.put(hour, rows)
+        self.put(hour, rows, rules)
         now = self._hours[hour]
-        compared = [known for ago in _WEEKLY if (known := self._hours.get(hour - ago * HOUR))]
+        compared = [known for ago in (*_WEEKLY, *_DAILY) if (known := self._hours.get(hour - ago * HOUR))]
         keys = {*now.seen, *now.refused, *(key for known in compared for key in known.refused)}
         found = []
         new = {hours: self._new_bundles(hour, hours) for hours in (1, 24)}
-        for key in sorted(keys, key=str):
+        for key in sorted(keys, key=lambda one: (one[0], one[1] or "")):
             for hours in (1, 24):
                 tally = self._tally(key, hour, hours)
                 band = None if hours > 1 and tally.decisions >= _FEW else self._left(key, tally, hour, hours)
                 if band is not None:
                     rose = tally.refused > band.usual * tally.decisions
-                    found.append(Alarm(hour, *key, rose, tally, band, tuple(_mostly(key, rows)), new[hours], hours))
+                    mostly = tuple(_mostly(key, rows))
+                    dimension = Dimension(key[0])
+                    found.append(Alarm(hour, dimension, key[1], rose, tally, band, mostly, new[hours], hours))
                     break
         return tuple(found)
 
-    def band(self, dimension: Dimension, value: str | None, hour: int, hours: int = 1) -> Band | None:
+    def band(self, dimension: str, value: str | None, hour: int, hours: int = 1) -> Band | None:
         """Return the band of an hour, or of the 24 that end with it; None where there is too little to compare with."""
         key = (dimension, value)
         points = self._comparable(key, hour, hours)
@@ -207,11 +219,13 @@ def _multiplied(rate: float, factor: float) -> float:
 
 
 def _mostly(key: Key, rows: Iterable[Row]) -> Iterator[tuple[Dimension, str | None, int]]:
-    """Yield, for each other dimension, what most refusals of a key had in common."""
+    """Yield, for each other dimension, what most refusals of a key had in common; of a rule's that is not counted."""
+    if key[0] == RULE:
+        return
     counts: defaultdict[Dimension, Counter[str | None]] = defaultdict(Counter)
     for _, operation, outcome, reason, country, _, decisions in rows:
         values = {Dimension.COUNTRY: country, Dimension.REASON: reason, Dimension.OPERATION: operation}
-        if outcome == Outcome.DENY and values.pop(key[0]) == key[1]:
+        if outcome == Outcome.DENY and values.pop(Dimension(key[0])) == key[1]:
             for dimension, value in values.items():
                 counts[dimension][value] += decisions
     for dimension, counted in counts.items():

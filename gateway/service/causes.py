@@ -69,18 +69,21 @@ class Causes:
                 usual = usual or await self._refusals(alarm, alarm.start - ago - beside, end - ago + beside)
         except GatewayError:
             return ()  # the alarm matters more than what else it could say
-        return rule_shares(now, usual, rose=alarm.rose)
+        # Of a rule it is counted how often it determined them; what is left to say is which others did with it.
+        return tuple(share for share in rule_shares(now, usual, rose=alarm.rose) if share.rule != alarm.value)
 
     async def _refusals(self, alarm: Alarm, since: int, until: int) -> Sequence[Document]:
         """Return the newest refusals that an alarm is about."""
         search = Search(outcome=str(Outcome.DENY), since=since, until=until)
-        match alarm.dimension:
-            case Dimension.COUNTRY:
+        match str(alarm.dimension):
+            case "country":
                 search = search._replace(country=alarm.value)
-            case Dimension.REASON:
+            case "reason":
                 search = search._replace(reason=alarm.value)
-            case Dimension.OPERATION:
+            case "operation":
                 search = search._replace(operation=alarm.value)
+            case _:
+                search = search._replace(rule=alarm.value)
         page = await self._archive.search(search, limit=SAMPLE)
         if alarm.dimension is not Dimension.COUNTRY:
             return page.documents

@@ -1,18 +1,18 @@
 """Looks at each hour's refusals when it is over, and says what is unusual: once, until it is usual again."""
 
 import asyncio
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
 from gateway.core.alarms import HOUR, Alarm, Dimension, KeptAlarm
-from gateway.core.bands import KEPT, History
+from gateway.core.bands import KEPT, RULE, History
 from gateway.core.errors import GatewayError
-from gateway.ports import MICROSECONDS, Archive, Clock, Count
+from gateway.ports import MICROSECONDS, Archive, Clock, Count, RuleCount, RuleCounts
 from gateway.service.causes import Causes, TextsOf, no_texts
 
 log: Any = structlog.get_logger("gateway")
@@ -25,6 +25,13 @@ _MOST_HOURS: Final = 24 * 7
 _REMEMBERED: Final = 1000
 Cause = tuple[Dimension, str | None, bool]
 """What an alarm is about, and whether it rose or fell."""
+
+
+class Counted(NamedTuple):
+    """What an archive counted of one hour."""
+
+    kinds: list[Count]
+    rules: list[RuleCount]
 
 
 class Remembered(Protocol):
@@ -146,8 +153,8 @@ class Watch:
         history = History()
         since = before_first - (KEPT - 1) * HOUR
         for start, end in pairwise([*range(since, before_first + HOUR, _AT_ONCE), before_first + HOUR]):
-            for hour, rows in (await self._counts(start, end)).items():
-                await asyncio.to_thread(history.put, hour, rows)
+            for hour, counted in (await self._counts(start, end)).items():
+                await asyncio.to_thread(history.put, hour, *counted)
         self._history, self._judged = history, before_first
 
     async def _remembered(self, last: int, back: int) -> int:
@@ -167,9 +174,9 @@ class Watch:
         """Return what an hour raised that is not open already."""
         counts = await self._counts(hour - HOUR, hour + HOUR)
         # What reached the archive late belongs to the hour before.
-        self._history.put(hour - HOUR, counts[hour - HOUR])
+        self._history.put(hour - HOUR, *counts[hour - HOUR])
         # In a thread: with hundreds of countries and reasons it takes longer than a request may wait.
-        alarms = await asyncio.to_thread(self._history.alarms, hour, counts[hour])
+        alarms = await asyncio.to_thread(self._history.alarms, hour, *counts[hour])
         new = [alarm for alarm in alarms if (alarm.dimension, alarm.value, alarm.rose) not in self._open]
         if new:
             new = await self._causes.found(new, self._history.bundle_before)
@@ -227,10 +234,13 @@ class Watch:
             editions=list(alarm.editions),
         )
 
-    async def _counts(self, since: int, until: int) -> dict[int, list[Count]]:
+    async def _counts(self, since: int, until: int) -> dict[int, Counted]:
         """Return the counts of each hour, of those without decisions too."""
-        hours: defaultdict[int, list[Count]] = defaultdict(list)
-        hours.update({hour: [] for hour in range(since, until, HOUR)})
+        hours = {hour: Counted([], []) for hour in range(since, until, HOUR)}
         for count in await self._archive.counts(since, until):
-            hours[count.start].append(count)
+            hours[count.start].kinds.append(count)
+        # Not before an alarm on record can say that it is about a rule.
+        if RULE in set(Dimension) and isinstance(self._archive, RuleCounts):
+            for refused in await self._archive.rule_counts(since, until):
+                hours[refused.start].rules.append(refused)
         return hours

@@ -5,11 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core import bands
 from gateway.core.alarms import HOUR, Alarm, Band, Dimension, Tally
-from gateway.core.bands import History, band_of, leaves, spread_factor
-from tests.traffic import MONDAY, NEW, OLD, Country, drawn, poisson, rows_of, season, traffic
+from gateway.core.bands import RULE, History, Row, RuleRow, band_of, leaves, spread_factor
+from tests.traffic import MONDAY, NEW, OLD, Country, WithRules, drawn, poisson, rows_of, season, traffic
 
 FOUR_WEEKS = 4 * 168 + 1
+
+
+@pytest.fixture(autouse=True)
+def _by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bands, "Dimension", WithRules)
 
 
 def settled(country: str = "FR", refused: int = 2, decisions: int = 100, hours: int = FOUR_WEEKS) -> History:
@@ -189,6 +195,64 @@ def test_what_is_too_old_is_forgotten_and_what_nobody_can_read_is_not_counted() 
     assert history._tally((Dimension.REASON, "account-status"), at, 1) == Tally(0, 0)
 
 
+def of_rules(at: int, *rows: tuple[str, int], bundle: str = OLD) -> list[RuleRow]:
+    return [(at, rule, bundle, refused) for rule, refused in rows]
+
+
+def ruled(*rows: tuple[str, int], refused: int = 100, decisions: int = 1000, hours: int = FOUR_WEEKS) -> History:
+    """Return hours that were all alike, in which these rules refused."""
+    history = History()
+    for at in range(MONDAY, MONDAY + hours * HOUR, HOUR):
+        history.put(at, rows_of(at, "FR", refused, decisions), of_rules(at, *rows))
+    return history
+
+
+def test_a_rule_that_takes_over_from_another_with_the_same_reason_at_the_same_rate_alarms_with_it() -> None:
+    history = ruled(("us/old", 100), ("holds/hold", 5))
+    at = MONDAY + FOUR_WEEKS * HOUR
+    rows = rows_of(at, "FR", 100, 1000, bundle=NEW)
+    alarms = history.alarms(at, rows, of_rules(at, ("us/new", 100), ("holds/hold", 5), bundle=NEW))
+    assert [(str(one.dimension), one.value, one.rose, one.tally) for one in alarms] == [
+        (RULE, "us/new", True, Tally(100, 1000)),
+        (RULE, "us/old", False, Tally(0, 1000)),
+    ]
+    assert {one.bundles for one in alarms} == {(NEW,)}
+    assert alarms[0].text() == (
+        "rule us/new, hour from 2025-11-24T01:00Z; 100 of 1000 refused (10.0%); usually 0.0% (0.0% to 0.3%); "
+        "bundle bbbbbbbbbbbb is new"
+    )
+    for number, (old, expected) in enumerate([(0, (False, False)), (100, (True, True))], FOUR_WEEKS + 1):
+        at = MONDAY + number * HOUR
+        history.put(at, rows_of(at, "FR", 100, 1000), of_rules(at, ("us/old", old), ("us/new", 100 - old)))
+        assert tuple(history.returned(one, at) for one in alarms) == expected
+
+
+def test_a_rule_is_the_same_in_every_bundle() -> None:
+    history = ruled(("us/closed", 100))
+    at = MONDAY + FOUR_WEEKS * HOUR
+    both = [*of_rules(at, ("us/closed", 40)), *of_rules(at, ("us/closed", 60), bundle=NEW)]
+    assert history.alarms(at, rows_of(at, "FR", 100, 1000), both) == ()
+    assert history._tally((RULE, "us/closed"), at, 1) == Tally(100, 1000)
+
+
+def test_more_refusals_by_a_rule_than_decisions_are_as_many_as_those() -> None:
+    history = ruled(("us/closed", 300), refused=100, decisions=200)
+    at = MONDAY + FOUR_WEEKS * HOUR
+    assert history.alarms(at, rows_of(at, "FR", 100, 200), of_rules(at, ("us/closed", 999))) == ()
+    assert history.band(RULE, "us/closed", at) is not None
+    assert history.alarms(at + HOUR, [], of_rules(at + HOUR, ("us/closed", 5))) == ()
+
+
+def rules_in(rows: list[Row]) -> list[RuleRow]:
+    """Return rules for refusals: one of its own for each country, one for all, and one for a few countries each."""
+    return [
+        (at, rule, bundle, refused)
+        for at, _, outcome, _, country, bundle, refused in rows
+        if outcome == "deny"
+        for rule in (f"{country}/closed", "status/restricted", f"group/{len(country or '')}")
+    ]
+
+
 def false_alarms(
     seed: int, *, weeks: int = 5, clock_change: int | None = None, noise: float = 0.1, swing: float = 1.5
 ) -> tuple[int, list[Alarm]]:
@@ -203,9 +267,9 @@ def false_alarms(
     alarms: list[Alarm] = []
     for number, (at, rows) in enumerate(traffic(chance, countries, weeks * 168, clock_change=clock_change)):
         if number < FOUR_WEEKS:
-            history.put(at, rows)
+            history.put(at, rows, rules_in(rows))
         else:
-            alarms += history.alarms(at, rows)
+            alarms += history.alarms(at, rows, rules_in(rows))
             hours += len(countries)
     return hours, alarms
 

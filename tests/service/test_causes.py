@@ -10,6 +10,7 @@ from gateway.core.errors import ReplayError, StoreUnavailable
 from gateway.core.search import Page, Search
 from gateway.service.causes import LOOKED_UP, SAMPLE, Causes, no_texts
 from tests.contract.stretches import decision, ruling, stretch
+from tests.traffic import WithRules
 
 NOW = 1_763_946_000_000_000
 WEEK = 168 * HOUR
@@ -59,6 +60,14 @@ async def test_the_rules_of_the_newest_refusals_stand_beside_those_of_the_week_b
     await recorded(archive, NOW - WEEK + HOUR, 2, country="FR", rules=["fr/closed"])
     await recorded(archive, NOW - WEEK + 2 * HOUR, 9, country="FR", rules=["later/later"])
     assert await rules(archive, alarm()) == (RuleShare("fr/closed", 30, 30, 2, 4), RuleShare("holds/hold", 0, 30, 2, 4))
+
+
+async def test_of_a_rule_those_are_named_that_determined_its_refusals_with_it(archive: Asked) -> None:
+    await recorded(archive, NOW, 3, rules=["fr/closed", "holds/hold"])
+    await recorded(archive, NOW, 4, rules=["holds/hold"])
+    await recorded(archive, NOW - WEEK, 2, rules=["fr/closed"])
+    one = alarm()._replace(dimension=WithRules.RULE, value="fr/closed")
+    assert await rules(archive, one) == (RuleShare("holds/hold", 3, 3, 0, 2),)
 
 
 async def test_without_refusals_a_week_before_the_day_before_is_compared_with(archive: Asked) -> None:

@@ -7,13 +7,17 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.adapters.alarms import AlarmFile
-from gateway.core.alarms import HOUR, Alarm
+from gateway.adapters.archive.memory import MemoryArchive
+from gateway.core import bands
+from gateway.core.alarms import HOUR, Alarm, Tally
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
 from gateway.core.search import Page, Search
-from gateway.ports import Count, Stretch
+from gateway.ports import Count, RuleCount, Stretch
+from gateway.service import watch as watch_module
 from gateway.service.watch import SETTLE_S, Watch
-from tests.traffic import MONDAY, NEW, OLD, rows_of
+from tests.contract.stretches import decision, ruling, stretch
+from tests.traffic import MONDAY, NEW, OLD, WithRules, rows_of
 from tests.world import FakeClock
 
 START = MONDAY + 673 * HOUR
@@ -29,6 +33,7 @@ class Counted:
         self.rules: dict[int, str] = {}
         """What determined the refusals of an hour."""
         self.asked: list[tuple[int, int]] = []
+        self.by_rule: dict[int, dict[str, int]] = {}
         self.away: set[str] = set()
 
     def add(self, at: int, refused: int, decisions: int, *, bundle: str = OLD, country: str = "FR") -> None:
@@ -41,6 +46,12 @@ class Counted:
             raise StoreUnavailable("the archive is away")
         self.asked.append((since, until))
         return [one for hour in sorted(self.hours) if since <= hour < until for one in self.hours[hour]]
+
+    async def rule_counts(self, since: int, until: int) -> Sequence[RuleCount]:
+        if "rule_counts" in self.away:
+            raise StoreUnavailable("the archive is away")
+        found = [(hour, self.by_rule[hour]) for hour in sorted(self.by_rule) if since <= hour < until]
+        return [RuleCount(hour, rule, OLD, refused) for hour, rules in found for rule, refused in rules.items()]
 
     async def search(self, search: Search, *, limit: int = 50, cursor: str | None = None) -> Page:
         if "search" in self.away:
@@ -97,6 +108,12 @@ def archive() -> Counted:
     for hour in range(MONDAY, START, HOUR):
         archive.add(hour, 4, 200)
     return archive
+
+
+@pytest.fixture(autouse=True)
+def _by_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (bands, watch_module):
+        monkeypatch.setattr(module, "Dimension", WithRules)
 
 
 def about_the_country(alarms: Sequence[Alarm]) -> list[tuple[str | None, bool]]:
@@ -351,3 +368,48 @@ async def test_the_event_names_rules_and_what_the_bundle_changed(archive: Counte
     (event,) = [log for log in logs if log["by"] == "country"]
     assert (event["rules"], event["policies"]) == (["fr/closed", "holds/hold"], ["policies/fr.yaml"])
     assert event["id"] == alarm.id
+
+
+async def test_a_rule_that_takes_over_from_another_is_told_once_with_the_one_that_it_replaced(archive: Counted) -> None:
+    clock = clock_after(START - HOUR)
+    archive.by_rule = {hour: {"us/old": 100} for hour in range(MONDAY, START, HOUR)}
+    for hour in range(MONDAY, START + 3 * HOUR, HOUR):
+        archive.hours[hour] = []
+        archive.add(hour, 100, 1000)
+    archive.by_rule |= {START: {"us/new": 100}, START + HOUR: {"us/new": 100}, START + 2 * HOUR: {"us/old": 100}}
+    watch = Watch(archive, clock)
+    assert await watch.look() == ()
+    both = [("rule", "us/new", True), ("rule", "us/old", False)]
+    for number, (raised, lasting) in enumerate([(both, both), ([], both), ([], [])]):
+        set_to(clock, START + number * HOUR)
+        with capture_logs() as logs:
+            assert [(one.dimension, one.value, one.rose) for one in await watch.look()] == raised
+        assert [(one.dimension, one.value, one.rose) for one in watch.open] == lasting
+        expected = {0: ["refusals:unusual"] * 2, 1: [], 2: ["refusals:usual_again"] * 2}
+        assert events(logs) == expected[number]
+
+
+async def test_an_hour_whose_refusals_by_rule_cannot_be_read_is_looked_at_later(archive: Counted) -> None:
+    archive.add(START, 200, 200)
+    archive.away = {"rule_counts"}
+    watch = Watch(archive, clock_after(START))
+    with pytest.raises(StoreUnavailable):
+        await watch.look()
+    archive.away = set()
+    assert about_the_country(await watch.look()) == [("FR", True)]
+
+
+async def test_the_rules_that_an_archive_counted_are_read_from_it() -> None:
+    archive = MemoryArchive()
+    documents = [ruling(rules=["us/old"]), ruling(rules=["us/new"]), ruling(outcome="allow", reason=None, rules=())]
+    hours = range(START - 60 * HOUR, START + HOUR, HOUR)
+    for number, hour in enumerate(hours):
+        kinds = [documents[hour == START]] * 60 + [documents[2]] * 60
+        made = [decision(number * 200 + n, document, hour + n) for n, document in enumerate(kinds)]
+        await archive.take(stretch(made, documents, end=number + 1))
+    raised = await Watch(archive, clock_after(START)).look()
+    assert [(one.dimension, one.value, one.rose) for one in raised] == [
+        ("rule", "us/new", True),
+        ("rule", "us/old", False),
+    ]
+    assert [one.tally for one in raised] == [Tally(60, 120), Tally(0, 120)]
