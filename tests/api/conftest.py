@@ -20,6 +20,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.permissions import Permission as Scope
 from gateway.core.service_token import ServiceToken, token_text
 from gateway.ports import Erasing
+from tests.api.desk import desk_of
 from tests.contract.stretches import AT, decision, decision_id, ruling, stretch, text_of
 
 NOW = AT + 3_600_000_000
@@ -149,3 +150,10 @@ async def world(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
             erased=erased,
             ids=[text_of(decision_id(n, AT + n * 1000)) for n in range(6)],
         )
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
+    """The API with accounts and tickets in a store."""
+    async with desk_of(tmp_path) as found:
+        yield found
