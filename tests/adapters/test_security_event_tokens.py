@@ -3,18 +3,23 @@
 import base64
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from gateway.adapters.desk_store import DeskStore
+from gateway.adapters.event_book import EventBook
 from gateway.adapters.jwks import read_key_set
 from gateway.adapters.jws import KeySet
 from gateway.adapters.keys import FixedKeys
+from gateway.adapters.once import OnceStore
 from gateway.adapters.security_event_tokens import (
     MAX_BYTES,
     MEDIA_TYPE,
@@ -26,12 +31,16 @@ from gateway.adapters.security_event_tokens import (
     SetReceiver,
     issuer_of,
 )
+from gateway.adapters.sql import AccountStore
 from gateway.core.errors import ConfigError, StoreUnavailable
 from gateway.core.events import AssuranceChanged, Event, EventProblem, SessionRevoked, VerificationChanged
+from gateway.core.login import Digests
 from gateway.core.security_events import CAEP, SSF, Transmitter
+from gateway.desk.kinds import TicketKind
 from gateway.ports import Taken, Taking
 from tests.adapters.sinks.rig import Taken as Asked
 from tests.adapters.sinks.rig import service
+from tests.stores import SetClock, opened
 
 NOW = 1_795_284_000_000_000
 SECONDS = NOW // 1_000_000
@@ -364,3 +373,40 @@ def test_what_could_never_check_anything_is_refused_when_it_is_built(desk: Desk)
     issuer = SetIssuer(Transmitter(ISSUER), "gateway", FixedKeys(KEYS))
     with pytest.raises(ConfigError, match="configured once"):
         SetReceiver([issuer, issuer], events=desk.book, seen=desk.names, clock=desk.clock)
+
+
+async def test_each_kind_reaches_the_account_in_the_store_and_a_repeat_or_a_forgery_does_not(tmp_path: Path) -> None:
+    clock = SetClock()
+    seconds = clock.at // 1_000_000
+
+    async def state(store: AccountStore) -> dict[str, list[Any]]:
+        tables = ("events", "account_holds", "tickets", "revoked_sessions", "outbox")
+        async with store.reading("look at all of it") as connection:
+            return {name: list(await connection.execute(sa.text(f"SELECT * FROM {name}"))) for name in tables}
+
+    async with opened(tmp_path, clock) as store:
+        book, names = EventBook(store, Digests(b"the key of these tests")), OnceStore(store)
+        issuer = SetIssuer(Transmitter(ISSUER), "gateway", FixedKeys(KEYS))
+        receiver = SetReceiver([issuer], events=book, seen=names, clock=clock)
+        changed = claims(
+            f"{CAEP}credential-change", {"credential_type": "phone-sms", "change_type": "update"}, iat=seconds
+        )
+        over = claims(jti="j-2", iat=seconds)
+        weaker = claims(f"{CAEP}assurance-level-change", {"current_level": "nist-aal1"}, jti="j-3", iat=seconds)
+        for content in (changed, over, weaker):
+            before = await state(store)
+            assert isinstance(await receiver.receive(signed(content, OTHER), MEDIA_TYPE), Refused)
+            assert await state(store) == before, "a forgery changes nothing"
+            assert isinstance(await receiver.receive(signed(content), MEDIA_TYPE), Checked)
+            after = await state(store)
+            assert after != before
+            again = await receiver.receive(signed(content), MEDIA_TYPE)
+            assert isinstance(again, Checked)
+            assert again.repeated
+            assert await state(store) == after, "a repeat changes nothing"
+        held = await DeskStore(store).open_ticket_for("alice", "withdraw")
+        ended = await state(store)
+    assert held is not None
+    assert held.kind == TicketKind.VERIFICATION_CHANGED
+    assert len(ended["revoked_sessions"]) == 2
+    assert len(ended["events"]) == 3
