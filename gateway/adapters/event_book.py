@@ -26,8 +26,11 @@ _FORGET_AT_ONCE: Final = 5_000
 class EventBook:
     """The `Events` port on the embedded store."""
 
-    def __init__(self, store: AccountStore, digests: Digests, geo: Geo | None = None) -> None:
-        """Build with what digests personal values, the same for every process, and what knows where addresses are."""
+    def __init__(self, store: AccountStore, digests: Digests | None, geo: Geo | None = None) -> None:
+        """Build with what digests personal values, the same for every process, and what knows where addresses are.
+
+        Without digests events are taken all the same, but nobody's habits are kept.
+        """
         self._store = store
         self._digests = digests
         self._geo = geo

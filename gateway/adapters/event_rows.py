@@ -72,7 +72,8 @@ class Batch(NamedTuple):
     """What the databases say of each event's address, by the event's id."""
     source: str
     now: int
-    digests: Digests
+    digests: Digests | None
+    """None where nothing is measured: then no habits are kept."""
 
 
 def take_all(connection: sa.Connection, batch: Batch) -> tuple[Taken, ...]:
@@ -143,8 +144,11 @@ def _apply(connection: sa.Connection, events: Sequence[Event], batch: Batch) -> 
                 _revoke(connection, event, batch)
             case LoginFailed():
                 pass  # counted for its network, in memory: it says nothing of the account's habits
-            case _:
+            case VerificationChanged():
                 of_profile[event.account].append(event)
+            case _:
+                if batch.digests is not None:
+                    of_profile[event.account].append(event)
     if not of_profile:
         return
     kept = read_kept(connection, of_profile)

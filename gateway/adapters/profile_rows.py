@@ -78,23 +78,26 @@ def login_from(digests: Digests, event: Told, geo: Where) -> Login:
 
 
 def applied(kept: Kept, event: Told | Familiar, digests: Digests | None = None, geo: Where = None) -> Kept:
-    """Return what is kept after one event more. The profile of `kept` is changed and given on."""
+    """Return what is kept after one event more. The profile of `kept` is changed and given on.
+
+    Without digests no habits are kept, and no change of verification comes from a place that is known.
+    """
     profile, changes = kept.profile, kept.changes
-    if isinstance(event, Familiar):
-        _familiar(profile, event)
-    else:
-        assert digests is not None, "an event of the exchange's has values to digest"
-        login = login_from(digests, event, geo)
-        match event:
-            case LoginSucceeded():
-                profile.observe(login)
-            case WithdrawalCompleted(proved_with=by, destination=to):
-                destination = digests.text(b"destination", to)
-                profile.confirm(login, () if by is None else (str(by),), destination)
-            case VerificationChanged():
-                made = _made(profile, event, login)
-                changes = tuple(sorted({*changes, made}, key=_age))[-MOST_CHANGES:]
-                profile.change(str(event.method), event.at, recovered=_recovered(made))
+    login = None if digests is None or isinstance(event, Familiar) else login_from(digests, event, geo)
+    match event:
+        case Familiar():
+            _familiar(profile, event)
+        case LoginSucceeded() if login is not None:
+            profile.observe(login)
+        case WithdrawalCompleted(proved_with=by, destination=to) if login is not None and digests is not None:
+            destination = digests.text(b"destination", to)
+            profile.confirm(login, () if by is None else (str(by),), destination)
+        case VerificationChanged():
+            made = _made(profile, event, login)
+            changes = tuple(sorted({*changes, made}, key=_age))[-MOST_CHANGES:]
+            profile.change(str(event.method), event.at, recovered=_recovered(made))
+        case _:
+            pass
     last = max((kept.last_at, kept.last_id), (event.at, event.id))
     return Kept(profile, changes, *last)
 
@@ -132,7 +135,7 @@ def write_kept(connection: sa.Connection, kept: Mapping[str, Kept]) -> None:
         connection.execute(new.on_conflict_do_update(index_elements=[PROFILES.c.account], set_=values), rows)
 
 
-def made_again(connection: sa.Connection, account: str, old: Kept, newest: int, digests: Digests) -> Kept | None:
+def made_again(connection: sa.Connection, account: str, old: Kept, newest: int, digests: Digests | None) -> Kept | None:
     """Return what the account's events amount to in the order of their own time; None where they are too many.
 
     Of what is older than the events that are read again, the old profile has the last word.
@@ -168,26 +171,6 @@ def make_familiar(connection: sa.Connection, account: str, about: str, at: int, 
     write_kept(connection, {account: applied(kept, familiar)})
 
 
-# What a ticket is about -----------------------------------------------------------------------------------------
-
-
-def network_about(login: Login) -> str:
-    """Return the network of a login as a ticket is about it; empty where it is not known."""
-    country, asn, prefix = login.values[COUNTRY], login.values[ASN], login.values[PREFIX]
-    return f"{country or ''}.{asn or ''}.{prefix:x}" if isinstance(prefix, int) else ""
-
-
-def device_about(login: Login) -> str:
-    """Return the device of a login as a ticket is about it; empty where it is not known."""
-    device = login.values[DEVICE]
-    return f"{device:x}" if isinstance(device, int) else ""
-
-
-def destination_about(destination: int | None) -> str:
-    """Return the destination of a withdrawal, by its digest, as a ticket is about it; empty where it is not known."""
-    return "" if destination is None else f"{destination:x}"
-
-
 def _familiar(profile: Profile, event: Familiar) -> None:
     parts = parts_of(event.about)
     values: list[Feature] = [None] * len(LEVELS)
@@ -217,10 +200,10 @@ def _digest(text: str) -> int | None:
     return number if number is not None and 0 < number < 1 << 64 else None
 
 
-def _made(profile: Profile, event: VerificationChanged, login: Login) -> Made:
+def _made(profile: Profile, event: VerificationChanged, login: Login | None) -> Made:
     profile.settle(event.at)
     familiar: bool | None = None
-    if login.values[DEVICE] is not None and login.values[ADDRESS] is not None:
+    if login is not None and login.values[DEVICE] is not None and login.values[ADDRESS] is not None:
         known = [profile.weight(level, login.values[level], event.at) > 0 for level in (DEVICE, ASN, PREFIX)]
         familiar = known[0] and (known[1] or known[2])
     return Made(event.at, event.method, event.change, event.proved_with, familiar)

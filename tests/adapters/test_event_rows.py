@@ -68,6 +68,15 @@ def test_the_history_that_arrives_late_shortens_no_hold(connection: sa.Connectio
     assert after == before
 
 
+def test_where_nothing_is_measured_a_change_is_held_all_the_same(connection: sa.Connection) -> None:
+    events = (login(AT - HOUR), change(AT - HOUR + 1))
+    take_all(connection, Batch(events, {}, "exchange", AT, None))
+    (ticket,) = tickets(connection)
+    assert not ticket.expeditable
+    found = connection.execute(sa.select(EVENTS.c.id).order_by(EVENTS.c.number)).scalars().all()
+    assert found == [event.id for event in events]
+
+
 def test_a_session_that_ended_twice_is_told_once(connection: sa.Connection) -> None:
     take(connection, SessionRevoked(id="r1", account="alice", at=AT), SessionRevoked(id="r2", account="alice", at=AT))
     assert connection.execute(sa.select(sa.func.count()).select_from(METADATA.tables["outbox"])).scalar_one() == 1

@@ -7,24 +7,22 @@ from gateway.adapters.profile_rows import (
     Familiar,
     Kept,
     applied,
-    destination_about,
-    device_about,
     kept_of,
     login_from,
     made_again,
-    network_about,
     read_kept,
     sequence,
     write_kept,
 )
 from gateway.adapters.schema import METADATA, PROFILES
 from gateway.core.events import Change, LoginSucceeded, Method, ProvedWith, VerificationChanged, WithdrawalCompleted
-from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, PREFIX, Digests
+from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, Digests
 from gateway.core.obligations import about_of
 from gateway.core.profile import Profile
 from gateway.core.signals import Name, signals_of
 from gateway.core.verification_changes import Proof, standing
 from gateway.core.withdrawal_context import Withdrawal
+from gateway.service.risk import network_about
 from tests.stores import AT, DAY, SECOND
 
 DIGESTS = Digests(b"the key of these tests")
@@ -59,8 +57,8 @@ def test_what_a_ticket_was_about_raises_no_signal_once_it_is_familiar() -> None:
     about = about_of(
         found,
         network=network_about(stranger),
-        device=device_about(stranger),
-        destination=destination_about(destination),
+        device=f"{stranger.values[DEVICE]:x}",
+        destination=f"{destination:x}",
     )
     after = applied(Kept(profile), Familiar("ticket.familiar:T-1", AT, about))
     assert not unfamiliar & {one.name for one in signals_of(after.profile, stranger, Withdrawal(destination, 1.0))}
@@ -131,8 +129,9 @@ def test_events_are_applied_by_their_own_time() -> None:
     assert [kept.is_late(each) for each in (one, two, three)] == [False, True, True]
 
 
-def test_nothing_is_about_what_is_not_known() -> None:
-    nobody = login_from(DIGESTS, login(1, AT, ip=None, device=None), None)
-    assert (network_about(nobody), device_about(nobody), destination_about(None)) == ("", "", "")
-    assert nobody.values[PREFIX] is None
-    assert nobody.values[DEVICE] is None
+def test_without_digests_no_habits_are_kept_and_no_change_comes_from_a_known_place() -> None:
+    kept = applied(Kept(Profile()), login(1, AT))
+    kept = applied(kept, WithdrawalCompleted(id="w", account="alice", at=AT, destination="bc1q"))
+    assert (kept.profile.waiting, kept.profile.destinations) == ([], {})
+    kept = applied(kept, change(AT + 40 * DAY, ip="81.2.69.160", device="d1"))
+    assert [made.familiar for made in kept.changes] == [None]
