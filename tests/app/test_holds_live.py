@@ -83,8 +83,10 @@ class Customer:
 def live(measured: SimpleNamespace):
     """Yield a gateway that knows Alice, the customer, and what reached the app."""
     reached: list[bytes] = []
+    devices: list[str | None] = []
 
     async def everything(request):
+        devices.append(request.headers.get("gateway-device"))
         reached.append(await request.body())
         return JSONResponse({})
 
@@ -96,7 +98,7 @@ def live(measured: SimpleNamespace):
         client.portal.call(measured.fill, gateway.store)
         client.portal.call(book.take, history(gateway.clock.now()), "tests")
         yield SimpleNamespace(
-            gateway=gateway, book=book, call=client.portal.call, reached=reached, client=client,
+            gateway=gateway, book=book, call=client.portal.call, reached=reached, devices=devices, client=client,
             customer=Customer(client, measured), site=measured,
         )  # fmt: skip
 
@@ -190,6 +192,33 @@ def test_a_device_key_that_two_readers_may_read_in_two_ways_is_refused(live) -> 
     assert live.client.get("/api/v1/balances", headers=[*headers, ("x_device_key", "b")]).status_code == 400
     long = [*live.site.headers("alice", LISBON).items(), ("x-device-key", "a" * 600)]
     assert live.client.get("/api/v1/balances", headers=long).status_code == 400
+
+
+@pytest.fixture
+def with_cookie(measured: SimpleNamespace) -> SimpleNamespace:
+    """The measured site, which knows devices by its own cookie."""
+    (measured.folder / "device.key").write_text("d" * 64)
+    text = measured.config.read_text()
+    own = 'cookie = "__Host-gwd"\nkey_file = "device.key"\n'
+    measured.config.write_text(text.replace('header = "X-Device-Key"\n', own))
+    return measured
+
+
+@pytest.mark.usefixtures("with_cookie")
+def test_whoever_signed_in_gets_a_device_cookie_once_and_the_app_its_key(live) -> None:
+    live.client.base_url = "https://exchange.example"
+    headers = live.site.headers("alice", LISBON) | {"user-agent": PHONE}
+    first = live.client.get("/api/v1/balances", headers=headers)
+    told = first.headers["set-cookie"]
+    assert told.startswith("__Host-gwd=1.")
+    for word in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=34560000"):
+        assert word in told
+    cookie = {"cookie": told.partition(";")[0]}
+    again = [live.client.get("/api/v1/balances", headers=headers | cookie) for _ in range(2)]
+    assert all("set-cookie" not in one.headers for one in again)
+    assert live.devices[0] == live.devices[1] == live.devices[2] == told[len("__Host-gwd=1.") :].partition(".")[0]
+    stranger = live.client.get("/api/v1/market", headers=live.site.headers(None))
+    assert "set-cookie" not in stranger.headers, "what is the same for all may be kept and given to others"
 
 
 GATEWAY = """

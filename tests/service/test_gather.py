@@ -2,9 +2,12 @@ import asyncio
 
 from gateway.core.client_ip import ClientIP, How
 from gateway.core.credential import Conflicting, Presented
-from gateway.core.facts import Unknown
+from gateway.core.errors import StoreUnavailable
+from gateway.core.facts import OneOf, Unknown
+from gateway.core.sessions import session_digest
 from gateway.core.terms import Operation, WhyUnknown
-from gateway.ports import Identity
+from gateway.ports import Identity, Revocation
+from gateway.service.gather import Gather
 
 HERE = ClientIP("8.8.8.8", How.PEER, geo_key="8.8.8.8")
 ALICE = Presented("session", b"alice-token")
@@ -84,3 +87,78 @@ def test_facts_hold_no_longer_than_the_credential(world) -> None:
 def test_a_proof_from_the_future_is_a_proof_of_now(world) -> None:
     world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, NOON + 9 * SECOND, None)
     assert gather(world).facts.auth_age == 0
+
+
+class FakeRevocations:
+    def __init__(self, *found, broken=False) -> None:
+        self.found, self.broken, self.asked = found, broken, 0
+
+    async def of(self, uid):
+        assert uid == "alice"
+        self.asked += 1
+        if self.broken:
+            raise StoreUnavailable("away")
+        return self.found
+
+
+def gather_with(world, revocations, *, fresh=False, session="s-1"):
+    world.tokens.identities[b"alice-token"] = Identity(
+        "session", "valid", "alice", 2, NOON - SECOND, None, session, "jti-1", NOON - SECOND
+    )
+    gather = Gather(geo=world.geo, tokens=world.tokens, accounts=world.accounts, revocations=revocations)
+
+    def ask():
+        return asyncio.run(gather(NOON, Operation.VIEW, HERE, ALICE, fresh=fresh)).facts
+
+    return ask
+
+
+def test_a_session_that_was_ended_proves_nothing(world) -> None:
+    for one in (
+        Revocation(session_digest("s-1"), NOON, None),
+        Revocation("", NOON, None),
+        Revocation(session_digest("jti-1"), NOON, None),
+    ):
+        facts = gather_with(world, FakeRevocations(one))()
+        assert (facts.token, facts.account, facts.status) == ("invalid", None, "none")
+
+
+def test_a_session_that_began_later_goes_on(world) -> None:
+    facts = gather_with(world, FakeRevocations(Revocation("", NOON - SECOND, None)))()
+    assert (facts.token, facts.account) == ("valid", "alice")
+
+
+def test_a_session_may_count_for_less(world) -> None:
+    facts = gather_with(world, FakeRevocations(Revocation("", NOON, 1)))()
+    assert (facts.token, facts.assurance) == ("valid", 1)
+    assert gather_with(world, FakeRevocations(Revocation("", NOON, 3)))().assurance == 2
+
+
+def test_whether_a_session_was_ended_is_asked_again_once_anything_changed(world) -> None:
+    revocations = FakeRevocations()
+    ask = gather_with(world, revocations)
+    ask()
+    ask()
+    assert revocations.asked == 1
+    revocations.found = (Revocation("", NOON, None),)
+    world.accounts.generation += 1
+    assert ask().token == "invalid"
+    assert revocations.asked == 2
+    world.accounts.heard = False
+    ask()
+    assert revocations.asked == 3, "who has not heard from the store cannot rely on its memory"
+
+
+def test_what_moves_money_asks_the_store_itself(world) -> None:
+    revocations = FakeRevocations()
+    ask = gather_with(world, revocations, fresh=True)
+    ask()
+    ask()
+    assert revocations.asked == 2
+
+
+def test_a_session_of_which_nobody_can_say_whether_it_was_ended_is_uncertain(world) -> None:
+    facts = gather_with(world, FakeRevocations(broken=True))()
+    away = WhyUnknown.STORE_UNAVAILABLE
+    assert facts.token == facts.assurance == facts.status == Unknown(away)
+    assert facts.account == OneOf(away, frozenset({"alice", None})), "the record says whose it may be"

@@ -5,9 +5,16 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.core.decision import instant_text
+from gateway.core.errors import StoreUnavailable
+from gateway.core.reply import TicketTold
 from gateway.core.terms import Operation, Reason
+from gateway.desk.hold import started
+from gateway.desk.kinds import TicketKind
+from gateway.desk.ticket import open_ticket
 from gateway.policies.bundle import load
-from gateway.ports import Identity
+from gateway.ports import Carried, Identity, Outcome
+from gateway.service.errands import AtOnce
 
 SECOND = 1_000_000
 NOON = 1_700_000_000 * SECOND
@@ -247,3 +254,75 @@ def test_an_edition_swapped_while_facts_were_gathered_does_not_stay_settled(worl
 def test_operations_that_move_money_are_never_settled(world, asked) -> None:
     decide(world, asked("POST", "/api/v1/withdrawals"))
     assert all(key[1] is not Operation.WITHDRAW for key in world.line._settled)
+
+
+class FakeDesk:
+    """Holds what it is asked to hold, or is away."""
+
+    def __init__(self, *, away: bool = False) -> None:
+        self.away, self.carried = away, []
+
+    async def carry_out(self, errands):
+        if self.away:
+            raise StoreUnavailable("away")
+        self.carried.append(errands)
+        hold = started(frozenset({Operation.WITHDRAW}), errands.at, 3600 * SECOND, expeditable=True)
+        done = open_ticket("T-AAAAAAAAAA", "alice", TicketKind.REVIEW, "cause", at=errands.at, hold=hold)
+        return (Carried("cause", Outcome.DONE, done.ticket),)
+
+    async def open_ticket_for(self, uid, operation):
+        raise AssertionError((uid, operation))
+
+
+HOLDING = """\
+policy: holding
+title: What holds
+owner: tests
+rules:
+  - id: all
+    grant: full
+    when: status == "open"
+  - id: hold
+    limit: read_only
+    when: country == "US"
+    reason: unfamiliar-login
+    basis: The tests
+    on_refusal: [{hold: {operations: [withdraw], expires: 1h}}]
+tests:
+  - name: It holds
+    facts: {status: open, country: US}
+    operation: withdraw
+    expect: {outcome: deny, by: [hold]}
+"""
+
+
+def holding(world, desk):
+    world.line.adopt(load({"holding.yaml": HOLDING}, sources_configured=None))
+    world.line._at_once = AtOnce(desk)
+    return {"method": "POST", "target": "/api/v1/withdrawals", "address": "9.9.9.9"}
+
+
+def test_a_refusal_that_holds_names_its_ticket_to_the_customer_and_in_the_record(world, asked) -> None:
+    desk = FakeDesk()
+    passage = decide(world, asked(**holding(world, desk)))
+    until = NOON + 3600 * SECOND
+    assert passage.reply.ticket == TicketTold("T-AAAAAAAAAA", until, ())
+    reply = document(passage)["reply"]
+    assert (reply["ticket_id"], reply["hold_until"]) == ("T-AAAAAAAAAA", instant_text(until))
+    assert desk.carried[0].decision_id == passage.decision_id.decode(), "the ticket names the decision that opened it"
+    assert world.journal.records[0][1] == uuid.UUID(passage.decision_id.decode()).bytes
+
+
+def test_a_desk_that_is_away_changes_no_answer_and_the_record_still_asks(world, asked) -> None:
+    passage = decide(world, asked(**holding(world, FakeDesk(away=True))))
+    assert (passage.reply.status, passage.reply.reason, passage.reply.ticket) == (403, Reason.UNFAMILIAR_LOGIN, None)
+    assert document(passage)["verdict"]["obligations"][0]["kind"] == "hold"
+    assert "ticket_id" not in document(passage)["reply"]
+    assert world.line._at_once.put_off == 1
+
+
+def test_what_asks_for_nothing_asks_nobody(world, asked) -> None:
+    desk = FakeDesk()
+    wanted = holding(world, desk)
+    assert decide(world, asked(**(wanted | {"address": "8.8.8.8"}))).reply.status == 200
+    assert desk.carried == []
