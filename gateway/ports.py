@@ -312,7 +312,7 @@ class Profiles(Protocol):
 
     @property
     def generation(self) -> int:
-        """A number that changes whenever any profile did, as far as this process has heard."""
+        """A number that changes whenever a profile did that was read here lately, as far as is known."""
 
     @property
     def everyone(self) -> Global:

@@ -26,8 +26,8 @@ from gateway.ports import MICROSECONDS
 
 log: Any = structlog.get_logger("gateway")
 
-LOOK_EVERY_S: Final = 0.5
-"""How late this process hears of a login that another one took."""
+LOOK_EVERY_S: Final = 0.1
+"""How long until what the store's feed has heard of is looked at."""
 SAVE_EVERY_S: Final = 600.0
 SAVED_AFTER: Final = 1_000
 """Logins that are counted before it is worth saving."""
@@ -35,6 +35,8 @@ AT_ONCE: Final = 200
 """Logins that are counted before others may run: some milliseconds."""
 MOST_KEPT: Final = 16_384
 """Profiles that are remembered, some 1 kB each."""
+RELIED_ON_US: Final = 600 * MICROSECONDS
+"""For how long an answer may be relied on that a profile was read for: twice as long as `service.gather` lets it be."""
 _NAME: Final = "everyone"
 _TYPES: Final = (LoginSucceeded.type, LoginFailed.type)
 _COLUMNS: Final = (
@@ -62,12 +64,18 @@ class ProfileStore:
         self._number = 0
         self._saved = 0
         self._known: dict[str, tuple[int, bytes | None]] = {}
+        self._asked: dict[str, int] = {}
+        self._generation = 0
+        self._looked: int | None = None
         self._watching: asyncio.Task[None] | None = None
 
     @property
     def generation(self) -> int:
-        """A number that changes whenever any profile did, as far as this process has heard."""
-        return self._store.commits
+        """A number that changes whenever a profile did that was read here lately, as far as this process has heard.
+
+        Most events are about accounts that nobody asks for: what is remembered of all others does not end with them.
+        """
+        return self._generation if self._watching is not None else self._store.commits
 
     @property
     def everyone(self) -> Global:
@@ -100,7 +108,11 @@ class ProfileStore:
         """Return the account's profile, the caller's own; None where there is none. Raise StoreUnavailable."""
         if not is_uid(uid):
             return None
-        # The generation is taken before the read: a change that lands in between makes this answer old, not new.
+        if len(self._asked) >= 4 * MOST_KEPT:
+            self._asked.clear()
+            self._generation += 1
+        # Both are noted before the read: a change that lands in between makes this answer old, not new.
+        self._asked[uid] = self._store.clock.now()
         generation = self._store.commits
         known = self._known.get(uid)
         if known is None or known[0] != generation or not self._store.fresh(self._store.clock.now()):
@@ -118,10 +130,10 @@ class ProfileStore:
             raise StoreUnavailable(f"store {self._store.path}: the profile of `{uid}` is damaged: {fault}") from fault
 
     async def catch_up(self) -> int:
-        """Count the logins that were taken since the last time; return how many."""
+        """Look at the events that were taken since the last time, and count the logins; return how many events."""
         counted = 0
         while True:
-            query = sa.select(*_COLUMNS).where(EVENTS.c.number > self._number, EVENTS.c.type.in_(_TYPES))
+            query = sa.select(*_COLUMNS).where(EVENTS.c.number > self._number)
             async with self._store.reading("count logins", self._store.write_within_s) as connection:
                 rows = (await connection.execute(query.order_by(EVENTS.c.number).limit(AT_ONCE))).all()
             self._count(rows)
@@ -178,7 +190,11 @@ class ProfileStore:
         due = loop.time() + SAVE_EVERY_S
         while True:
             try:
-                await self.catch_up()
+                # The number is taken before the look: what lands in between is looked at the next time.
+                commits = self._store.commits
+                if self._looked != commits:
+                    await self.catch_up()
+                    self._looked = commits
                 if loop.time() >= due:
                     due = loop.time() + SAVE_EVERY_S
                     await self.save()
@@ -190,11 +206,15 @@ class ProfileStore:
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _count(self, rows: Iterable[Any]) -> None:
+        since = self._store.clock.now() - RELIED_ON_US
         for row in rows:
             self._number = row.number
+            if self._asked.get(row.account, since) > since:
+                self._generation += 1
             if row.type == LoginSucceeded.type:
                 self._everyone.observe(_login(self._digests, row))
-            self._attempt(row)
+            if row.type in _TYPES:
+                self._attempt(row)
 
     def _attempt(self, row: Any) -> None:  # noqa: ANN401 - a row of `_COLUMNS`
         network = _login(self._digests, row).values[PREFIX]

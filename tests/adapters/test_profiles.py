@@ -6,6 +6,7 @@ import pytest
 
 from gateway.adapters import profiles
 from gateway.adapters.event_book import EventBook
+from gateway.adapters.profile_rows import make_familiar
 from gateway.adapters.profiles import ProfileStore
 from gateway.adapters.sql import AccountStore
 from gateway.core.errors import StoreUnavailable
@@ -89,6 +90,37 @@ async def test_a_profile_is_asked_for_once_while_nothing_changes(
     store.reading = lambda what, within_s=None: (asked.append(what), reading(what, within_s))[1]  # type: ignore[method-assign]
     assert await port.read("alice") is not None
     assert asked == []
+
+
+async def test_an_event_ends_what_is_remembered_of_its_account_alone(
+    book: EventBook, port: ProfileStore, store: AccountStore
+) -> None:
+    await port.start()
+    await port.read("alice")
+    generation = port.generation
+    await book.take([login(1, "bob"), login(2, "carol")], "exchange")
+    await until(lambda: port.everyone.seen == 2)
+    assert port.generation == generation
+    async with store.writing("release") as connection:
+        await connection.run_sync(make_familiar, "alice", "device=2a", AT, "T-AAAAAAAAAA")
+    await until(lambda: port.generation != generation)
+    generation = port.generation
+    await book.take([login(3)], "exchange")
+    await until(lambda: port.generation != generation)
+    await port.close()
+
+
+async def test_what_was_read_long_ago_is_remembered_by_nobody(
+    book: EventBook, port: ProfileStore, clock: SetClock
+) -> None:
+    await port.start()
+    await port.read("alice")
+    generation = port.generation
+    clock.at += 601 * SECOND
+    await book.take([login(1)], "exchange")
+    await until(lambda: port.everyone.seen == 1)
+    assert port.generation == generation
+    await port.close()
 
 
 async def test_a_store_that_is_away_is_no_profile_without_history(port: ProfileStore, store: AccountStore) -> None:
