@@ -38,6 +38,7 @@ MOST_HOURS: Final = 24 * 366
 _OPERATIONS: Final = listed(one_of(Operation))
 _COUNTRIES: Final[Schema] = {
     "type": ["array", "object"],
+    "items": TEXT,
     "description": 'Codes of ISO 3166-1; masked: how many, {"count": 2}.',
 }
 _COUNTRY: Final[Schema] = {"type": ["string", "object", "null"], "description": 'A code; masked: {"count": 1}.'}
