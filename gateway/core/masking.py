@@ -140,6 +140,16 @@ def masked(document: Document, seen: frozenset[Personal]) -> Document:
     if Personal.COUNTRIES not in seen and document["facts"] is not None:
         copy["facts"] = {name: _counted(name, value) for name, value in document["facts"].items()}
         copy["unknown"] = {name: _undescribed(name, entry) for name, entry in document["unknown"].items()}
+    detail = document.get("signals_detail")
+    if detail is not None and not seen >= EVERYTHING:
+        # What terms were computed from names countries, operators and browsers: the terms stay, their words go.
+        copy["signals_detail"] = {
+            **detail,
+            "terms": [{**term, "words": None} for term in detail["terms"]],
+            "signals": [{**signal, "measured": None} for signal in detail["signals"]],
+        }
+    if not seen >= EVERYTHING:
+        copy.pop("about", None)
     return copy
 
 

@@ -26,6 +26,7 @@ TITLES: Final[Mapping[str, str]] = {
     "address": "Which address was held responsible",
     "databases": "What the databases said",
     "customer": "Who the customer was",
+    "signals": "How unusual it was for this customer",
     "answer": "The answer",
     "rules": "Which rules determined it",
     "uncertain": "Which rules could be neither confirmed nor excluded",
@@ -48,6 +49,8 @@ class Explanation(NamedTuple):
     address: tuple[str, ...]
     databases: tuple[str, ...]
     customer: tuple[str, ...]
+    signals: tuple[str, ...]
+    """Empty where nothing was measured."""
     answer: tuple[str, ...]
     rules: tuple[str, ...]
     uncertain: tuple[str, ...]
@@ -129,6 +132,7 @@ def _explain(  # noqa: PLR0917 - as above
             "answer": _answer(recorded, document["reply"], codes=deep),
             "rules": _rules(recorded, bundle, reader),
             "uncertain": _uncertain(recorded, bundle) if deep else (),
+            "signals": _signals(visible),
             "obligations": _obligations(recorded),
             "told": _told(document, verdict, language),
             "change": ways(recorded, document["reply"], facts, bundle, verdict),
@@ -243,6 +247,26 @@ def _uncertain(verdict: Mapping[str, Any], bundle: Bundle | None) -> Iterator[st
         rules.setdefault(policy, []).append(shown(rule))
     for policy, names in rules.items():
         yield f"{listed(names)} of {_policy(policy, bundle)}."
+
+
+def _signals(visible: Document) -> Iterator[str]:
+    """Yield the score, what was unusual, and the terms with what speaks most against the customer first."""
+    detail = visible.get("signals_detail")
+    if detail is None:
+        return
+    lines = detail["lines"]
+    yield (
+        f"It scored {detail['score']:.2f}: above {lines['medium']:g} the risk is medium, above {lines['high']:g} it is "
+        "high."
+    )
+    yield from (f"It says little yet: {printable(one)}." for one in detail["learning"])
+    for one in detail["signals"]:
+        measured = one["measured"]
+        told = "" if not measured else ": " + ", ".join(f"{name} {value}" for name, value in measured.items())
+        yield printable(f"Signal {one['name']}{told}.")
+    for one in detail["terms"]:
+        words = "" if one["words"] is None else f": {one['words']}"
+        yield printable(f"{one['value']:+.2f} for {one['name']}{words}.")
 
 
 def _obligations(verdict: Mapping[str, Any]) -> Iterator[str]:

@@ -195,3 +195,20 @@ def test_leave_is_for_one_decision_and_one_reader() -> None:
     with pytest.raises(MaskingError, match="for the role `support`"):
         seen_by(_document(), Reader.ANALYST, leave)
     assert seen_by(_document(), Reader.SUPPORT) == frozenset()
+
+
+def test_what_was_measured_is_shown_in_words_to_who_sees_everything_alone() -> None:
+    detail = {
+        "score": 5.5,
+        "lines": {"medium": 0.0, "high": 4.9},
+        "learning": [],
+        "terms": [{"name": "network", "value": 2.6, "words": "country XQ never seen, browser Curious 1 never seen"}],
+        "signals": [{"name": "impossible_travel", "measured": {"km": 900, "from": "XZ"}}],
+    }
+    document = _document(signals_detail=detail, about={"odd/rule": "network=XQ.3352.cbf4"})
+    copy = masked(document, SEES[Reader.SUPPORT])
+    assert copy["signals_detail"]["score"] == 5.5
+    assert copy["signals_detail"]["terms"] == [{"name": "network", "value": 2.6, "words": None}]
+    assert not any(text in json.dumps(copy) for text in ("XQ", "XZ", "Curious", "3352"))
+    assert masked(document, EVERYTHING)["signals_detail"] == detail
+    assert detail["terms"][0]["words"], "the document itself stays whole"

@@ -304,3 +304,28 @@ def test_what_is_no_decision_is_refused_in_one_line(spoil: Any) -> None:
     spoil(document)
     with pytest.raises(ReplayError, match=r"^this is not a whole decision: \w+ at [^\n]*$"):
         explain(document, BUNDLE)
+
+
+def test_a_decision_that_was_measured_says_how_unusual_it_was() -> None:
+    detail = {
+        "score": 5.512,
+        "lines": {"medium": 0.0, "high": 4.9},
+        "learning": ["the account has 2.0 trusted logins"],
+        "terms": [{"name": "device", "value": 2.9, "words": "device key never seen"}],
+        "signals": [
+            {"name": "impossible_travel", "measured": {"km": 900, "hours": 0.5}},
+            {"name": "odd\n", "measured": {}},
+        ],
+    }
+    document = {**SITUATIONS["allowed"], "signals_detail": detail}
+    assert explain(document, BUNDLE, Reader.AUDITOR).signals == (
+        "It scored 5.51: above 0 the risk is medium, above 4.9 it is high.",
+        "It says little yet: the account has 2.0 trusted logins.",
+        "Signal impossible_travel: km 900, hours 0.5.",
+        r"Signal odd\n.",
+        "+2.90 for device: device key never seen.",
+    )
+    support = explain(document, BUNDLE, Reader.SUPPORT)
+    assert support.signals[-1] == "+2.90 for device."
+    assert "How unusual it was for this customer" in support.text()
+    assert explain(SITUATIONS["allowed"], BUNDLE).signals == ()
