@@ -16,7 +16,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.event_book import EventBook
-from gateway.adapters.jwks import read_key_set
+from gateway.adapters.jwks import read_key_set, secret_key_set
 from gateway.adapters.jws import KeySet
 from gateway.adapters.keys import FixedKeys
 from gateway.adapters.once import OnceStore
@@ -74,8 +74,10 @@ class Book:
         self.all: dict[str, tuple[Event, str]] = {}
         self.away = False
         self.problem: EventProblem | None = None
+        self.asked = 0
 
     async def take(self, events: Sequence[Event], source: str) -> tuple[Taken, ...]:
+        self.asked += 1
         if self.away:
             raise StoreUnavailable("the store did not answer")
         if self.problem is not None:
@@ -178,6 +180,7 @@ async def test_a_token_that_comes_again_is_answered_alike_and_changes_nothing(de
     other = await desk.receive(signed(claims(events={f"{CAEP}assurance-level-change": {"current_level": "1"}})))
     assert isinstance(other, Checked)
     assert other.repeated, "another event under the same name is a repeat, too"
+    assert desk.book.asked == 1
     assert len(desk.book.all) == 1
 
 
@@ -308,6 +311,15 @@ async def test_an_event_that_the_store_has_a_problem_with_is_refused_and_may_com
     answer = await desk.receive(GOOD)
     assert answer == Refused(Err.INVALID_REQUEST, "there is no such account")
     assert not desk.names.known
+
+
+async def test_a_shared_secret_signs_no_token_even_where_somebody_configured_one() -> None:
+    secret = b"a secret of at least thirty-two bytes"
+    desk = Desk(keys=secret_key_set(secret, ("HS256",), "test"))
+    answer = await desk.receive(signed(claims(), secret, "HS256", kid=...))
+    assert isinstance(answer, Refused)
+    assert answer.err is Err.INVALID_KEY
+    assert not desk.book.all
 
 
 class Rotating(FixedKeys):
