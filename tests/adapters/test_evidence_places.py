@@ -43,8 +43,17 @@ async def test_a_folder_has_a_file_whole_or_not_at_all(tmp_path: Path, monkeypat
     folder = Folder(tmp_path)
     steps: list[str] = []
     sync, rename = os.fsync, Path.rename
-    monkeypatch.setattr(os, "fsync", lambda fd: (steps.append("sync"), sync(fd))[1])
-    monkeypatch.setattr(Path, "rename", lambda one, to: (steps.append("rename"), rename(one, to))[1])
+
+    def noted_sync(fd: int) -> None:
+        steps.append("sync")
+        sync(fd)
+
+    def noted_rename(one: Path, to: Path) -> Path:
+        steps.append("rename")
+        return rename(one, to)
+
+    monkeypatch.setattr(os, "fsync", noted_sync)
+    monkeypatch.setattr(Path, "rename", noted_rename)
     await folder.write(KEY, b"content")
     assert steps[:2] == ["sync", "rename"], "on the disk before it has its name"
 

@@ -421,7 +421,7 @@ def test_what_could_never_deliver_is_refused_when_it_is_built(clock: Hands, rows
 
 def test_a_message_is_the_same_bytes_each_time_and_its_account_cannot_be_replaced(clock: Hands, rows: Rows) -> None:
     row = rows.all[rows.owe("alice")]._replace(data={"account": "bob", "ticket": "T-1"})
-    again = row._replace(tries=5, data=dict(reversed(row.data.items())), next_try_at=0)
+    again = row._replace(tries=5, data=dict(reversed(list(row.data.items()))), next_try_at=0)
     assert body_of(row) == body_of(again)
     assert orjson.loads(body_of(row)) == {
         "type": "hold.placed",
