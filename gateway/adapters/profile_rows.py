@@ -171,6 +171,12 @@ def make_familiar(connection: sa.Connection, account: str, about: str, at: int, 
     write_kept(connection, {account: applied(kept, familiar)})
 
 
+def network_about(login: Login) -> str:
+    """Return the network of a login as a ticket is about it, which `make_familiar` reads; empty where it is unknown."""
+    country, asn, prefix = login.values[COUNTRY], login.values[ASN], login.values[PREFIX]
+    return f"{country or ''}.{asn or ''}.{prefix:x}" if isinstance(prefix, int) else ""
+
+
 def _familiar(profile: Profile, event: Familiar) -> None:
     parts = parts_of(event.about)
     values: list[Feature] = [None] * len(LEVELS)

@@ -10,6 +10,7 @@ from gateway.adapters.profile_rows import (
     kept_of,
     login_from,
     made_again,
+    network_about,
     read_kept,
     sequence,
     write_kept,
@@ -22,7 +23,6 @@ from gateway.core.profile import Profile
 from gateway.core.signals import Name, signals_of
 from gateway.core.verification_changes import Proof, standing
 from gateway.core.withdrawal_context import Withdrawal
-from gateway.service.risk import network_about
 from tests.stores import AT, DAY, SECOND
 
 DIGESTS = Digests(b"the key of these tests")
