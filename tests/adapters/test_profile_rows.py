@@ -7,6 +7,8 @@ from gateway.adapters.profile_rows import (
     Familiar,
     Kept,
     applied,
+    destination_about,
+    device_about,
     kept_of,
     login_from,
     made_again,
@@ -17,7 +19,7 @@ from gateway.adapters.profile_rows import (
 )
 from gateway.adapters.schema import METADATA, PROFILES
 from gateway.core.events import Change, LoginSucceeded, Method, ProvedWith, VerificationChanged, WithdrawalCompleted
-from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, Digests
+from gateway.core.login import ADDRESS, ASN, COUNTRY, Digests
 from gateway.core.obligations import about_of
 from gateway.core.profile import Profile
 from gateway.core.signals import Name, signals_of
@@ -57,8 +59,8 @@ def test_what_a_ticket_was_about_raises_no_signal_once_it_is_familiar() -> None:
     about = about_of(
         found,
         network=network_about(stranger),
-        device=f"{stranger.values[DEVICE]:x}",
-        destination=f"{destination:x}",
+        device=device_about(stranger),
+        destination=destination_about(destination),
     )
     after = applied(Kept(profile), Familiar("ticket.familiar:T-1", AT, about))
     assert not unfamiliar & {one.name for one in signals_of(after.profile, stranger, Withdrawal(destination, 1.0))}
