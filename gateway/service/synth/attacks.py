@@ -97,17 +97,17 @@ class Attack:
         """Change how the account is verified."""
         self.put(at, CHANGE, client, {"method": method, "change": change, "proved_with": proof})
 
-    def take(self, client: Client, *, login_before: int | None = None) -> None:
+    def take(self, client: Client, *, login_before: int | None = None, proof: str | None = None) -> None:
         """Log in, some time before where it is said, and withdraw."""
         before = self.while_at_it() if login_before is None else login_before
         self.put(self.at - before, LOGIN, client)
-        self.withdraw(client)
+        self.withdraw(client, proof)
 
-    def withdraw(self, client: Client) -> None:
-        """Withdraw to a new address: everything, mostly."""
+    def withdraw(self, client: Client, proof: str | None = None) -> None:
+        """Withdraw to a new address: everything, mostly. Who has no second factor in hand found a way around it."""
         takes = self.chance.between(0.95, 1.0) if self.chance.odds(_TAKES_ALL) else self.chance.between(0.3, 0.95)
         balance = self.victim.person.balance * self.chance.lognormal(1.0, 0.4)
-        self.put(self.at, WITHDRAWAL, client, payment(address(self.chance), takes, balance))
+        self.put(self.at, WITHDRAWAL, client, payment(address(self.chance), takes, balance, proof))
 
 
 def _naive_bot(attack: Attack) -> None:
@@ -162,7 +162,7 @@ def _aitm_phish(attack: Attack) -> None:
     before = attack.while_at_it()
     if chance.odds(0.3):
         attack.change(attack.at - before // 2, client, "totp", "added", "totp")
-    attack.take(client, login_before=before)
+    attack.take(client, login_before=before, proof="totp")
 
 
 def _sim_swap_2fa(attack: Attack) -> None:
@@ -179,10 +179,10 @@ def _sim_swap_2fa(attack: Attack) -> None:
     attack.change(begins - 3 * _MINUTE, client._replace(session=None), "password", "reset", "sms")
     attack.change(begins + min(before // 2, 2 * _MINUTE), client, "totp", "replaced", "sms")
     if wait is None:
-        attack.take(client, login_before=before)
+        attack.take(client, login_before=before, proof="sms")
     else:
         attack.put(begins, LOGIN, client)
-        attack.take(client._replace(seen=carrier.seen(chance), session=chance.hex(24)))
+        attack.take(client._replace(seen=carrier.seen(chance), session=chance.hex(24)), proof="sms")
 
 
 def _session_hijack(attack: Attack) -> None:

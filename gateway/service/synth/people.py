@@ -29,6 +29,8 @@ _NEVER_WITHDRAWS: Final = 0.30
 _MEDIAN_RATE: Final = 48.0
 _EAGER: Final = 0.45
 """By which power of the logins the withdrawals grow."""
+_FACTORS: Final = ((78, "totp"), (10, "sms"), (7, "passkey"), (5, None))
+"""Of a hundred customers, and what they prove withdrawals with."""
 _YEAR: Final = 365 * DAY
 
 
@@ -76,6 +78,8 @@ class Person:
     balance: float
     trips: list[Trip] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    factor: str | None = None
+    """What withdrawals are proved with; None where there is no second factor."""
     book: list[str] = field(default_factory=list)
     """Addresses withdrawn to, the first one being the usual one."""
 
@@ -113,6 +117,7 @@ def person(internet: Internet, number: int, span: int, chance: Chance) -> Person
     )
     one.trips = _trips(internet, one, span, chance)
     one.moves = _moves(city, span, chance)
+    one.factor = chance.weighted([factor for _, factor in _FACTORS], [share for share, _ in _FACTORS])
     return one
 
 

@@ -211,7 +211,7 @@ class Year:
         else:
             to = person.book[0] if chance.odds(0.7) else chance.pick(person.book)
         share = chance.between(0.95, 1.0) if chance.odds(sweeps) else 0.95 * chance.beta(1.1, 2.6)
-        return payment(to, share, person.balance * chance.lognormal(1.0, 0.4))
+        return payment(to, share, person.balance * chance.lognormal(1.0, 0.4), person.factor)
 
 
 def address(chance: Chance) -> str:
@@ -219,10 +219,11 @@ def address(chance: Chance) -> str:
     return f"0x{chance.hex(40)}"
 
 
-def payment(to: str, share: float, balance: float) -> Detail:
+def payment(to: str, share: float, balance: float, proof: str | None) -> Detail:
     """Return what a withdrawal says of itself."""
-    return {
+    said = {
         "destination": to,
         "balance_share": max(0.001, round(share, 3)),
         "amount_usd": max(1.0, round(share * balance, 2)),
     }
+    return said if proof is None else {**said, "proved_with": proof}

@@ -175,3 +175,17 @@ def test_nobody_is_attacked_who_was_hardly_seen() -> None:
     hardly = [Victim(somebody, [Event(0, LOGIN, "a", seen)])]
 
     assert attacks(internet, hardly, Campaign("naive_bot", (DAY, 2 * DAY), 3), Chance.of(1, "x")) == []
+
+
+def test_withdrawals_are_proved_with_what_each_has_in_hand(large: list[Event], stories: Stories) -> None:
+    proofs = {label: {theft.detail.get("proved_with") for _, theft in told} for label, told in stories.items()}
+    own: dict[str, set[object]] = defaultdict(set)
+    for event in large:
+        if event.type == WITHDRAWAL and event.label is None:
+            own[event.account].add(event.detail.get("proved_with"))
+
+    assert proofs.pop("aitm_phish") == {"totp"}
+    assert proofs.pop("sim_swap_2fa") == {"sms"}
+    assert all(found == {None} for found in proofs.values())
+    assert all(len(found) == 1 for found in own.values())
+    assert set.union(*own.values()) == {"totp", "sms", "passkey", None}
