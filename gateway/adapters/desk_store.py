@@ -143,6 +143,11 @@ class DeskStore(DeskReads):
 
         def also(connection: sa.Connection, before: Ticket, after: Ticket) -> None:
             if after != before:
+                known = sa.select(EVIDENCE.c.ticket).where(EVIDENCE.c.id == evidence.id)
+                other = connection.execute(known).scalar_one_or_none()
+                if other is not None:
+                    text = f"evidence `{evidence.id}` is on ticket {other}; what is shown again is attached anew"
+                    raise RefusedInside(Refused("evidence", text))
                 result = None if evidence.result is None else evidence.result._asdict()
                 row = {
                     "id": evidence.id, "ticket": after.id, "account": after.account, "at": evidence.at,

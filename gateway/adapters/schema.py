@@ -152,7 +152,7 @@ TICKET_LOG: Final = sa.Table(
     METADATA,
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
     sa.Column("ticket", sa.String(12), nullable=False, index=True),
-    sa.Column("account", sa.String(255), nullable=False),
+    sa.Column("account", sa.String(255), nullable=False, index=True),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("act", sa.String(16), nullable=False),

@@ -344,6 +344,16 @@ async def test_evidence_is_listed_with_its_file_and_attached_once(desk: DeskStor
     assert kept[0].document["result"]["face_match"] == 0.97
 
 
+async def test_a_piece_of_evidence_is_on_one_ticket(desk: DeskStore) -> None:
+    one, other = await held(desk), await held(desk, about="device=3")
+    note = piece(EvidenceKind.SIGNED_NOTE)
+    assert isinstance(await desk.attach(one.id, note), Ticket)
+    refused = await desk.attach(other.id, note)
+    assert isinstance(refused, Refused)
+    assert refused.what == "evidence"
+    assert await desk.ticket(other.id) == other
+
+
 async def test_a_caller_that_stops_waiting_stops_nothing(desk: DeskStore, store: AccountStore) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0):
