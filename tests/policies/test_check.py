@@ -75,7 +75,7 @@ def test_a_condition_that_can_mean_what_it_says_has_no_finding(write, condition)
         ('status == "opne"', "did you mean `open`?"),
         ('operation == "trade"', "name each of `trade.spot`"),
         ('"offce" in network', "no network list is named `offce`: did you mean `office`?"),
-        ('risk == "high"', "no source of `risk`, which rule `only` names: nothing supplies it in this version"),
+        ('risk == "high"', "no source of `risk`, which rule `only` names: add a table `[risk]` with `key_file"),
     ],
 )
 def test_a_condition_that_cannot_is_a_finding(write, condition, message):
