@@ -10,6 +10,8 @@ import pytest
 from gateway.adapters.archive import postgres_search
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.archive.postgres import PostgresArchive
+from gateway.adapters.archive.postgres_schema import EPOCH_MS
+from gateway.adapters.archive.postgres_search import search_page
 from gateway.core.errors import StoreUnavailable
 from gateway.core.search import Search
 from tests.contract.stretches import AT, BUNDLES, decision, ruling, stretch, text_of
@@ -169,3 +171,53 @@ async def test_nothing_is_looked_for_before_the_first_decision_that_fits(
     await archive.take(stretch(made, [early, late]))
     page = await archive.search(Search(outcome="deny"))
     assert [one["id"] for one in page.documents] == [text_of(made[2].id)]
+
+
+class Explained:
+    """A connection that notes how the statement that ends a window is planned, where and as it is sent."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.plans: list[str] = []
+        self.sorted: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    async def fetchval(self, query: str, *values: object) -> Any:
+        self.plans.append(await self._plan(query, *values))
+        await self._connection.execute("SET LOCAL enable_sort = on")
+        self.sorted.append(await self._plan(query, *values))
+        await self._connection.execute("SET LOCAL enable_sort = off")
+        return await self._connection.fetchval(query, *values)
+
+    async def _plan(self, query: str, *values: object) -> str:
+        return "\n".join(row[0] for row in await self._connection.fetch(f"EXPLAIN {query}", *values))
+
+
+async def test_where_a_window_ends_is_read_from_the_index_though_there_are_no_statistics(
+    archive: PostgresArchive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert archive._pool is not None
+    # More decisions than are glanced at, and more rulings than a window has.
+    monkeypatch.setattr(postgres_search, "_GLANCE", 1)
+    monkeypatch.setattr(postgres_search, "_WINDOW", 2000)
+    document = ruling(rules=(), outcome="allow", reason=None)
+    epoch = AT // 1000 // EPOCH_MS
+    await archive.take(stretch([decision(n, document, AT + 3 * DAY + n) for n in range(3)], [document]))
+    async with archive._pool.acquire() as connection, connection.transaction():
+        await connection.execute("ALTER TABLE rulings SET (autovacuum_enabled = off)")
+        await connection.execute(
+            """
+            INSERT INTO rulings (epoch, kind, erased, digest, terms, document)
+            SELECT $1 + n / 50, 1, false, decode(md5(n::text), 'hex'), '{}', '' FROM generate_series(1, 3000) AS n
+            """,
+            epoch,
+        )
+        explained = Explained(connection)
+        page = await search_page(explained, Search(rule=RULES[0]), 50, None)
+    assert page.documents == ()
+    assert explained.plans
+    assert "Sort" in explained.sorted[0], "else this shows nothing: a plan that sorts them all must be tempting"
+    assert "Sort" not in explained.plans[0]
+    assert "Index Only Scan Backward using rulings_epoch_digest_key" in explained.plans[0]
