@@ -7,7 +7,9 @@ from uuid import UUID
 import orjson
 
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
+from gateway.app.measuring import profiles_of, risk_of, withdrawals_of
 from gateway.app.parts import bundle_of, geo_of, keys_of, reader_of, tokens_of
 from gateway.config import Settings
 from gateway.core.countries import CONTINENT_OF
@@ -46,6 +48,7 @@ async def decide_offline(
     keys = keys_of(settings, clock)
     geo: Geo = geo_of(settings)
     tokens: Tokens = tokens_of(settings, keys, store.key_owner)
+    profiles = profiles_of(settings, store)
     sheet = _Sheet()
     line = Line(
         reader=reader_of(settings),
@@ -53,13 +56,18 @@ async def decide_offline(
             geo=geo if what_if.country is None else _Elsewhere(geo, what_if.country),
             tokens=tokens if what_if.account is None else _SignedIn(what_if.account),
             accounts=store,
+            revocations=RevocationStore(store),
+            risk=risk_of(settings, profiles),
         ),
         bundle=bundle_of(settings, what_if.bundle),
         journal=sheet,
         clock=clock,
+        withdrawals=withdrawals_of(settings),
     )
     await store.start()
     try:
+        if profiles is not None:
+            await profiles.start()
         if keys is not None:
             await keys.start()
         for request in requests:
@@ -71,6 +79,8 @@ async def decide_offline(
     finally:
         if keys is not None:
             await keys.close()
+        if profiles is not None:
+            await profiles.close()
         await store.close()
 
 
