@@ -17,6 +17,8 @@ from gateway.ports import MICROSECONDS, Geo, Taken, Taking
 
 AT_ONCE: Final = 64
 """Events of one transaction at least, where there are so many. Between two others write, and requests are decided."""
+MOST: Final = 1000
+"""Events of one account in one transaction."""
 KEPT_US: Final = 201 * 86_400 * MICROSECONDS
 """The store itself refuses to remove younger ones."""
 _OF_HABITS: Final = (LoginSucceeded, LoginFailed, WithdrawalCompleted)
@@ -38,7 +40,7 @@ class EventBook:
     async def take(self, events: Sequence[Event], source: str) -> tuple[Taken, ...]:
         """Return what became of each event. Each is stored and applied whole, or not at all.
 
-        Events of one account are taken in one transaction. Raise StoreUnavailable: some may be taken then, and all may
+        Events of one account are taken in one transaction, as long as they are not too many. Raise StoreUnavailable: some may be taken then, and all may
         be sent again.
         """
         now = self._store.clock.now()
@@ -86,10 +88,11 @@ def _groups(events: Sequence[Event]) -> Iterator[list[int]]:
         places[event.account].append(place)
     group: list[int] = []
     for of_account in places.values():
-        group += of_account
-        if len(group) >= AT_ONCE:
-            yield group
-            group = []
+        for start in range(0, len(of_account), MOST):
+            group += of_account[start : start + MOST]
+            if len(group) >= AT_ONCE:
+                yield group
+                group = []
     if group:
         yield group
 

@@ -128,14 +128,16 @@ class ChangeFeed:
                 self._database = self._connect()
                 self._connections += 1
             (version,) = self._database.execute("PRAGMA data_version").fetchone()
-            (changes,) = self._database.execute(_CHANGES).fetchone()
+            counted = self._database.execute(_CHANGES).fetchone()
             (ends,) = self._database.execute("SELECT min(until) FROM account_holds WHERE until > ?", (now,)).fetchone()
         except sqlite3.Error as fault:
             self._disconnect()
             raise StoreUnavailable(f"store {self._file.path}: {fault}") from fault
+        if counted is None:
+            raise StoreUnavailable(f"store {self._file.path}: its count of changes is gone; restore the file")
         # After the look: what was seen, was seen in the file that lies there now.
         self._file.check()
-        return _Seen(self._connections, changes, ends, version)
+        return _Seen(self._connections, counted[0], ends, version)
 
     def _connect(self) -> sqlite3.Connection:
         self._file.check()

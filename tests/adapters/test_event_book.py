@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.adapters import profile_rows
+from gateway.adapters import event_book, profile_rows
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.event_book import EventBook
 from gateway.adapters.profile_rows import Kept, read_kept
@@ -138,6 +138,18 @@ async def test_a_login_becomes_familiar_after_its_quarantine_where_the_databases
     assert found.profile.weight(DEVICE, device, AT + 31 * DAY)
     assert found.profile.weight(COUNTRY, "PT", AT + 31 * DAY)
     assert found.profile.weight(ASN, 3243, AT + 31 * DAY)
+
+
+async def test_very_many_events_of_one_account_are_taken_in_pieces(
+    book: EventBook, store: AccountStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_book, "MOST", 10)
+    monkeypatch.setattr(event_book, "AT_ONCE", 10)
+    done = await book.take([login(number, AT - number * SECOND) for number in range(35)], "exchange")
+    assert {one.what for one in done} == {Taking.TAKEN}
+    found = await kept(store)
+    assert found is not None
+    assert [one.at_s for one in found.profile.waiting] == [AT // SECOND - number for number in range(34, -1, -1)]
 
 
 async def test_what_lies_in_the_future_is_refused_and_the_rest_is_taken(book: EventBook, store: AccountStore) -> None:

@@ -195,6 +195,15 @@ async def test_a_file_at_another_revision_is_not_looked_at(world: World) -> None
         await world.feed.start()
 
 
+async def test_a_file_that_does_not_count_its_changes_is_not_heard_from(world: World) -> None:
+    await world.feed.look()
+    world.commit("DELETE FROM generations")
+    world.clock.at += SECOND + 1
+    with pytest.raises(StoreUnavailable, match="count of changes is gone"):
+        await world.feed.look()
+    assert not world.feed.fresh(world.clock.at)
+
+
 async def test_a_feed_that_cannot_look_does_not_start(tmp_path: Path) -> None:
     world = World(tmp_path / "absent.db")
     with pytest.raises(StoreUnavailable, match="No such file"):
