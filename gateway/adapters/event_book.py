@@ -40,8 +40,8 @@ class EventBook:
     async def take(self, events: Sequence[Event], source: str) -> tuple[Taken, ...]:
         """Return what became of each event. Each is stored and applied whole, or not at all.
 
-        Events of one account are taken in one transaction, as long as they are not too many. Raise StoreUnavailable: some may be taken then, and all may
-        be sent again.
+        Events of one account are taken in one transaction, as long as they are not too many. Raise StoreUnavailable:
+        some may be taken then, and all may be sent again.
         """
         now = self._store.clock.now()
         results: dict[int, Taken] = {}
