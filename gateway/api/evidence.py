@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.adapters.account_book import is_line
+from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.evidence_files import EvidenceStore, NotTaken, Stored
 from gateway.adapters.evidence_files import Why as NotTakenFor
 from gateway.adapters.identity_results import MAX_BYTES, Problem
@@ -66,7 +67,7 @@ class Pieces:
             files = there(desk.evidence, "files of evidence", FILES)
             claimed = media_type(request)
             done = await attach_file(
-                desk, files, ticket, kind, request.stream(), claimed, token.identity.name, self._room.now()
+                desk.tickets, files, ticket, kind, request.stream(), claimed, token.identity.name, self._room.now()
             )
         if isinstance(done, Refused):
             raise of_refusal(done)
@@ -127,7 +128,7 @@ class Pieces:
 
 
 async def attach_file(  # noqa: PLR0917 - its two callers, the API and the command, have all of them
-    desk: Desk,
+    tickets: DeskStore,
     files: EvidenceStore,
     ticket: Ticket,
     kind: str,
@@ -144,9 +145,9 @@ async def attach_file(  # noqa: PLR0917 - its two callers, the API and the comma
     if isinstance(stored, NotTaken):
         raise _not_taken(stored)
     piece = _piece(ticket, kind, stored, who, now)
-    done = await desk.tickets.attach(ticket.id, piece, kept_as=stored.key)
+    done = await tickets.attach(ticket.id, piece, kept_as=stored.key)
     # A fault in between leaves a file that no ticket names, rather than a ticket without its file.
-    if isinstance(done, Refused) or stored.key not in {one.kept_as for one in await desk.tickets.evidence(ticket.id)}:
+    if isinstance(done, Refused) or stored.key not in {one.kept_as for one in await tickets.evidence(ticket.id)}:
         await files.remove(stored.key)
     return done
 

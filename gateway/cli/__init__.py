@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from gateway.cli import account, alarms, decide, decisions, geodb, policy, risk, serve, synth, token
+from gateway.cli import (
+    account,
+    alarms,
+    decide,
+    decisions,
+    geodb,
+    hold,
+    outbox,
+    policy,
+    risk,
+    serve,
+    synth,
+    ticket,
+    token,
+)
 from gateway.core.errors import GatewayError
 
 app = typer.Typer(
@@ -22,6 +36,9 @@ app.add_typer(alarms.app, name="alarms")
 app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")
+app.add_typer(hold.app, name="hold")
+app.add_typer(ticket.app, name="ticket")
+app.add_typer(outbox.app, name="outbox")
 app.add_typer(token.app, name="token")
 synth.register(risk.app)
 app.add_typer(risk.app, name="risk")

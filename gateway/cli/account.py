@@ -50,7 +50,7 @@ def show(uid: Uid, config: Config = _DEFAULT, store: Store = None, as_json: AsJs
 
     Example: gateway account show alice
     """
-    account = _ask(config, store, lambda book: book.read(uid))
+    account = ask(config, store, lambda book: book.read(uid))
     if account is None:
         from gateway.adapters.account_book import absent
 
@@ -70,7 +70,7 @@ def list_accounts(
 
     Example: gateway account list --limit 20 --after alice
     """
-    accounts = _ask(config, store, lambda book: book.accounts(after, limit))
+    accounts = ask(config, store, lambda book: book.accounts(after, limit))
     if as_json:
         print(json.dumps([_plain(account) for account in accounts]))
         return
@@ -85,7 +85,7 @@ def set_fields(
     who: Who,
     why: Why,
     status: Annotated[str | None, typer.Option(help="open, exit_only, flagged, restricted or archived.")] = None,
-    evidence: Annotated[str | None, typer.Option(help="The ticket or document that a wider status rests on.")] = None,
+    evidence: Annotated[str | None, typer.Option(help="The ticket or document that `archived` rests on.")] = None,
     verification: Annotated[str | None, typer.Option(help="none, basic, full or institutional.")] = None,
     documents: Annotated[str | None, typer.Option(help="Countries of the documents, such as PT,ES; `none`.")] = None,
     residence: Annotated[str | None, typer.Option(help="The country of residence; `none`.")] = None,
@@ -97,7 +97,9 @@ def set_fields(
 ) -> None:
     """Change an account: all that is said, or nothing. Exit 1 where it may not be, saying what may.
 
-    Example: gateway account set alice --status open --evidence TICKET-7 --why 'documents examined'
+    A status only narrows so. A wider one takes two people: `gateway ticket open UID --kind appeal`.
+
+    Example: gateway account set alice --status flagged --why 'three logins from Ohio'
     """
     from gateway.core import account as rules
 
@@ -170,7 +172,7 @@ def history(
 
     Example: gateway account history bob
     """
-    entries = _ask(config, store, lambda book: book.history(uid, limit))
+    entries = ask(config, store, lambda book: book.history(uid, limit))
     if as_json:
         print(json.dumps([_entry(entry) for entry in entries]))
     for entry in () if as_json else entries:
@@ -179,6 +181,42 @@ def history(
             before = f"{_shown(entry.before[name])} -> " if name in entry.before else ""
             print(f"  {name}: {before}{_shown(value)}")
     if not entries:
+        raise typer.Exit(1)
+
+
+@app.command()
+def timeline(
+    uid: Uid,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="At most so many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="What the page before ended with.")] = None,
+    unmask: Annotated[
+        str | None, typer.Option(metavar="WHY", help="Show addresses and devices too; who and why are noted.")
+    ] = None,
+    config: Config = _DEFAULT,
+    store: Store = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what happened to an account: changes, events, steps of tickets, the newest first. Exit 1 where nothing did.
+
+    Example: gateway account timeline alice --limit 20
+    """
+    from gateway.api.documents import moment_document
+    from gateway.cli.person import seen_by_command
+
+    page = seen_by_command(
+        config, store, uid, unmask, as_json, lambda desk: desk.timeline(uid, cursor=cursor, limit=limit)
+    )
+    moments = [moment_document(one, whole=unmask is not None) for one in page.moments]
+    if as_json:
+        print(json.dumps({"moments": moments, "cursor": page.cursor}))
+    for one in () if as_json else moments:
+        why = f": {one['why']}" if one["why"] else ""
+        print(f"{one['at']}  {one['what']}  by {one['who']}{why}")
+        for name, value in one["details"].items():
+            print(f"  {name}: {_shown(value)}")
+    if page.cursor is not None and not as_json:
+        print(f"Older ones: --cursor {page.cursor}", file=sys.stderr)
+    if not moments:
         raise typer.Exit(1)
 
 
@@ -198,7 +236,7 @@ def key_add(
     """
     from gateway.core.account import Refused
 
-    made = _ask(config, store, lambda book: book.add_key(uid, label=label, who=who, why=why), write=True)
+    made = ask(config, store, lambda book: book.add_key(uid, label=label, who=who, why=why), write=True)
     if isinstance(made, Refused):
         refuse(made, as_json)
     if as_json:
@@ -223,7 +261,7 @@ def key_revoke(
     """
     from gateway.core.account import Refused
 
-    revoked = _ask(config, store, lambda book: book.revoke_key(key_id, who=who, why=why), write=True)
+    revoked = ask(config, store, lambda book: book.revoke_key(key_id, who=who, why=why), write=True)
     if isinstance(revoked, Refused):
         refuse(revoked, as_json)
     print(json.dumps(_key(revoked)) if as_json else _key_line(revoked))
@@ -235,14 +273,14 @@ def key_list(uid: Uid, config: Config = _DEFAULT, store: Store = None, as_json: 
 
     Example: gateway account key list alice
     """
-    keys = _ask(config, store, lambda book: book.keys(uid))
+    keys = ask(config, store, lambda book: book.keys(uid))
     if as_json:
         print(json.dumps([_key(one) for one in keys]))
     for one in () if as_json else keys:
         print(_key_line(one))
 
 
-def _ask(config: Path, url: str | None, ask: "Callable[[AccountStore], Awaitable[T]]", *, write: bool = False) -> T:
+def ask(config: Path, url: str | None, question: "Callable[[AccountStore], Awaitable[T]]", *, write: bool = False) -> T:
     """Return the answer of the configured store. A file that is not there is made only to be written to."""
     book = store_of(config, url)
 
@@ -250,7 +288,7 @@ def _ask(config: Path, url: str | None, ask: "Callable[[AccountStore], Awaitable
         try:
             if write or book.path.exists():
                 await book.migrate()
-            return await ask(book)
+            return await question(book)
         finally:
             await book.close()
 
@@ -270,11 +308,11 @@ def store_of(config: Path, url: str | None) -> "AccountStore":
 
 
 def _change(
-    config: Path, url: str | None, as_json: bool, ask: "Callable[[AccountStore], Awaitable[Account | Refused]]"
+    config: Path, url: str | None, as_json: bool, change: "Callable[[AccountStore], Awaitable[Account | Refused]]"
 ) -> None:
     from gateway.core.account import Refused
 
-    result = _ask(config, url, ask, write=True)
+    result = ask(config, url, change, write=True)
     if isinstance(result, Refused):
         refuse(result, as_json)
     _print_account(result, as_json)

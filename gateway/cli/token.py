@@ -12,7 +12,8 @@ import typer
 from gateway.cli.account import AsJson, Config, Store, Who, Why, refuse, store_of
 
 if TYPE_CHECKING:
-    from gateway.adapters.service_tokens import ServiceTokens
+    from gateway.adapters.service_tokens import NewToken, ServiceTokens
+    from gateway.core.account import Refused
     from gateway.core.service_token import ServiceToken
 
 T = TypeVar("T")
@@ -23,12 +24,17 @@ _DEFAULT = Path("gateway.toml")
 
 @app.command()
 def create(
-    label: Annotated[str, typer.Option(help="Who or what uses it.")],
-    scope: Annotated[
-        list[str], typer.Option(help="decisions:read, decisions:unmask or metrics:read; may be repeated.")
-    ],
     who: Who,
     why: Why,
+    label: Annotated[str | None, typer.Option(help="Which program uses it.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What it opens for a program, such as decisions:read; may be repeated.")
+    ] = None,
+    person: Annotated[str | None, typer.Option(help="Whose personal token it is, in place of a label.")] = None,
+    role: Annotated[
+        list[str] | None,
+        typer.Option(help="viewer, auditor, support, editor, approver or admin, of a person; may be repeated."),
+    ] = None,
     days: Annotated[int, typer.Option(help="For how many days it holds, 366 at most.")] = 90,
     config: Config = _DEFAULT,
     store: Store = None,
@@ -36,13 +42,26 @@ def create(
 ) -> None:
     """Make a token and print it. It is kept nowhere and cannot be shown again.
 
+    A program's has scopes, and a person's has roles: only people propose and approve. The example makes a program's;
+    `--person 'Ann Lee' --role approver` makes a person's.
+
     Example: gateway token create --label 'support desk' --scope decisions:read --why 'asked for in TICKET-9'
     """
     from gateway.core.account import Refused
 
-    made = _ask(
-        config, store, lambda tokens: tokens.create(label=label, scopes=scope, days=days, who=who, why=why), write=True
-    )
+    if person is not None and scope:
+        raise typer.BadParameter("a person has roles and no scopes", param_hint="--scope")
+    if person is None and (role or label is None or not scope):
+        raise typer.BadParameter("say --label and --scope for a program, or --person and --role for a person")
+
+    def make(tokens: "ServiceTokens") -> "Awaitable[NewToken | Refused]":
+        if person is None:
+            return tokens.create(label=label or "", scopes=scope or (), days=days, who=who, why=why)
+        return tokens.create_personal(
+            person=person, roles=role or (), days=days, who=who, why=why, label=label or "personal"
+        )
+
+    made = _ask(config, store, make, write=True)
     if isinstance(made, Refused):
         refuse(made, as_json)
     if as_json:
@@ -66,9 +85,8 @@ def list_tokens(config: Config = _DEFAULT, store: Store = None, as_json: AsJson 
         print(json.dumps([{**_plain(token), "state": token.state(now)} for token in found]))
     for token in () if as_json else found:
         until = _instant(token.expires_at)[:10]
-        print(
-            f"{token.token_id}  {token.state(now):<7}  until {until}  {','.join(sorted(token.scopes))}  {token.label}"
-        )
+        opens = ",".join(sorted(token.scopes if token.person is None else token.roles))
+        print(f"{token.token_id}  {token.state(now):<7}  until {until}  {opens}  {token.person or token.label}")
 
 
 @app.command()
@@ -114,6 +132,8 @@ def _plain(token: "ServiceToken") -> dict[str, Any]:
         "token_id": token.token_id,
         "label": token.label,
         "scopes": sorted(token.scopes),
+        "person": token.person,
+        "roles": sorted(token.roles),
         "created_by": token.created_by,
         "created_at": _instant(token.created_at),
         "expires_at": _instant(token.expires_at),

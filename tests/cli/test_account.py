@@ -97,14 +97,22 @@ def test_a_forbidden_transition_is_refused_with_what_is_allowed(alice: Run) -> N
     assert refused.exit_code == 1
     assert refused.stderr == (
         "gateway: an account that is `restricted` cannot become `open`; it can become `exit_only`, `flagged`, "
-        "`archived` (allowed: exit_only, flagged, archived)\n"
+        "`archived` (allowed: archived)\n"
     )
-    refused = alice("set", "alice", "--status", "flagged", "--why", "mistaken", "--json")
+    refused = alice("set", "alice", "--status", "flagged", "--evidence", "T-1", "--why", "mistaken", "--json")
     assert refused.exit_code == 1
     assert json.loads(refused.stdout)["refused"] == "status"
-    assert "needs evidence" in json.loads(refused.stdout)["message"]
-    done = alice("set", "alice", "--status", "flagged", "--evidence", "T-1", "--why", "mistaken", "--json")
-    assert json.loads(done.stdout)["status"] == "flagged"
+    assert "is for two people to decide" in json.loads(refused.stdout)["message"]
+    assert shown(alice)["status"] == "restricted"
+
+
+def test_one_person_archives_with_evidence_and_brings_nobody_back(alice: Run) -> None:
+    refused = alice("set", "alice", "--status", "archived", "--why", "she asked us to")
+    assert (refused.exit_code, "needs evidence" in refused.stderr) == (1, True)
+    done = alice("set", "alice", "--status", "archived", "--evidence", "T-1", "--why", "she asked us to", "--json")
+    assert json.loads(done.stdout)["status"] == "archived"
+    back = alice("set", "alice", "--status", "restricted", "--evidence", "T-2", "--why", "mistaken")
+    assert (back.exit_code, "two people" in back.stderr) == (1, True)
 
 
 def test_flags_go_on_and_come_off(alice: Run) -> None:
@@ -249,6 +257,7 @@ def test_without_a_store_url_the_configuration_says_where_it_is(alice: Run, tmp_
         ("flag",),
         ("unflag",),
         ("history",),
+        ("timeline",),
         ("key", "add"),
         ("key", "revoke"),
         ("key", "list"),

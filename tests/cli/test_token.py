@@ -49,14 +49,36 @@ def test_a_token_is_revoked_and_listed_as_such(store: list[str]) -> None:
 def test_what_cannot_be_is_refused_with_exit_code_1(store: list[str]) -> None:
     refused = create(store, "--scope", "everything")
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "`everything` is no scope; the scopes are decisions:read, decisions:unmask, metrics:read" in refused.stderr
+    assert "`everything` is no scope; the scopes are accounts:read, " in refused.stderr
     refused = run("revoke", "000000000000", "--why", "lost", "--json", *store)
     assert refused.exit_code == 1
     assert json.loads(refused.stdout)["refused"] == "token"
 
 
-def test_wrong_usage_is_exit_code_2(store: list[str]) -> None:
-    assert run("create", "--label", "desk", *store).exit_code == 2
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--label", "desk"),
+        ("--label", "desk", "--scope", "decisions:read"),
+        ("--label", "desk", "--why", "x"),
+        ("--scope", "decisions:read", "--why", "x"),
+        ("--person", "ann", "--scope", "decisions:read", "--why", "x"),
+        ("--label", "desk", "--role", "approver", "--scope", "decisions:read", "--why", "x"),
+        ("--why", "x"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(store: list[str], words: tuple[str, ...]) -> None:
+    assert run("create", *words, *store).exit_code == 2
+
+
+def test_a_personal_token_is_a_persons_with_roles(store: list[str]) -> None:
+    words = ("--person", "Ann Lee", "--role", "approver", "--role", "support", "--why", "T-9")
+    made = json.loads(run("create", *words, "--json", *store).stdout)
+    assert (made["person"], made["roles"], made["scopes"]) == ("Ann Lee", ["approver", "support"], [])
+    listed = run("list", *store).stdout.split()
+    assert listed[4:] == ["approver,support", "Ann", "Lee"]
+    refused = run("create", "--person", "ann", "--role", "boss", "--why", "T-9", *store)
+    assert (refused.exit_code, "`boss` is no role; the roles are viewer" in refused.stderr) == (1, True)
 
 
 @pytest.mark.parametrize("command", ["create", "list", "revoke"])
