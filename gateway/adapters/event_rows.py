@@ -170,12 +170,13 @@ def _profile(
     connection: sa.Connection, account: str, kept: Kept | None, told: Sequence[ProfileEvent], batch: Batch
 ) -> Kept:
     """Return what is kept of an account after these events, in whatever order they came."""
-    kept = kept or Kept(Profile())
     told = sequence(told)
-    if kept.is_late(told[0]):
-        again = made_again(connection, account, kept, told[-1].at, batch.digests)
+    if kept is None or kept.is_late(told[0]):
+        # Of an account without a profile there may be events all the same, from before anything was measured.
+        again = made_again(connection, account, kept or Kept(Profile()), told[-1].at, batch.digests)
         if again is not None:
             return again
+    kept = kept or Kept(Profile())
     for event in told:
         kept = applied(kept, event, batch.digests, batch.geo.get(event.id))
     return kept

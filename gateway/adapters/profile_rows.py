@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.dialects.sqlite import insert
 
 from gateway.adapters.schema import EVENTS, PROFILES
 from gateway.core.decision import instant_text
+from gateway.core.errors import StoreUnavailable
 from gateway.core.events import (
     Change,
     LoginSucceeded,
@@ -19,7 +21,6 @@ from gateway.core.events import (
     ProvedWith,
     VerificationChanged,
     WithdrawalCompleted,
-    read_event,
 )
 from gateway.core.forgetting import DAY, EXPIRY_DAYS, SECOND
 from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, LEVELS, PREFIX, Digests, Feature, Login, login_of
@@ -27,6 +28,8 @@ from gateway.core.obligations import parts_of
 from gateway.core.profile import Profile
 from gateway.core.profile_state import Use, Waiting
 from gateway.core.verification_changes import Made
+
+log: Any = structlog.get_logger("gateway")
 
 FAMILIAR: Final = "ticket.familiar"
 """The type of the events that released tickets leave; nobody can send one."""
@@ -103,9 +106,16 @@ def applied(kept: Kept, event: Told | Familiar, digests: Digests | None = None, 
 
 
 def read_kept(connection: sa.Connection, accounts: Iterable[str]) -> dict[str, Kept]:
-    """Return what is kept of these accounts, those left out of which nothing is."""
+    """Return what is kept of these accounts, those left out of which nothing is, or nothing that can be read."""
     query = sa.select(PROFILES).where(PROFILES.c.account.in_(list(accounts)))
-    return {row.account: kept_of(row) for row in connection.execute(query)}
+    found: dict[str, Kept] = {}
+    for row in connection.execute(query):
+        try:
+            found[row.account] = kept_of(row)
+        except (ValueError, TypeError) as fault:
+            # It is made again from the events, which are the truth: otherwise none of the account were taken any more.
+            log.error("profile:damaged", account=row.account, fault=str(fault))  # noqa: TRY400 - the fault says it all
+    return found
 
 
 def kept_of(row: sa.Row[Any]) -> Kept:
@@ -235,13 +245,20 @@ def _age(made: Made) -> tuple[object, ...]:
     return made.at, str(made.method), str(made.change), str(made.proved_with), str(made.familiar)
 
 
+_KINDS: Final = {kind.type: kind for kind in TOLD}
+_ENUMS: Final = (("method", Method), ("change", Change), ("proved_with", ProvedWith))
+
+
 def _event(kind: str, event_id: str, at: int, body: Mapping[str, Any]) -> Told | Familiar:
-    if kind == FAMILIAR:
-        return Familiar(event_id, at, body["about"])
-    event = read_event(body)
-    if not isinstance(event, TOLD):
-        raise ValueError(f"event `{event_id}` in the store is damaged")  # noqa: TRY004 - the row is wrong, not a type
-    return event
+    """Return an event that was checked when it was taken. Raise StoreUnavailable where its row is damaged."""
+    try:
+        if kind == FAMILIAR:
+            return Familiar(event_id, at, body["about"])
+        told = {name: value for name, value in body.items() if name != "type"}
+        told |= {name: enum(told[name]) for name, enum in _ENUMS if name in told}
+        return _KINDS[kind](**{**told, "at": at})
+    except (KeyError, TypeError, ValueError) as fault:
+        raise StoreUnavailable(f"event `{event_id}` in the store is damaged: {fault}") from fault
 
 
 def _carry_over(new: Profile, old: Profile, start: int) -> None:

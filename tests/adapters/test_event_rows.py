@@ -5,14 +5,17 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from gateway.adapters.event_rows import Batch, take_all
-from gateway.adapters.schema import EVENTS, METADATA, TICKETS
+from gateway.adapters.profile_rows import read_kept
+from gateway.adapters.schema import EVENTS, METADATA, PROFILES, TICKETS
+from gateway.core.errors import StoreUnavailable
 from gateway.core.events import Change, Event, LoginSucceeded, Method, ProvedWith, SessionRevoked, VerificationChanged
 from gateway.core.login import Digests
 from gateway.desk.record import Ticket, ticket_of
 from gateway.ports import Taking
-from tests.stores import AT, DAY, HOUR
+from tests.stores import AT, DAY, HOUR, SECOND
 
 DIGESTS = Digests(b"the key of these tests")
 
@@ -75,6 +78,32 @@ def test_where_nothing_is_measured_a_change_is_held_all_the_same(connection: sa.
     assert not ticket.expeditable
     found = connection.execute(sa.select(EVENTS.c.id).order_by(EVENTS.c.number)).scalars().all()
     assert found == [event.id for event in events]
+
+
+def test_what_was_told_before_anything_was_measured_is_learned_when_it_is(connection: sa.Connection) -> None:
+    take_all(connection, Batch((login(AT - 60 * DAY),), {}, "exchange", AT, None))
+    assert connection.execute(sa.select(PROFILES)).all() == []
+    take(connection, login(AT))
+    found = read_kept(connection, ["alice"])["alice"]
+    assert [one.at_s for one in found.profile.waiting] == [AT // SECOND]
+    assert found.profile.logins(AT) > 0
+
+
+def test_a_damaged_profile_is_made_again_from_the_events(connection: sa.Connection) -> None:
+    take(connection, login(AT - 2 * DAY), login(AT - DAY))
+    connection.execute(sa.update(PROFILES).values(blob=b"\x01\xff"))
+    with capture_logs() as logs:
+        take(connection, login(AT))
+    assert [entry["event"] for entry in logs] == ["profile:damaged"]
+    found = read_kept(connection, ["alice"])["alice"]
+    assert len(found.profile.waiting) == 3
+
+
+def test_a_damaged_event_is_a_fault(connection: sa.Connection) -> None:
+    take(connection, login(AT - DAY))
+    connection.execute(sa.update(EVENTS).values(body={"nonsense": 1}))
+    with pytest.raises(StoreUnavailable, match="is damaged"):
+        take(connection, login(AT - 2 * DAY))
 
 
 def test_a_session_that_ended_twice_is_told_once(connection: sa.Connection) -> None:
