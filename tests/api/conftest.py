@@ -57,7 +57,7 @@ class Book:
         self.noted += [(who, why, one.decision_id, one.account) for one in seen]
 
     async def note_seen(self, action: str, account: str, who: str, why: str, **what: object) -> None:
-        raise NotImplementedError("the desk's tests have a store")
+        raise AssertionError("the tests of accounts and tickets have a store")
 
 
 class SetClock:

@@ -96,12 +96,3 @@ async def test_what_became_of_each_event_is_described(desk) -> None:
     told = (await desk.ask("bot", "POST", "/v1/events", batch)).json()
     assert faults({"$ref": "#/components/schemas/EventsTaken"}, told) == []
     assert (told["taken"], told["repeated"], told["problems"]) == (1, 1, 4)
-
-
-def test_every_route_of_the_desk_says_what_it_takes() -> None:
-    for route in DESK_ROUTES:
-        operation = DOCUMENT["paths"][route.path][route.method.lower()]
-        assert ("requestBody" in operation) == (route.method != "GET"), route.name
-        assert route.answer is not None or route.name in {"readEvidence", "takeSecurityEvent"}
-        needs = {one["name"] for one in operation["parameters"] if one["in"] == "header" and one["required"]}
-        assert ("If-Match" in needs) == (428 in route.statuses()), route.name
