@@ -13,7 +13,7 @@ from gateway.adapters.policy_files import BundleArchive, read_sources
 from gateway.adapters.progress import ProgressFile
 from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
-from gateway.app.measuring import cookie_of, profiles_of, risk_of, withdrawals_of
+from gateway.app.measuring import cookie_of, logins_of, profiles_of, risk_of, withdrawals_of
 from gateway.app.parts import bundle_of, geo_of, journal_of, keys_of, reader_of, shipper_of, sources_of, tokens_of
 from gateway.config import Settings, load
 from gateway.core.errors import GatewayError, PolicyError
@@ -41,6 +41,7 @@ class Gateway:
         self._profiles = profiles_of(settings, self.store)
         self.device_cookie = cookie_of(settings)
         """Set on what is let through to whoever has none; None where devices are known otherwise."""
+        self.logins = logins_of(settings, self.store, self.geo)
         self.journal = journal_of(settings, self.clock.now())
         self.archive = BundleArchive(settings.journal.directory / "bundles")
         self.line = Line(
@@ -89,6 +90,8 @@ class Gateway:
                     await self._keys.start()
                 if self._profiles is not None:
                     await self._profiles.start()
+                if self.logins is not None:
+                    await self.logins.start()
                 await self.journal.start()
             except BaseException:
                 await self._let_go()
@@ -125,6 +128,8 @@ class Gateway:
     async def _let_go(self) -> None:
         if self._keys is not None:
             await self._keys.close()
+        if self.logins is not None:
+            await self.logins.close()
         await self.desk.close()
         if self._profiles is not None:
             await self._profiles.close()

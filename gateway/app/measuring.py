@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gateway.adapters.event_book import EventBook
 from gateway.adapters.profiles import ProfileStore
 from gateway.adapters.sql import AccountStore
 from gateway.config import Settings
@@ -10,7 +11,9 @@ from gateway.core.errors import ConfigError
 from gateway.core.login import Digests
 from gateway.core.signals import Lines
 from gateway.core.withdrawal_request import WithdrawalRule
+from gateway.ports import Geo
 from gateway.service.devices import Devices
+from gateway.service.observing import Logins
 from gateway.service.risk import Risk
 
 _LARGEST_KEY = 4096
@@ -60,6 +63,20 @@ def withdrawals_of(settings: Settings) -> WithdrawalRule | None:
     if told is None:
         return None
     return WithdrawalRule(amount_usd=told.amount_usd, balance_share=told.balance_share, destination=told.destination)
+
+
+def logins_of(settings: Settings, store: AccountStore, geo: Geo) -> Logins | None:
+    """Return what observes logins; None where no route is named. Raise ConfigError."""
+    login = settings.login
+    if login is None:
+        return None
+    return Logins(
+        EventBook(store, digests_of(settings), geo),
+        path=login.path,
+        methods=login.methods,
+        account_header=login.account_header,
+        session_header=login.session_header,
+    )
 
 
 def facts_measured(settings: Settings) -> frozenset[str]:

@@ -45,6 +45,7 @@ class GatewayMiddleware:
             gateway.clock,
             support_url=gateway.settings.server.support_url,
             cookie=gateway.device_cookie,
+            logins=gateway.logins,
         ).answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,9 +1,10 @@
 """What a request is measured against: the tables about risk, devices and what a withdrawal says of itself."""
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from gateway.config.requests import method
 from gateway.config.table import Table, Text
 from gateway.config.values import CookieName, HeaderName, Located
 
@@ -57,4 +58,25 @@ class Withdrawals(Table):
     def _something(self) -> Self:
         if self.amount_usd is None and self.balance_share is None and self.destination is None:
             raise ValueError('says where nothing stands: name a place, such as `destination = "/address"`')
+        return self
+
+
+class Login(Table):
+    """Where the app signs customers in, and how its answer says whom."""
+
+    path: Text
+    account_header: HeaderName
+    session_header: HeaderName | None = None
+    methods: tuple[Annotated[str, AfterValidator(method)], ...] = ("POST",)
+
+    @model_validator(mode="after")
+    def _a_path_and_two_headers(self) -> Self:
+        if not self.path.startswith("/"):
+            raise ValueError(f"`path` is `{self.path[:64]}`, which does not begin with `/`")
+        taken = {"set-cookie", "content-type", "content-length"}
+        names = [name.lower() for name in (self.account_header, self.session_header) if name is not None]
+        if taken & set(names) or len(set(names)) < len(names):
+            raise ValueError(
+                "`account_header` and `session_header` are headers of their own, such as `X-Login-Account`"
+            )
         return self

@@ -117,7 +117,8 @@ def _operation(name: str) -> str:
     return name
 
 
-def _method(name: str) -> str:
+def method(name: str) -> str:
+    """Return `name` where it is a method that requests may have."""
     if name not in METHODS:
         raise ValueError(f"unknown method `{name[:32]}`{meant(name, METHODS)}")
     return name
@@ -128,7 +129,7 @@ class Route(Table):
 
     operation: Annotated[str, AfterValidator(_operation)]
     path: Text
-    methods: tuple[Annotated[str, AfterValidator(_method)], ...] = ()
+    methods: tuple[Annotated[str, AfterValidator(method)], ...] = ()
 
     @field_validator("path")
     @classmethod

@@ -11,7 +11,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
 from gateway.config.knowing import GeoDB, MaxAge, Policies, Store
-from gateway.config.measuring import Device, Risk, Withdrawals
+from gateway.config.measuring import Device, Login, Risk, Withdrawals
 from gateway.config.recording import Archive, Journal
 from gateway.config.requests import ClientIP, Identity, Route
 from gateway.config.serving import Admin, Server, Upstream
@@ -32,6 +32,7 @@ class Settings(Table):
     risk: Risk | None = None
     device: Device | None = None
     withdrawals: Withdrawals | None = None
+    login: Login | None = None
     policies: Policies = Policies()
     geodb: GeoDB = GeoDB()
     store: Store = Store()

@@ -14,6 +14,7 @@ from gateway.core.withdrawal_request import MOST_BODY
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
 from gateway.enforce.read_ahead import read_ahead
 from gateway.ports import Clock
+from gateway.service.observing import Logins
 from gateway.service.pipeline import Line, Passage
 
 _Lines = tuple[tuple[bytes, bytes], ...]
@@ -32,9 +33,11 @@ class Enforcer:
         *,
         support_url: str | None = None,
         cookie: DeviceCookie | None = None,
+        logins: Logins | None = None,
     ) -> None:
-        """`cookie` is set on what is let through to whoever signed in without one; None: the gateway sets none."""
+        """`cookie` is set on what is let through to whoever signed in without one, and `logins` hears of logins."""
         self._cookie = cookie
+        self._logins = logins
         self._app = app
         self._line = line
         self._now = clock.now
@@ -116,7 +119,25 @@ class Enforcer:
                 message["headers"] = [*message.get("headers", ()), decision, *more]
             return send(message)
 
+        if self._logins is not None and self._logins.watches(scope.get("method", ""), path):
+            return self._app(inner, receive, self._observed(self._logins, passage, inner["headers"], send_marked))
         return self._app(inner, receive, send_marked)
+
+    def _observed(self, logins: Logins, passage: Passage, asked: Headers, send: Send) -> Send:
+        """Return a `send` that tells what the app answers to a login, and takes away what was said for us alone."""
+        agent = next((value for name, value in asked if name == b"user-agent"), None)
+        seen = passage.settled.device
+        told = next((value for name, value in asked if name == b"gateway-device"), None)
+        device = told.decode("ascii") if told else None if seen is None else seen.key
+
+        def observing(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start":
+                answered = list(message.get("headers", ()))
+                logins.saw(passage, self._now(), message["status"], answered, agent, device)
+                message["headers"] = [line for line in answered if line[0].lower() not in logins.taken_away]
+            return send(message)
+
+        return observing
 
     def _with_device(self, cookie: DeviceCookie, passage: Passage, more: _Lines, told: _Lines) -> tuple[_Lines, _Lines]:
         """Return the lines of the answer and of the request onwards, with a device key where one is to be set.

@@ -40,6 +40,11 @@ def test_all_of_it_can_be_said(load_text, keyed, tmp_path) -> None:
         ('[device]\nheader = "X-Device-Key"\nkey_file = "key"\n', "takes none"),
         ('[device]\nheader = "Cookie"\n', "already has a meaning"),
         ("[withdrawals]\n", "says where nothing stands"),
+        ('[login]\npath = "login"\naccount_header = "X-Login-Account"\n', "does not begin with `/`"),
+        ('[login]\npath = "/login"\naccount_header = "Set-Cookie"\n', "headers of their own"),
+        ('[login]\npath = "/login"\naccount_header = "X-A"\nsession_header = "x-a"\n', "headers of their own"),
+        ('[login]\npath = "/login"\naccount_header = "X-A"\nmethods = ["POTS"]\n', "did you mean `POST`"),
+        ('[login]\npath = "/login"\n', "login.account_header"),
         ('[withdrawals]\ndestinaton = "/to"\n', "destination"),
     ],
 )
