@@ -1,14 +1,14 @@
 """Finding decisions in PostgreSQL: by walking from the newest where many fit, through their rulings where few do."""
 
 from collections.abc import Iterator, Sequence
-from ipaddress import IPv4Network, IPv6Network
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from gateway.adapters.archive.documents import archived_document
-from gateway.adapters.archive.postgres_ruling import terms_asked, unpacked_document
+from gateway.adapters.archive.postgres_conditions import Condition, condition_of
+from gateway.adapters.archive.postgres_ruling import unpacked_document
 from gateway.adapters.archive.postgres_schema import (
     DAY_MS,
     EPOCH_MS,
@@ -23,7 +23,7 @@ from gateway.adapters.archive.postgres_schema import (
 )
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
-from gateway.core.search import Page, Search, cursor_of, packed_range
+from gateway.core.search import Page, Search, cursor_of
 from gateway.ports import RecordedDecision
 
 _GLANCE: Final = 1500
@@ -61,22 +61,6 @@ class Row(NamedTuple):
     ruling: int
 
 
-class _Condition(NamedTuple):
-    """What a ruling `r` must satisfy, as SQL whose parameters follow on the first ones of a statement."""
-
-    parts: tuple[str, ...]
-    values: tuple[object, ...]
-    kinds: Sequence[tuple[int, int]] | None
-    """When each kind that fits was decided first and last."""
-
-    narrow: bool
-    """Few rulings can fit, and looking at the newest decisions first would be in vain."""
-
-    def sql(self, before: int) -> str:
-        numbers = [f"${before + n}" for n in range(1, len(self.values) + 1)]
-        return " AND ".join(self.parts).format(*numbers) if self.parts else "true"
-
-
 async def search_page(connection: Connection, search: Search, limit: int, before: UUID | None) -> Page:
     """Return one page, in a few statements. To be called in a transaction."""
     # All that is read in an order has an index in that order. Of the day that is going on there are no statistics, or
@@ -84,7 +68,7 @@ async def search_page(connection: Connection, search: Search, limit: int, before
     await connection.execute("SET LOCAL enable_sort = off")
     skew = Skew(*await connection.fetchrow("SELECT least, most FROM skew"))
     sought = _range(search, before, skew)
-    condition = await _condition(connection, search)
+    condition = await condition_of(connection, search)
     if condition is None or sought.low >= sought.high:
         return Page((), None)
     finder = _Finder(connection, condition, skew, limit + 1)
@@ -121,47 +105,10 @@ def _range(search: Search, before: UUID | None, skew: Skew) -> Range:
     return Range(low, high if before is None else min(high, before), search.since, search.until)
 
 
-async def _condition(connection: Connection, search: Search) -> _Condition | None:
-    """Return what rulings must satisfy; None where none can."""
-    parts: list[str] = []
-    values: list[object] = []
-    kinds = None
-    if any(one is not None for one in (search.operation, search.outcome, search.reason, search.bundle, search.country)):
-        rows = await connection.fetch(
-            """
-            SELECT number, first_at, last_at FROM kinds
-            WHERE ($1::text IS NULL OR operation = $1) AND ($2::text IS NULL OR outcome = $2)
-                AND ($3::text IS NULL OR reason = $3) AND ($4::text IS NULL OR starts_with(bundle, $4))
-                AND ($5::text IS NULL OR country = $5 OR country IS NULL)
-            """,
-            *(search.operation, search.outcome, search.reason, search.bundle, search.country),
-        )
-        if not rows:
-            return None
-        kinds = [(row["first_at"], row["last_at"]) for row in rows]
-        parts.append(f"r.kind = ANY({{{len(values)}}}::integer[])")
-        values.append([row["number"] for row in rows])
-    if terms := terms_asked(search):
-        parts.append(f"r.terms @> {{{len(values)}}}::text[]")
-        values.append(terms)
-    if search.address is not None:
-        parts.append(f"r.address BETWEEN {{{len(values)}}} AND {{{len(values) + 1}}}")
-        values += packed_range(search.address)
-    return _Condition(tuple(parts), tuple(values), kinds, _is_narrow(search))
-
-
-def _is_narrow(search: Search) -> bool:
-    if isinstance(search.address, IPv4Network | IPv6Network):
-        small = search.address.num_addresses <= 1 << (search.address.max_prefixlen // 2)
-    else:
-        small = search.address is not None
-    return small or search.account is not None or search.ticket is not None
-
-
 class _Finder:
     """One search under way: what was found so far, from the newest on."""
 
-    def __init__(self, connection: Connection, condition: _Condition, skew: Skew, wanted: int) -> None:
+    def __init__(self, connection: Connection, condition: Condition, skew: Skew, wanted: int) -> None:
         self._connection = connection
         self._condition = condition
         self._skew = skew
@@ -286,9 +233,8 @@ class _Finder:
         if sought.low >= sought.high:
             return True
         rulings = await self._connection.fetch(
-            f"SELECT epoch, number FROM rulings r WHERE {self._condition.sql(3)}"  # noqa: S608 - as above
-            " AND epoch BETWEEN $1 AND $2 LIMIT $3",
-            *(*_epochs(sought), _RULINGS + 1, *self._condition.values),
+            f"{self._condition.rulings_sql()} LIMIT {_RULINGS + 1}",
+            *(*_bounds(sought), *self._condition.values),
         )
         if len(rulings) > _RULINGS:
             return False
@@ -302,9 +248,8 @@ class _Finder:
         """
         while sought.high > sought.low and not self._is_full:
             rulings = await self._connection.fetch(
-                f"SELECT epoch, number FROM rulings r WHERE {self._condition.sql(3)}"  # noqa: S608 - as above
-                " AND epoch BETWEEN $1 AND $2 ORDER BY epoch + 0 DESC LIMIT $3",
-                *(*_epochs(sought), _RULINGS + 1, *self._condition.values),
+                f"{self._condition.rulings_sql()} ORDER BY epoch + 0 DESC LIMIT {_RULINGS + 1}",
+                *(*_bounds(sought), *self._condition.values),
             )
             sought = sought._replace(high=await self._look_through(sought, rulings))
 
@@ -388,6 +333,12 @@ def _epoch(sought: UUID) -> int:
 def _epochs(sought: Range) -> tuple[int, int]:
     """Return the first and the last epoch that a range of ids has a part of."""
     return _epoch(sought.low), _epoch(UUID(int=sought.high.int - 1))
+
+
+def _bounds(sought: Range) -> tuple[int | None, int]:
+    """Return the same; None where the first is the first there can be."""
+    first, last = _epochs(sought)
+    return None if sought.low == _LEAST else first, last
 
 
 def row_of(row: Any) -> Row:  # noqa: ANN401 - asyncpg's record
