@@ -57,6 +57,7 @@ def unusable_files(settings: Settings) -> Iterator[Problem]:
     for name, file in settings.geodb.networks.items():
         yield from _unreadable(("geodb", "networks", name), file)
     yield from _unusable_for_recording(settings)
+    yield from _unusable_for_the_desk(settings)
 
 
 def _unusable_for_recording(settings: Settings) -> Iterator[Problem]:
@@ -77,6 +78,23 @@ def _unusable_for_recording(settings: Settings) -> Iterator[Problem]:
         for key in ("ca_file", "cert_file"):
             if (file := getattr(sink, key)) is not None:
                 yield from _unreadable(("sinks", number, key), file)
+
+
+def _unusable_for_the_desk(settings: Settings) -> Iterator[Problem]:
+    # What these files must hold is said by who reads them, when it is built.
+    for number, webhook in enumerate(settings.webhooks):
+        yield from _unreadable(("webhooks", number, "secret_file"), webhook.secret_file)
+        if webhook.ca_file is not None:
+            yield from _unreadable(("webhooks", number, "ca_file"), webhook.ca_file)
+    for number, issuer in enumerate(settings.security_events):
+        if "://" not in issuer.jwks:
+            yield from _unreadable(("security_events", number, "jwks"), issuer.jwks)
+    if settings.evidence is not None:
+        yield from _unreadable(("evidence", "key_file"), settings.evidence.key_file)
+        if settings.evidence.credentials_file is not None:
+            yield from _unreadable(("evidence", "credentials_file"), settings.evidence.credentials_file)
+    if settings.identity_results is not None:
+        yield from _unreadable(("identity_results", "secret_file"), settings.identity_results.secret_file)
 
 
 def _without_secret(location: tuple[str | int, ...], path: Path, least: int = 1) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
+from gateway.config.desk import Evidence, IdentityResults, Issuer, Webhook, each_once, named_apart
 from gateway.config.knowing import GeoDB, MaxAge, Policies, Store
 from gateway.config.measuring import Device, Login, Risk, Withdrawals
 from gateway.config.recording import Archive, Journal
@@ -39,6 +40,10 @@ class Settings(Table):
     journal: Journal = Journal()
     archive: Archive = Archive()
     sinks: Annotated[tuple[SinkTable, ...], AfterValidator(distinct), Field(max_length=16)] = ()
+    webhooks: Annotated[tuple[Webhook, ...], AfterValidator(named_apart), Field(max_length=16)] = ()
+    security_events: Annotated[tuple[Issuer, ...], AfterValidator(each_once), Field(max_length=16)] = ()
+    evidence: Evidence | None = None
+    identity_results: IdentityResults | None = None
     upstream: Upstream | None = None
     server: Server = Server()
     admin: Admin = Admin()
