@@ -43,6 +43,12 @@ class Page(NamedTuple):
     code: str
     ticket: str
     hold_until: str
+    needed: str
+    """Stands before what a ticket still asks for, each of which has a text of its own below."""
+    selfie_with_document: str
+    signed_note: str
+    old_channel_confirmation: str
+    identity_result: str
     still_open: str
     support: str
     """What to do, as it stands in `appeal` and `again`, which have `{support}` in them once."""

@@ -27,6 +27,9 @@ _STYLE: Final = (
 )
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode("ascii")).digest()).decode("ascii")
 
+_EVIDENCE: Final = frozenset({"selfie_with_document", "signed_note", "old_channel_confirmation", "identity_result"})
+"""What tickets ask for, as `core.customer.Page` has words for it."""
+
 _GUARDS: Final = (
     (b"cache-control", b"no-store"),
     (
@@ -97,6 +100,10 @@ def problem_html(reply: Reply, decision_id: str, *, language: str = DEFAULT, sup
     if reply.ticket is not None and reply.ticket.until is not None:
         when = escape(instant_text(reply.ticket.until))
         rows.append((page.hold_until, f'<time datetime="{when}">{when}</time>'))
+    if reply.ticket is not None and reply.ticket.evidence:
+        # What a rule asks for by a name of its own is told by that name.
+        asked = [getattr(page, one) if one in _EVIDENCE else one for one in reply.ticket.evidence]
+        rows.append((page.needed, escape(", ".join(asked))))
     if reply.allowed_operations:
         rows.append((page.still_open, escape(", ".join(words.operations[one] for one in reply.allowed_operations))))
     facts = "".join(f"<dt>{escape(term)}</dt><dd>{value}</dd>" for term, value in rows)

@@ -21,6 +21,7 @@ from gateway.core.problem import (
 from gateway.core.reply import WORDS, Reply, TicketTold
 from gateway.core.terms import Access, Operation, Proof, Reason
 from gateway.core.verdict import Challenge
+from gateway.desk.evidence import EvidenceKind
 
 ID = "01970000-0000-7000-8000-000000000000"
 SUPPORT = "https://help.example/contact"
@@ -169,10 +170,17 @@ def test_a_refusal_is_told_in_its_language_and_keeps_its_codes(language: str) ->
     assert json.loads(body) == document
 
 
+def test_what_a_rule_asks_for_by_a_name_of_its_own_is_told_by_that_name() -> None:
+    ticket = TICKET._replace(evidence=("reference", "<b>bill"))
+    page = problem_html(_reply(403, Reason.HOLD)._replace(ticket=ticket), ID, support_url=None)
+    assert b"<dd>reference, &lt;b&gt;bill</dd>" in page
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_of_a_page_is_left_in_english(language: str) -> None:
     words = texts(language)
-    source = problem_html(_reply(403, Reason.HOLD)._replace(ticket=TICKET), ID, language=language, support_url=None)
+    ticket = TICKET._replace(evidence=tuple(map(str, EvidenceKind)))
+    source = problem_html(_reply(403, Reason.HOLD)._replace(ticket=ticket), ID, language=language, support_url=None)
     page = _Page(source)
     assert f'<html lang="{language}">'.encode() in source
     said = [*words.reasons[Reason.HOLD], words.operations[Operation.SUPPORT]]
