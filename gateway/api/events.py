@@ -32,7 +32,7 @@ class Told:
     async def take(self, request: Request) -> Response:
         """Answer what became of each event of a batch."""
         token, desk = await self._room.admit(request, Permission.EVENTS_WRITE)
-        book = there(desk.events, "events", "[risk]")
+        book = there(desk.events, "events", "[store]")
         told = members(request, await read_body(request, LARGEST), ("events",), ("events",))["events"]
         if not isinstance(told, list):
             raise bad_parameter("events", "events: it is a list of events")

@@ -123,7 +123,7 @@ def attach(
         Path | None, typer.Option(help="JSON: what an identity provider found, in place of a file.")
     ] = None,
     files: Annotated[
-        str | None, typer.Option(envvar="GATEWAY_EVIDENCE", help="Where evidence is kept: a folder, or s3://BUCKET.")
+        str | None, typer.Option(envvar="GATEWAY_EVIDENCE", help="Where evidence is kept, in place of a configuration.")
     ] = None,
     files_key: Annotated[
         Path | None, typer.Option(envvar="GATEWAY_EVIDENCE_KEY_FILE", help="The file of the keys it is sealed with.")
@@ -147,7 +147,7 @@ def attach(
     if (file is None) is (result is None) or (file is not None and kind is None):
         raise typer.BadParameter("say --file and its --kind, or --result")
     found = None if result is None else _result(result)
-    sealed = None if file is None else _sealed(files, files_key)
+    sealed = None if file is None else _sealed(config, store, files, files_key)
 
     async def act(desk: "DeskStore", person: "Person") -> "Ticket | Refused":
         if not may(person, Permission.EVIDENCE_WRITE):
@@ -291,14 +291,23 @@ def _result(path: Path) -> Any:  # noqa: ANN401 - of a noun that is imported whe
     return found
 
 
-def _sealed(place: str | None, key: Path | None) -> "EvidenceStore":
+def _sealed(config: Path, url: str | None, place: str | None, key: Path | None) -> "EvidenceStore":
+    """Return where the gateway keeps evidence: as the configuration says, unless a place and its keys are given."""
     from gateway.adapters.evidence_cipher import read_master_keys
     from gateway.adapters.evidence_files import EvidenceStore
     from gateway.adapters.evidence_places import place_of
 
-    if place is None or key is None:
+    if place is not None and key is not None:
+        return EvidenceStore(place_of(place), read_master_keys(key))
+    if place is not None or key is not None or url is not None:
         raise typer.BadParameter("say where the gateway keeps evidence: --files and --files-key", param_hint="--files")
-    return EvidenceStore(place_of(place), read_master_keys(key))
+    from gateway.app.desk import evidence_of
+    from gateway.config import load
+
+    found = evidence_of(load(config))
+    if found is None:
+        raise typer.BadParameter(f"{config} has no [evidence]: no files are taken here", param_hint="--file")
+    return found
 
 
 async def _content(path: Path) -> "AsyncIterator[bytes]":
