@@ -21,13 +21,15 @@ from gateway.adapters.event_book import EventBook
 from gateway.adapters.follow import Follower
 from gateway.adapters.recorded import read_documents
 from gateway.adapters.sql import AccountStore
+from gateway.app.carrying import Carrying
 from gateway.app.measuring import digests_of
 from gateway.config import load
+from gateway.core.errors import StoreUnavailable
 from gateway.core.events import LoginSucceeded, SessionRevoked, WithdrawalCompleted
 from gateway.core.permissions import person
 from gateway.desk.evidence import Evidence, IdentityResult
 from gateway.desk.record import End, Ticket
-from gateway.service.errands import Carrier
+from gateway.ports import Stretch
 
 PEER = ("10.0.0.1", 4711)
 LISBON, MADRID = "2.80.10.20", "81.32.10.20"
@@ -284,16 +286,14 @@ def test_a_gateway_that_is_killed_before_the_store_took_what_follows_loses_nothi
         await measured.fill(store)
         await store.close()
 
-    async def carry() -> tuple[int, int, list[Ticket]]:
-        store = AccountStore(settings.store.url)
-        await store.start()
+    async def carry() -> tuple[int, int, Ticket | None]:
+        carrying, store = Carrying(settings.store.url), AccountStore(settings.store.url)
+        stretches = list(Follower(settings.journal.directory).stretches({}))
         try:
-            carrier = Carrier(DeskStore(store))
-            stretches = list(Follower(settings.journal.directory).stretches({}))
-            new = [sum([await carrier.carry(one) for one in stretches]) for _ in range(2)]
-            page = await DeskStore(store).open_ticket_for("alice", "withdraw")
-            return new[0], new[1], [page] if page is not None else []
+            first, second = [sum([await carrying.carry(one) for one in stretches]) for _ in range(2)]
+            return first, second, await DeskStore(store).open_ticket_for("alice", "withdraw")
         finally:
+            await carrying.close()
             await store.close()
 
     asyncio.run(prepare())
@@ -307,6 +307,21 @@ def test_a_gateway_that_is_killed_before_the_store_took_what_follows_loses_nothi
         other.execute("ROLLBACK")
     assert process.returncode == -signal.SIGKILL, said
     assert told.splitlines()[-1] == "403 None", "the answer stands, without its ticket"
-    first, second, tickets = asyncio.run(carry())
-    assert (first, second) == (1, 0)
-    assert len(tickets) == 1
+    first, second, ticket = asyncio.run(carry())
+    assert (first, second) == (1, 0), "once, however often it is tried"
+    assert ticket is not None
+    assert ticket.operations == {"transfer", "withdraw"}
+
+
+def test_a_store_that_cannot_be_opened_leaves_the_stretch_to_be_carried_again(tmp_path) -> None:
+    async def carry() -> None:
+        (tmp_path / "gateway.db").write_bytes(b"no database at all" * 100)
+        carrying = Carrying(f"sqlite:///{tmp_path}/gateway.db")
+        stretch = Stretch("w", 0, 0, 1, {}, [])
+        with pytest.raises(StoreUnavailable):
+            await carrying.carry(stretch)
+        (tmp_path / "gateway.db").unlink()
+        assert await carrying.carry(stretch) == 0
+        await carrying.close()
+
+    asyncio.run(carry())

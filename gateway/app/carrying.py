@@ -1,0 +1,33 @@
+"""Carrying out what the journal's decisions ask for, wherever it is shipped from."""
+
+from gateway.adapters.desk_store import DeskStore
+from gateway.adapters.sql import AccountStore
+from gateway.ports import Stretch
+from gateway.service.errands import Carrier
+
+
+class Carrying:
+    """The store of accounts, opened when the first stretch is carried: a store that is away ends no shipping."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._store: AccountStore | None = None
+        self._carrier: Carrier | None = None
+
+    async def carry(self, stretch: Stretch) -> int:
+        """Return how many errands of a stretch were new. Raise StoreUnavailable: then it is to be carried again."""
+        if self._carrier is None:
+            store = AccountStore(self._url)
+            try:
+                await store.start()
+            except BaseException:
+                await store.close()
+                raise
+            self._store, self._carrier = store, Carrier(DeskStore(store))
+        return await self._carrier.carry(stretch)
+
+    async def close(self) -> None:
+        """Let go of the store."""
+        store, self._store, self._carrier = self._store, None, None
+        if store is not None:
+            await store.close()
