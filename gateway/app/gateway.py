@@ -15,6 +15,7 @@ from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
 from gateway.app.measuring import cookie_of, logins_of, profiles_of, risk_of, withdrawals_of
 from gateway.app.parts import bundle_of, geo_of, journal_of, keys_of, reader_of, shipper_of, sources_of, tokens_of
+from gateway.app.telling import Telling
 from gateway.config import Settings, load
 from gateway.core.errors import GatewayError, PolicyError
 from gateway.policies.bundle import load as load_bundle
@@ -43,6 +44,7 @@ class Gateway:
         """Set on what is let through to whoever has none; None where devices are known otherwise."""
         self.logins = logins_of(settings, self.store, self.geo)
         self.journal = journal_of(settings, self.clock.now())
+        self._telling = Telling(settings, self.store, self.journal.worker)
         self.archive = BundleArchive(settings.journal.directory / "bundles")
         self.line = Line(
             reader=reader_of(settings),
@@ -93,6 +95,8 @@ class Gateway:
                 if self.logins is not None:
                     await self.logins.start()
                 await self.journal.start()
+                # After the journal: its lock is what makes the worker's name this process's alone.
+                await self._telling.start()
             except BaseException:
                 await self._let_go()
                 raise
@@ -126,6 +130,7 @@ class Gateway:
             log.info("gateway:stopped", unrecorded=self.line.unrecorded)
 
     async def _let_go(self) -> None:
+        await self._telling.close()
         if self._keys is not None:
             await self._keys.close()
         if self.logins is not None:
