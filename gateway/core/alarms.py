@@ -14,7 +14,7 @@ LEAST_WHY, LONGEST_WHY, LONGEST_WHO = 10, 500, 200
 _NAMED: Final = 3
 """Rules that are named at most, and the share of the refusals from which on one is."""
 _SHARE: Final = 0.1
-_ODD: Final = re.compile(r"[^A-Za-z0-9.]+")
+_ODD: Final = re.compile(r"[^A-Za-z0-9._~-]+")
 
 
 @unique
@@ -24,6 +24,7 @@ class Dimension(StrEnum):
     COUNTRY = "country"
     REASON = "reason"
     OPERATION = "operation"
+    RULE = "rule"
 
 
 class Tally(NamedTuple):
@@ -66,10 +67,10 @@ class Alarm(NamedTuple):
     """Its beginning, microseconds since the epoch."""
     dimension: Dimension
     value: str | None
-    """The country, reason or operation; None for decisions whose country was not certain."""
+    """The country, reason, operation or rule (`policy/rule`); None for decisions whose country was not certain."""
     rose: bool
     tally: Tally
-    """For a reason: refusals for this reason among all decisions."""
+    """For a reason or a rule: refusals for this reason, or by this rule, among all decisions."""
     band: Band
     mostly: tuple[tuple[Dimension, str | None, int], ...]
     """In the other dimensions, what most of these refusals had in common, and how many of them."""
@@ -93,7 +94,8 @@ class Alarm(NamedTuple):
     def id(self) -> str:
         """What the alarm is called: the same hour, cause and direction have the same name, whoever finds them."""
         when = instant_text(self.hour)[:13].replace("-", "")
-        what = _ODD.sub("-", self.value or "uncertain")
+        # A rule is written `policy/rule`; no name has a tilde, and every address may.
+        what = _ODD.sub("-", (self.value or "uncertain").replace("/", "~"))
         return f"{when}-{self.dimension}-{what}-{'rose' if self.rose else 'fell'}"
 
     def text(self) -> str:

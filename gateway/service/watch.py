@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import structlog
 
 from gateway.core.alarms import HOUR, Alarm, Dimension, KeptAlarm
-from gateway.core.bands import KEPT, RULE, History
+from gateway.core.bands import KEPT, History
 from gateway.core.errors import GatewayError
 from gateway.ports import MICROSECONDS, Archive, Clock, Count, RuleCount, RuleCounts
 from gateway.service.causes import Causes, TextsOf, no_texts
@@ -239,8 +239,7 @@ class Watch:
         hours = {hour: Counted([], []) for hour in range(since, until, HOUR)}
         for count in await self._archive.counts(since, until):
             hours[count.start].kinds.append(count)
-        # Not before an alarm on record can say that it is about a rule.
-        if RULE in set(Dimension) and isinstance(self._archive, RuleCounts):
+        if isinstance(self._archive, RuleCounts):
             for refused in await self._archive.rule_counts(since, until):
                 hours[refused.start].rules.append(refused)
         return hours

@@ -51,7 +51,9 @@ def refusal(*rules: str) -> dict:
         ({"value": None}, "20251124T01-country-uncertain-rose"),
         ({"hour": AT + HOUR}, "20251124T02-country-FR-rose"),
         ({"dimension": Dimension.OPERATION, "value": "trade.spot"}, "20251124T01-operation-trade.spot-rose"),
-        ({"dimension": Dimension.REASON, "value": "a/../b c"}, "20251124T01-reason-a-..-b-c-rose"),
+        ({"dimension": Dimension.REASON, "value": "a/../b c"}, "20251124T01-reason-a~..~b-c-rose"),
+        ({"dimension": Dimension.RULE, "value": "a-b/c"}, "20251124T01-rule-a-b~c-rose"),
+        ({"dimension": Dimension.RULE, "value": "a/b-c"}, "20251124T01-rule-a~b-c-rose"),
     ],
 )
 def test_an_alarm_is_called_by_its_hour_its_cause_and_its_direction(change: dict, name: str) -> None:
@@ -116,7 +118,7 @@ def test_what_is_read_back_is_what_was_kept(kept: KeptAlarm) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"by": "rule"},
+        {"by": "asn"},
         {"value": 1},
         {"hours": -1},
         {"hours": True},
