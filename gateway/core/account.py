@@ -91,8 +91,8 @@ TRANSITIONS: Final[Mapping[Status, Mapping[Status, Transition]]] = MappingProxyT
 """Every change of status that may be made. A rule only ever narrows, and archives nobody: both are people's work.
 
 Whoever acts alone only narrows too, on the machine itself as by the admin API: a way back takes evidence and two
-people. And it is longer than the way down: from `restricted` to `open` leads through `flagged` or `exit_only`, and from `archived` through
-`restricted`, so that no single change gives everything back.
+people. And it is longer than the way down: from `restricted` to `open` leads through `flagged` or `exit_only`, and from
+`archived` through `restricted`, so that no single change gives everything back.
 """
 
 NARROWER: Final = (Status.OPEN, Status.EXIT_ONLY, Status.FLAGGED, Status.RESTRICTED, Status.ARCHIVED)

@@ -1,5 +1,7 @@
 """The API on an archive in memory, with tokens in a dict: everything that it says can be foreseen."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,7 +22,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.permissions import Permission as Scope
 from gateway.core.service_token import ServiceToken, token_text
 from gateway.ports import Erasing
-from tests.api.desk import desk_of
+from tests.api.desk import desk_of, fill
 from tests.contract.stretches import AT, decision, decision_id, ruling, stretch, text_of
 
 NOW = AT + 3_600_000_000
@@ -152,8 +154,16 @@ async def world(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
         )
 
 
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A store with alice and tokens for everybody: made once, copied for each test."""
+    path = tmp_path_factory.mktemp("desk")
+    return path, asyncio.run(fill(path))
+
+
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
+async def desk(tmp_path: Path, filled: tuple[Path, dict[str, str]]) -> AsyncIterator[SimpleNamespace]:
     """The API with accounts and tickets in a store."""
-    async with desk_of(tmp_path) as found:
+    shutil.copytree(filled[0], tmp_path, dirs_exist_ok=True)
+    async with desk_of(tmp_path, filled[1]) as found:
         yield found

@@ -82,11 +82,9 @@ PEOPLE = {
 """Everybody and what they are. Sam is both, and still may not be both for one ticket."""
 
 
-@asynccontextmanager
-async def desk_of(path: Path) -> AsyncIterator[SimpleNamespace]:
-    """Yield the API and a client, with an account of alice, tokens of `PEOPLE`, and one of a program for everything."""
-    clock = SetClock()
-    store = AccountStore(f"sqlite:///{path}/gateway.db", clock=clock, read_within_s=5, write_within_s=5)
+async def fill(path: Path) -> dict[str, str]:
+    """Make a store with an account of alice; return the tokens of `PEOPLE`, and one of a program for everything."""
+    store = store_in(path, SetClock())
     await store.start()
     await store.put("alice", verification="full", documents=["PT"], residence="PT", who="import", why="moved in")
     tokens = ServiceTokens(store)
@@ -98,6 +96,21 @@ async def desk_of(path: Path) -> AsyncIterator[SimpleNamespace]:
     made = await tokens.create(label="bot", scopes=map(str, SCOPES), days=30, who="ben", why="T-1")
     assert isinstance(made, NewToken)
     held["bot"] = made.text
+    await store.close()
+    return held
+
+
+def store_in(path: Path, clock: SetClock) -> AccountStore:
+    return AccountStore(f"sqlite:///{path}/gateway.db", clock=clock, read_within_s=5, write_within_s=5)
+
+
+@asynccontextmanager
+async def desk_of(path: Path, held: dict[str, str]) -> AsyncIterator[SimpleNamespace]:
+    """Yield the API on a store that `fill` made, with a client and who holds which token."""
+    clock = SetClock()
+    store = store_in(path, clock)
+    await store.start()
+    tokens, held = ServiceTokens(store), dict(held)
     once = OnceStore(store)
     sets = NoTokensOfOthers()
     (path / "evidence").mkdir(mode=0o700)

@@ -4,13 +4,14 @@ import asyncio
 import base64
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
-from tests.api.desk import PNG, desk_of
+from tests.api.desk import PNG, desk_of, fill
 from tests.cli.desk import Commands
 
 RELEASE = ("--outcome", "release", "--why", "the selfie shows her")
@@ -58,7 +59,7 @@ def test_the_same_person_does_not_do_both_halves(run: Commands) -> None:
 async def test_one_person_does_not_do_one_half_here_and_the_other_there(
     tmp_path: Path, first: str, second: str
 ) -> None:
-    async with desk_of(tmp_path) as desk:
+    async with desk_of(tmp_path, await fill(tmp_path)) as desk:
         desk.clock.at = (await asyncio.to_thread(_now)) - 1_000_000
         commands = Commands(tmp_path)
         # Tokens of the other clock's time would be over or not begun: they are made anew.
@@ -209,3 +210,42 @@ def test_every_command_shows_an_example(command: str) -> None:
     assert f"Example: gateway ticket {command}" in " ".join(
         CliRunner().invoke(app, ["ticket", command, "--help"]).stdout.split()
     )
+
+
+def decided(site: SimpleNamespace) -> dict[str, Any]:
+    """Return what the gateway would answer to alice's withdrawal now."""
+    line = {"peer": "10.0.0.1", "method": "POST", "target": "/api/v1/withdrawals"}
+    request = json.dumps(line | {"headers": list(site.headers("alice").items())})
+    words = ["decide", "--requests", "-", "--config", str(site.config)]
+    found: dict[str, Any] = json.loads(CliRunner().invoke(app, words, input=request).stdout)
+    return found
+
+
+def test_a_withdrawal_is_refused_while_it_is_held_and_passes_once_two_people_released_it(site: SimpleNamespace) -> None:
+    run = Commands(site.folder)
+    run.fill()
+    run("account", "set", "alice", "--verification", "full", "--why", "moved in")
+    assert decided(site)["verdict"]["outcome"] == "allow"
+    ticket = evidenced(run)
+    held = decided(site)["verdict"]
+    assert (held["outcome"], held["reason"], held["by"][0]["policy"]) == ("deny", "hold", "holds")
+    assert run.as_("sue", "ticket", "propose", ticket, *RELEASE).exit_code == 0
+    assert decided(site)["verdict"]["outcome"] == "deny"
+    assert run.as_("app", "ticket", "approve", ticket, "--why", "I see her too").exit_code == 0
+    assert decided(site)["verdict"]["outcome"] == "allow"
+
+
+def test_files_go_where_the_configuration_says(site: SimpleNamespace) -> None:
+    run = Commands(site.folder)
+    run.fill()
+    ticket, picture = run.hold(), run.path / "selfie.png"
+    picture.write_bytes(PNG)
+    attach = ["ticket", "attach", ticket, "--file", str(picture), "--kind", "selfie_with_document"]
+    words = [*attach, "--token-file", str(run.token("sue")), "--config", str(site.config)]
+    without = CliRunner().invoke(app, words)
+    assert (without.exit_code, "[evidence]" in without.stderr) == (2, True)
+    (run.path / "evidence.key").write_text(f"k1 {base64.b64encode(b'm' * 32).decode()}\n")
+    site.config.write_text(site.config.read_text() + '\n[evidence]\nwhere = "kept"\nkey_file = "evidence.key"\n')
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert sum(path.is_file() for path in (run.path / "kept").rglob("*")) == 1
