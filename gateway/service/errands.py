@@ -36,9 +36,9 @@ class AtOnce:
         """Decisions since the start whose errands were not done within the wait: they are done from the record."""
         self.outcomes: Counter[Outcome] = Counter()
 
-    async def carry_out(self, errands: Errands) -> tuple[Carried, ...]:
+    async def carry_out(self, errands: Errands, facts: Facts) -> tuple[Carried, ...]:
         """Return what became of each errand; nothing where the store did not do it in time. Never raises."""
-        errands = merged(errands)
+        errands = wanted(errands, facts.holds if isinstance(facts.holds, frozenset) else ())
         for refused in errands.refused:
             log.warning("errand:refused", decision=errands.decision_id, what=refused.what, why=refused.message)
         if not errands.todo:
@@ -105,7 +105,7 @@ class Carrier:
             try:
                 document = orjson.loads(ruling)
                 named = {"id": str(UUID(bytes=decision.id)), "at": instant_text(decision.at)}
-                errands = merged(errands_of({**document, **named}))
+                errands = wanted(errands_of({**document, **named}), (document["facts"] or {}).get("holds", ()))
             except (ValueError, KeyError, TypeError) as fault:
                 # One that cannot be read must not keep all that follows from the archive.
                 self.unreadable += 1
@@ -116,18 +116,24 @@ class Carrier:
         return new
 
 
-def merged(todo: Errands) -> Errands:
-    """Return the errands with one ticket where several rules ask for the same hold.
+def wanted(todo: Errands, held: Iterable[str]) -> Errands:
+    """Return the errands with one ticket where several rules ask for the same hold, and none for what is `held`.
 
-    A customer waits for one ticket and people work on one, though two rules see the same thing. The one that is about
-    most stands for all: its release makes most of it familiar. The same decision always merges to the same cause.
+    A customer waits for one ticket and people work on one, though two rules see the same thing: the one that is about
+    most stands for all, since its release makes most of it familiar. And whoever tries a new destination each time must
+    not make a ticket each time: while the operations are held there is nothing to hold, and when that ends, the next
+    try finds the same rule. It follows from the decision alone, so that its record gives the same causes.
     """
+    closed = frozenset(held)
     alike: dict[tuple[object, ...], OpenTicket] = {}
-    for one in todo.todo:
+    rest = [
+        one for one in todo.todo if not (isinstance(one, OpenTicket) and one.operations and one.operations <= closed)
+    ]
+    for one in rest:
         if isinstance(one, OpenTicket):
             key = _alike(one)
             alike[key] = max(alike.get(key, one), one, key=lambda each: each.about.count("=") if each.about else -1)
-    kept = [one for one in todo.todo if not isinstance(one, OpenTicket) or alike[_alike(one)] is one]
+    kept = [one for one in rest if not isinstance(one, OpenTicket) or alike[_alike(one)] is one]
     return todo._replace(todo=tuple(kept))
 
 

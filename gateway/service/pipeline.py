@@ -238,7 +238,7 @@ class Line:
             todo = errands(
                 account, verdict.obligations, decision_id=decision_id.decode("ascii"), at=facts.at, about=about
             )
-            carried = await self._at_once.carry_out(todo)
+            carried = await self._at_once.carry_out(todo, facts)
         if verdict.outcome is not Outcome.DENY or verdict.outage:
             return reply
         return reply._replace(ticket=await self._at_once.ticket(carried, facts))

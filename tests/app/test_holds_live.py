@@ -147,6 +147,8 @@ def test_a_held_withdrawal_has_a_ticket_and_passes_once_two_people_released_it(l
     assert live.reached == []
     again = live.customer.withdraw(**AWAY).json()
     assert again["ticket_id"] == body["ticket_id"], "the same cause makes one ticket"
+    another = live.customer.withdraw(**{**AWAY, "to": "bc1-third"}).json()
+    assert another["ticket_id"] == body["ticket_id"], "nor does each destination that is tried make one"
     usual = live.customer.withdraw(**HOME)
     assert (usual.status_code, usual.json()["reason"]) == (403, "hold"), "the account's withdrawals wait"
     assert usual.json()["ticket_id"] == body["ticket_id"]

@@ -13,7 +13,7 @@ from gateway.desk.hold import started
 from gateway.desk.kinds import TicketKind
 from gateway.desk.ticket import open_ticket
 from gateway.ports import Carried, Outcome, RecordedDecision, Stretch
-from gateway.service.errands import AtOnce, Carrier, merged
+from gateway.service.errands import AtOnce, Carrier, wanted
 
 DAY = 86_400_000_000
 AT = 1_763_700_000_000_000
@@ -27,7 +27,7 @@ def ticket(name: str = "T-AAAAAAAAAA", *, length: int | None = DAY, operations=H
     return open_ticket(name, "alice", TicketKind.UNFAMILIAR_LOGIN, name, at=AT, hold=hold).ticket
 
 
-def wanted(rule=RULE, *, about="", **more):
+def asked(rule=RULE, *, about="", **more):
     return OpenTicket("alice", f"cause-{rule.rule}", rule, "unfamiliar_login", HELD, about=about, **more)
 
 
@@ -63,13 +63,13 @@ def errands(*todo, at: int = AT) -> Errands:
 )
 async def test_what_the_store_does_not_take_in_time_is_put_off_and_counted(desk) -> None:
     at_once = AtOnce(desk, within_s=0.01)
-    assert await at_once.carry_out(errands(wanted())) == ()
+    assert await at_once.carry_out(errands(asked()), FACTS) == ()
     assert at_once.put_off == 1
 
 
 async def test_nothing_to_do_asks_nobody() -> None:
     desk = FakeDesk(fault=RuntimeError("asked"))
-    assert await AtOnce(desk).carry_out(errands()) == ()
+    assert await AtOnce(desk).carry_out(errands(), FACTS) == ()
 
 
 async def test_the_reply_names_the_ticket_that_lasts_longest_of_those_that_hold_the_operation() -> None:
@@ -97,18 +97,35 @@ async def test_an_older_hold_is_told_with_its_ticket() -> None:
 def test_several_rules_that_ask_for_one_hold_make_one_ticket_about_most() -> None:
     flag = SetFlag("alice", "f", RULE, "odd")
     notice = Notify("alice", "n", RULE, "odd")
-    more = wanted(OTHER, about="network=1,device=2")
-    assert merged(errands(flag, wanted(about="device=2"), more, notice)).todo == (flag, more, notice)
-    assert merged(errands(more, wanted(about="device=2"))).todo == (more,), "in whatever order they come"
+    more = asked(OTHER, about="network=1,device=2")
+    assert wanted(errands(flag, asked(about="device=2"), more, notice), ()).todo == (flag, more, notice)
+    assert wanted(errands(more, asked(about="device=2")), ()).todo == (more,), "in whatever order they come"
 
 
 def test_what_differs_in_what_it_holds_or_asks_for_is_not_merged() -> None:
     different = (
-        wanted(), wanted(OTHER, length=DAY), wanted(OTHER, evidence=("signed_note",)),
-        wanted(OTHER)._replace(operations=frozenset({Operation.TRANSFER})),
-        wanted(OTHER, length=DAY, expeditable=False),
+        asked(), asked(OTHER, length=DAY), asked(OTHER, evidence=("signed_note",)),
+        asked(OTHER)._replace(operations=frozenset({Operation.TRANSFER})),
+        asked(OTHER, length=DAY, expeditable=False),
     )  # fmt: skip
-    assert merged(errands(*different)).todo == different
+    assert wanted(errands(*different), ()).todo == different
+
+
+def test_what_is_held_already_makes_no_ticket_for_every_new_destination() -> None:
+    flag, work = SetFlag("alice", "f", RULE, "odd"), asked()._replace(operations=frozenset())
+    todo = errands(flag, work, asked(OTHER, about="destination=7"))
+    assert wanted(todo, ("withdraw", "view")).todo == (flag, work)
+    assert wanted(todo, ("transfer",)).todo == todo.todo
+
+
+async def test_the_record_is_read_with_the_holds_that_the_decision_was_made_on() -> None:
+    duty = {"kind": "hold", "value": "withdraw"}
+    held = orjson.loads(ruling(duty))
+    held["facts"]["holds"] = ["withdraw"]
+    rulings = {b"held": orjson.dumps(held), b"open": ruling(duty)}
+    desk = FakeDesk()
+    assert await Carrier(desk).carry(Stretch("w", 0, 0, 1, rulings, [decision(1, b"held"), decision(2, b"open")])) == 1
+    assert desk.carried[0].decision_id.endswith("2")
 
 
 def ruling(*duties: dict, account: str = "alice") -> bytes:
