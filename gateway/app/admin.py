@@ -13,17 +13,19 @@ from starlette.types import ASGIApp, Lifespan
 from gateway.adapters.alarms import AlarmFile
 from gateway.adapters.archive.memory import MemoryArchive
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.follow import find_untaken
 from gateway.adapters.metrics import Metrics
 from gateway.adapters.progress import ProgressFile
 from gateway.adapters.service_tokens import ServiceTokens
 from gateway.adapters.sql import AccountStore
 from gateway.api.application import create_api
-from gateway.api.services import Recorded, Services, Wanted
+from gateway.api.services import Desk, Recorded, Services, Wanted
+from gateway.app.desk import at_work, desk_of
 from gateway.app.erasing import erase as erase_in
 from gateway.app.finding import Found, by_digest, found_in
 from gateway.app.gateway import Gateway
-from gateway.app.parts import archive_of, archive_to_ask, client_ip_of
+from gateway.app.parts import archive_of, archive_to_ask, client_ip_of, geo_of
 from gateway.app.records import Records
 from gateway.config import Settings
 from gateway.core.account import Refused
@@ -54,8 +56,9 @@ class Admin:
         if archive is None:
             raise ConfigError('[admin] finds decisions in the archive, and `archive.url = "none"` keeps none')
         self._archive = by_digest(archive, gateway.settings)
+        self._desk = desk_of(gateway.settings, gateway.store, gateway.desk, gateway.geo)
         self.app: ASGIApp = _api(
-            gateway.settings, gateway.clock, gateway.store, self._archive, gateway.metrics.exposition, self._lifespan
+            gateway.settings, gateway.clock, self._desk, self._archive, gateway.metrics.exposition, self._lifespan
         )
 
     @asynccontextmanager
@@ -64,22 +67,28 @@ class Admin:
         await self._gateway.start()
         await self._archive.start()
         try:
-            yield
+            async with at_work(self._desk):
+                yield
         finally:
             await self._archive.close()
 
 
 class AdminAlone:
-    """The same API in a process that serves no customers: what others wrote is read, and nothing is decided."""
+    """The same API in a process that serves no customers: nothing is decided, and the Outbox is left to gateways."""
 
     def __init__(self, settings: Settings) -> None:
         """Raise ConfigError where these settings cannot work."""
         clock = SystemClock()
+        self._check_every_s = settings.geodb.check_every_s
         self._store = AccountStore(settings.store.url, clock=clock)
+        self._tickets = DeskStore(self._store)
+        # Where nothing is measured, nobody asks where an event came from.
+        self._geo = None if settings.risk is None else geo_of(settings)
+        self._desk = desk_of(settings, self._store, self._tickets, self._geo)
         self._recorded = Lookout(settings)
         # What no process of its own answered, none left unrecorded.
         metrics = Metrics(progress=ProgressFile(settings.journal.directory).read, unrecorded=lambda: 0, clock=clock)
-        self.app: ASGIApp = _api(settings, clock, self._store, self._recorded, metrics.exposition, self._lifespan)
+        self.app: ASGIApp = _api(settings, clock, self._desk, self._recorded, metrics.exposition, self._lifespan)
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
@@ -88,11 +97,23 @@ class AdminAlone:
             await self._store.migrate()
         else:
             log.warning("admin:no_store", path=str(self._store.path), what="no token is believed until there is one")
+        refreshing = asyncio.get_running_loop().create_task(self._keep_up())
         try:
-            yield
+            async with at_work(self._desk):
+                yield
         finally:
+            refreshing.cancel()
+            await asyncio.wait((refreshing,))
             await self._recorded.close()
+            await self._tickets.close()
             await self._store.close()
+
+    async def _keep_up(self) -> None:
+        """Take changed editions, so that events are placed as the gateways place them."""
+        while self._geo is not None:
+            await asyncio.sleep(self._check_every_s)
+            for outcome in await asyncio.to_thread(self._geo.refresh):
+                log.info("edition:taken" if outcome.taken else "edition:refused", what=outcome.message)
 
 
 class Lookout:
@@ -161,7 +182,7 @@ class Lookout:
 def _api(  # noqa: PLR0917 - its two callers stand above
     settings: Settings,
     clock: Clock,
-    store: AccountStore,
+    desk: Desk,
     archive: Recorded,
     metrics: Callable[[], bytes],
     lifespan: Lifespan[Starlette],
@@ -187,13 +208,13 @@ def _api(  # noqa: PLR0917 - its two callers stand above
         return {**explanation.to_json(), "language": wanted.language}
 
     async def erase(erasing: Erasing, who: str, why: str) -> Document | Refused:
-        done = await erase_in(settings, store, erasing, who=who, why=why)
+        done = await erase_in(settings, desk.accounts, erasing, who=who, why=why)
         return done if isinstance(done, Refused) else done.to_json()
 
     return create_api(
         Services(
             clock=clock,
-            tokens=ServiceTokens(store),
+            tokens=ServiceTokens(desk.accounts),
             archive=archive,
             find=find,
             explain=explain,
@@ -202,6 +223,7 @@ def _api(  # noqa: PLR0917 - its two callers stand above
             address_of=partial(_address_of, client_ip),
             alarms=AlarmFile(settings.journal.directory),
             erase=erase,
+            desk=desk,
         ),
         lifespan,
     )
