@@ -1,6 +1,7 @@
 """The endpoints on holds and tickets: looked at, opened, and ended by two people."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -24,6 +25,8 @@ from gateway.desk.lifecycle import TicketState
 from gateway.desk.record import End, Ticket
 from gateway.ports import MICROSECONDS
 
+_KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
+_MOST_KINDS: Final = 16
 _HOUR_US: Final = 3600 * MICROSECONDS
 Step = Callable[[Desk, ServiceToken, Mapping[str, Any], int], Awaitable[Ticket | Refused]]
 
@@ -87,6 +90,9 @@ class Tickets:
                 "expeditable", "expeditable: true or false; false takes `hours`, or nobody could end it"
             )
         account, why, evidence = text_of(asked, "account"), text_of(asked, "why"), texts_of(asked, "evidence")
+        strange = no_kind(evidence)
+        if strange is not None:
+            raise bad_parameter("evidence", f"evidence: {strange}")
 
         async def work() -> Document:
             return self._done(
@@ -171,6 +177,15 @@ class Tickets:
         if isinstance(result, Refused):
             raise of_refusal(result)
         return ticket_document(result, self._room.now())
+
+
+def no_kind(names: Sequence[str]) -> str | None:
+    """Return what is wrong with names of kinds of evidence; None where nothing is."""
+    if len(names) > _MOST_KINDS:
+        return f"a ticket asks for at most {_MOST_KINDS} kinds besides its own"
+    wrong = next((name for name in names if not _KIND.fullmatch(name)), None)
+    said = None if wrong is None else ascii(wrong[:40])[1:-1]
+    return None if said is None else f"`{said}` names no kind: 1 to 64 of a-z, 0-9 and `_`, such as `signed_note`"
 
 
 def stands(ticket: Ticket, now: int) -> bool:

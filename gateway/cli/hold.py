@@ -103,6 +103,7 @@ def place(
     Example: gateway hold place alice --operation withdraw --hours 72 --kind withdrawal_review --why 'she called us'
     """
     from gateway.api.desk_schemas import HELD_BY_PEOPLE
+    from gateway.api.tickets import no_kind
     from gateway.cli.ticket import print_ticket
     from gateway.core.account import Refused
     from gateway.core.permissions import Person
@@ -112,6 +113,9 @@ def place(
         raise typer.BadParameter(f"`{kind}` is none of {', '.join(HELD_BY_PEOPLE)}", param_hint="--kind")
     if hours is None and not expeditable:
         raise typer.BadParameter("say --hours too, or nobody could ever end it", param_hint="--not-expeditable")
+    strange = no_kind(evidence or ())
+    if strange is not None:
+        raise typer.BadParameter(strange, param_hint="--evidence")
     operations = [_operation(name) for name in operation]
     placed: Ticket | Refused = at_desk(
         config,

@@ -122,12 +122,8 @@ def attach(
     result: Annotated[
         Path | None, typer.Option(help="JSON: what an identity provider found, in place of a file.")
     ] = None,
-    files: Annotated[
-        str | None, typer.Option(envvar="GATEWAY_EVIDENCE", help="Where evidence is kept, in place of a configuration.")
-    ] = None,
-    files_key: Annotated[
-        Path | None, typer.Option(envvar="GATEWAY_EVIDENCE_KEY_FILE", help="The file of the keys it is sealed with.")
-    ] = None,
+    files: Annotated[str | None, typer.Option(help="Where evidence is kept, in place of a configuration.")] = None,
+    files_key: Annotated[Path | None, typer.Option(help="The file of the keys it is sealed with.")] = None,
     token_file: TokenFile = None,
     config: Config = _DEFAULT,
     store: Store = None,

@@ -36,6 +36,7 @@ def test_a_hold_of_nobody_is_exit_code_1(run: Commands) -> None:
         ("--operation", "withdraw", "--kind", "appeal"),
         ("--operation", "withdraw", "--not-expeditable"),
         ("--operation", "withdraw", "--hours", "0"),
+        ("--operation", "withdraw", "--evidence", "a note"),
     ],
 )
 def test_a_hold_that_cannot_be_is_wrong_usage(run: Commands, words: tuple[str, ...]) -> None:
