@@ -83,7 +83,8 @@ class RequestReader:
                 text = name.decode("ascii")
                 raise ConfigError(f"device.header, [withdrawals]: `{text}` has a meaning already; use one of its own")
         self._devices = devices
-        self._measured = measured
+        # A device is told to the app, so that an answer is of one device alone even where nothing is measured.
+        self._measured = measured or devices is not None
         self._headers = headers
         self._client_ip = client_ip
         self._credentials = credentials

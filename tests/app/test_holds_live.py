@@ -25,7 +25,16 @@ from gateway.app.carrying import Carrying
 from gateway.app.measuring import digests_of
 from gateway.config import load
 from gateway.core.errors import StoreUnavailable
-from gateway.core.events import LoginSucceeded, SessionRevoked, WithdrawalCompleted
+from gateway.core.events import (
+    AssuranceChanged,
+    Change,
+    LoginSucceeded,
+    Method,
+    ProvedWith,
+    SessionRevoked,
+    VerificationChanged,
+    WithdrawalCompleted,
+)
 from gateway.core.permissions import person
 from gateway.desk.evidence import Evidence, IdentityResult
 from gateway.desk.record import End, Ticket
@@ -197,6 +206,27 @@ def test_a_revoked_session_is_over_at_the_next_request(live) -> None:
     ended = live.customer.withdraw(**HOME, **session)
     assert (ended.status_code, ended.json()["reason"]) == (401, "credential-invalid")
     assert live.customer.withdraw(**HOME, sid="s-2", ago=30).status_code == 200
+
+
+def test_a_session_that_counts_for_less_is_asked_for_proof_at_the_next_request(live) -> None:
+    assert live.customer.withdraw(**HOME, ago=30).status_code == 200
+    now = live.gateway.clock.now()
+    live.call(live.book.take, [AssuranceChanged(id="a", account="alice", at=now, level=1)], "tests")
+    asked = live.customer.withdraw(**HOME, ago=30)
+    assert (asked.status_code, asked.json()["reason"]) == (401, "step-up-required")
+
+
+def test_a_recovered_password_holds_the_next_withdrawal_with_a_ticket(live) -> None:
+    assert live.customer.withdraw(**HOME).status_code == 200
+    changed = VerificationChanged(
+        id="v", account="alice", at=live.gateway.clock.now(), method=Method.PASSWORD, change=Change.RESET,
+        proved_with=ProvedWith.RECOVERY,
+    )  # fmt: skip
+    live.call(live.book.take, [changed], "tests")
+    held = live.customer.withdraw(**HOME)
+    assert (held.status_code, held.json()["reason"]) == (403, "hold")
+    assert held.json()["ticket_id"].startswith("T-")
+    assert held.json()["hold_until"] is not None
 
 
 def test_a_device_key_that_two_readers_may_read_in_two_ways_is_refused(live) -> None:

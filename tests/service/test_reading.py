@@ -1,8 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
-from gateway.core.credential import Presented
+from gateway.core.client_ip import ClientIPRule
+from gateway.core.credential import CredentialRule, Presented
+from gateway.core.device_key import DeviceCookie, new_key
+from gateway.core.errors import ConfigError
+from gateway.core.headers import HeaderRule
+from gateway.core.operations import OperationTable
 from gateway.core.target import Ambiguous
 from gateway.core.terms import Ambiguity, Operation
+from gateway.service.devices import Devices
+from gateway.service.reading import RequestReader
 
 
 def test_a_plain_request_is_read_as_what_it_attempts(reader, asked) -> None:
@@ -94,3 +103,60 @@ def test_what_senders_vary_at_will_takes_no_place_in_memory(reader, asked) -> No
     assert all(len(names) <= 2048 for names, _ in reader._plans)
     assert len(reader._plans) <= 2
     assert list(reader._routes) == [("GET", b"/api/v1/balances")]
+
+
+COOKIE = DeviceCookie("__Host-gwd", (b"k" * 32,))
+
+
+def knowing(**more) -> RequestReader:
+    """A reader without sessions in cookies."""
+    return RequestReader(
+        headers=HeaderRule(client_header=b"x-forwarded-for", api_key_header=None),
+        client_ip=ClientIPRule(
+            trusted_proxies=("10.0.0.0/8",), header="X-Forwarded-For", trusted_hops=None, untrusted_peer="use_peer",
+            private_clients=(), trust_unix_socket=False, nat64_prefixes=(),
+        ),
+        credentials=CredentialRule(cookie=None, api_key_header=None),
+        operations=OperationTable([]),
+        **more,
+    )  # fmt: skip
+
+
+def pair(device: bytes) -> bytes:
+    return COOKIE.header(new_key(device), 1_700_000_000_000_000).partition(b";")[0]
+
+
+def key_of(reader, asked, *more):
+    return reader.read(asked(more=more)).key
+
+
+def test_another_device_is_another_key_and_any_other_cookie_is_not(asked) -> None:
+    reader = knowing(devices=Devices(cookie=COOKIE))
+    one, other = pair(b"0" * 16), pair(b"1" * 16)
+    assert key_of(reader, asked, (b"cookie", one)) != key_of(reader, asked, (b"cookie", other))
+    assert key_of(reader, asked, (b"cookie", one)) != key_of(reader, asked)
+    assert key_of(reader, asked, (b"cookie", one)) == key_of(reader, asked, (b"cookie", b"theme=dark; " + one))
+
+
+def test_where_requests_are_measured_another_user_agent_is_another_key(asked) -> None:
+    def key(reader, agent: bytes):
+        request = asked()
+        headers = [(name, agent if name == b"user-agent" else value) for name, value in request.headers]
+        return reader.read(replace(request, headers=headers)).key
+
+    assert key(knowing(measured=True), b"Fox/1") != key(knowing(measured=True), b"Fox/2")
+    assert key(knowing(), b"Fox/1") == key(knowing(), b"Fox/2")
+
+
+def test_headers_that_are_believed_stand_once_and_in_one_spelling(asked) -> None:
+    reader = knowing(devices=Devices(header="X-Device-Key"), singles=frozenset({b"x-amount"}))
+    for name in (b"x-device-key", b"x-amount"):
+        assert reader.read(asked(more=((name, b"1"), (name, b"1")))).why is Ambiguity.HEADER_REPEATED
+        assert reader.read(asked(more=((name.replace(b"-", b"_"), b"1"),))).why is Ambiguity.HEADER_ALIAS
+        assert not isinstance(reader.read(asked(more=((name, b"1"),))), Ambiguous)
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "User-Agent", "X-Amount"])
+def test_a_header_has_one_meaning(header) -> None:
+    with pytest.raises(ConfigError, match="has a meaning already"):
+        knowing(devices=Devices(header=header), singles=frozenset({b"x-amount"}))
