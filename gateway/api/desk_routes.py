@@ -17,6 +17,8 @@ LEAST_REASON: Final = 10
 LONGEST_REASON: Final = 500
 FILE_TYPES: Final = ("image/jpeg", "image/png", "image/webp", "image/heic", "application/pdf")
 
+_FILES: Final = f"What it is: {', '.join(one for one in EvidenceKind if one is not EvidenceKind.IDENTITY_RESULT)}"
+
 _UNMASKED: Final = Parameter(
     REASON_HEADER,
     "Why personal data is to be shown as it is: 10 to 500 characters, written into the audit. Needs the scope "
@@ -207,17 +209,16 @@ DESK_ROUTES: Final = (
     Route(
         "attachEvidence",
         "/api/v1/tickets/{id}/evidence",
-        "Attach a file, or what a provider found. The same again is attached once.",
+        "Attach a file. The same again is attached once.",
         _P.EVIDENCE_WRITE,
         (
             _TICKET,
-            Parameter("kind", f"Of a file: {', '.join(EvidenceKind)}, or one that the ticket asks for.", text()),
+            Parameter("kind", f"{_FILES}, or one that the ticket asks for.", text(), needed=True),
         ),
         "Ticket",
         problems=(*_SENT, 404, 409, 412, 501),
         method="POST",
-        body="IdentityFinding",
-        body_types=("application/json", *FILE_TYPES),
+        body_types=FILE_TYPES,
     ),
     Route(
         "readEvidence",

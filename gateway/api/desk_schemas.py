@@ -180,7 +180,6 @@ DESK_SCHEMAS: Final[dict[str, Schema]] = {
             )
         )
     ),
-    "IdentityFinding": whole(kind=one_of((EvidenceKind.IDENTITY_RESULT,)), result=whole(**_FOUND)),
     "Message": whole(
         id={**TEXT, "description": "The idempotency key that its receiver knows a repeat by."},
         account=TEXT,

@@ -28,7 +28,7 @@ from gateway.desk.lifecycle import CLOSED, Act
 from gateway.desk.record import Ticket
 from gateway.desk.refusals import impossible
 
-FILES: Final = "[evidence]"
+FILES: Final = "[evidence] key_file"
 _LONGEST_REFERENCE: Final = 128
 _CLOSE: Final = {"Connection": "close"}
 _SEALED: Final = {
@@ -57,18 +57,21 @@ class Pieces:
         ticket = await ticket_of(desk, request)
         if ticket.state in CLOSED:
             raise of_refusal(impossible(ticket, Act.ATTACH))
-        if is_json(request):
-            parameters(request, ())
-            done = await self._found(request, desk, token, ticket)
-        else:
-            kind = parameters(request, ("kind",)).get("kind")
-            if kind is None:
-                raise bad_parameter("kind", f"kind: say what the file is: {', '.join(kinds_of_files(ticket))}")
-            files = there(desk.evidence, "files of evidence", FILES)
-            claimed = media_type(request)
-            done = await attach_file(
-                desk.tickets, files, ticket, kind, request.stream(), claimed, token.identity.name, self._room.now()
+        kind = parameters(request, ("kind",)).get("kind")
+        if kind == EvidenceKind.IDENTITY_RESULT or is_json(request):
+            # It counts as a selfie with a document: whoever could write one could do without the customer.
+            raise bad_parameter(
+                "kind",
+                f"kind: an `{EvidenceKind.IDENTITY_RESULT}` comes from the provider itself, signed, by POST "
+                "/api/v1/identity-results; attach a file",
             )
+        if kind is None:
+            raise bad_parameter("kind", f"kind: say what the file is: {', '.join(kinds_of_files(ticket))}")
+        files = there(desk.evidence, "files of evidence", FILES)
+        claimed = media_type(request)
+        done = await attach_file(
+            desk.tickets, files, ticket, kind, request.stream(), claimed, token.identity.name, self._room.now()
+        )
         if isinstance(done, Refused):
             raise of_refusal(done)
         return json_response(ticket_document(done, self._room.now()), etag=f'"{done.version}"')
@@ -114,17 +117,6 @@ class Pieces:
         if ticket is None:
             raise ApiProblem(404, "no-such-thing", "there is no ticket with this id")
         return json_response({"ticket": ticket.id, "state": str(ticket.state)})
-
-    async def _found(self, request: Request, desk: Desk, token: ServiceToken, ticket: Ticket) -> Ticket | Refused:
-        body = await read_body(request)
-        asked = members(request, body, ("kind", "result"), ("kind", "result"))
-        if text_of(asked, "kind") != EvidenceKind.IDENTITY_RESULT:
-            raise bad_parameter("kind", f"kind: as JSON only an `{EvidenceKind.IDENTITY_RESULT}`; all else is a file")
-        result = read_result(asked["result"])
-        if isinstance(result, Refused):
-            raise bad_parameter("result", result.message)
-        piece = evidence_of_result(ticket.id, result, token.identity.name, self._room.now())
-        return await desk.tickets.attach(ticket.id, piece)
 
 
 async def attach_file(  # noqa: PLR0917 - its two callers, the API and the command, have all of them

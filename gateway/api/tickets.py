@@ -1,6 +1,5 @@
 """The endpoints on holds and tickets: looked at, opened, and ended by two people."""
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,9 +22,9 @@ from gateway.core.terms import Operation, Status
 from gateway.desk.kinds import TicketKind
 from gateway.desk.lifecycle import TicketState
 from gateway.desk.record import End, Ticket
+from gateway.policies.fields import NAME
 from gateway.ports import MICROSECONDS
 
-_KIND: Final = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 _MOST_KINDS: Final = 16
 _HOUR_US: Final = 3600 * MICROSECONDS
 Step = Callable[[Desk, ServiceToken, Mapping[str, Any], int], Awaitable[Ticket | Refused]]
@@ -183,9 +182,13 @@ def no_kind(names: Sequence[str]) -> str | None:
     """Return what is wrong with names of kinds of evidence; None where nothing is."""
     if len(names) > _MOST_KINDS:
         return f"a ticket asks for at most {_MOST_KINDS} kinds besides its own"
-    wrong = next((name for name in names if not _KIND.fullmatch(name)), None)
+    wrong = next((name for name in names if not NAME.fullmatch(name)), None)
     said = None if wrong is None else ascii(wrong[:40])[1:-1]
-    return None if said is None else f"`{said}` names no kind: 1 to 64 of a-z, 0-9 and `_`, such as `signed_note`"
+    return (
+        None
+        if said is None
+        else f"`{said}` names no kind: 1 to 64 of a-z, 0-9, `.`, `_` and `-`, such as `signed_note`"
+    )
 
 
 def stands(ticket: Ticket, now: int) -> bool:

@@ -251,7 +251,8 @@ def print_ticket(ticket: "Ticket", as_json: bool, log: list[dict[str, Any]] | No
         f"{document['id']}  {document['kind']} of {document['account']}: {document['state']}, version {ticket.version}"
     )
     if document["operations"]:
-        print(f"  holds {', '.join(document['operations'])} until {document['ends_at'] or 'two people end it'}")
+        until = f" until {document['ends_at'] or 'two people end it'}" if document["closed_at"] is None else ""
+        print(f"  {'held' if document['closed_at'] else 'holds'} {', '.join(document['operations'])}{until}")
     if document["missing"]:
         print(f"  needs {', '.join(document['missing'])}")
     for piece in document["evidence"]:

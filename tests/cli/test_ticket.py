@@ -38,6 +38,7 @@ def test_a_hold_is_evidenced_proposed_approved_and_gone(run: Commands) -> None:
     done = run.as_("app", "ticket", "approve", ticket, "--why", "I see her too")
     assert done.exit_code == 0, done.output
     assert done.stdout.startswith(f"{ticket}  withdrawal_review of alice: released")
+    assert "  held withdraw\n" in done.stdout
     assert run.json("account", "show", "alice")["holds"] == []
     shown = run("ticket", "show", ticket).stdout
     assert "approve  by app: I see her too" in shown
