@@ -14,15 +14,13 @@ from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.evidence_files import EvidenceStore, NotTaken, Stored
 from gateway.adapters.evidence_files import Why as NotTakenFor
 from gateway.adapters.identity_results import MAX_BYTES, Problem
-from gateway.api.bodies import is_json, media_type, members, read_body, text_of
+from gateway.api.bodies import is_json, media_type, read_body
 from gateway.api.documents import evidence_document, ticket_document
 from gateway.api.problems import COMMON_HEADERS, ApiProblem, bad_parameter, json_response, of_refusal, parameters
 from gateway.api.room import Room, there
-from gateway.api.services import Desk
 from gateway.api.tickets import ticket_of
 from gateway.core.account import Refused
 from gateway.core.permissions import Permission
-from gateway.core.service_token import ServiceToken
 from gateway.desk.evidence import Evidence, EvidenceKind, IdentityResult
 from gateway.desk.lifecycle import CLOSED, Act
 from gateway.desk.record import Ticket

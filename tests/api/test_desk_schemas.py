@@ -58,7 +58,7 @@ async def test_every_answer_is_as_it_is_described(desk) -> None:
     await ask("sue", "POST", f"{url}/propose", release, if_match='"1"')
     await ask("sue", "POST", f"{url}/evidence?kind=selfie_with_document", PNG, content_type="image/png")
     await ask("sue", "POST", f"{url}/evidence?kind=selfie_with_document", b"<svg/>", content_type="image/png")
-    await ask("sue", "POST", f"{url}/evidence", {"kind": "identity_result", "result": RESULT})
+    await desk.ask("sue", "POST", f"{url}/evidence", {"kind": "identity_result", "result": RESULT})
     pieces = (await ask("aud", "GET", f"{url}/evidence")).json()["evidence"]
     await ask("aud", "GET", f"{url}/evidence/{pieces[0]['id']}", gateway_reason=REASON)
     await ask("aud", "GET", f"{url}/evidence/{pieces[0]['id']}")

@@ -96,32 +96,14 @@ async def test_whoever_may_not_read_evidence_sees_none(desk, who) -> None:
     ).status_code == 403
 
 
-async def test_a_result_may_be_attached_by_hand_and_says_who_did(desk) -> None:
+@pytest.mark.parametrize("query", ["", "?kind=identity_result", "?kind=selfie_with_document"])
+@pytest.mark.parametrize("who", ["sue", "bot"])
+async def test_nobody_says_in_the_place_of_a_provider_what_it_found(desk, who, query) -> None:
     ticket = await placed(desk)
-    url = f"/api/v1/tickets/{ticket['id']}/evidence"
-    done = (await desk.ask("sue", "POST", url, {"kind": "identity_result", "result": RESULT})).json()
-    assert (done["missing"], done["evidence"][0]["by"], done["evidence"][0]["counts"]) == ([], "sue", True)
-    (listed,) = (await desk.ask("aud", "GET", url)).json()["evidence"]
-    assert listed["result"] == RESULT | {"passed": True}
-    assert (await desk.ask("app", "GET", f"{url}/{listed['id']}", gateway_reason=REASON)).status_code == 404
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"kind": "selfie_with_document", "result": RESULT},
-        {"kind": "identity_result", "result": RESULT | {"face_match": 1.5}},
-        {"kind": "identity_result", "result": RESULT | {"face_match": True}},
-        {"kind": "identity_result", "result": RESULT | {"document": "pass"}},
-        {"kind": "identity_result", "result": RESULT | {"reference": "a\nb"}},
-        {"kind": "identity_result", "result": {"document": True}},
-        {"kind": "identity_result"},
-    ],
-)
-async def test_a_result_that_cannot_be_is_refused(desk, body) -> None:
-    ticket = await placed(desk)
-    refused = await desk.ask("sue", "POST", f"/api/v1/tickets/{ticket['id']}/evidence", body)
-    assert (refused.status_code, refused.json()["parameter"]) in {(400, "kind"), (400, "result")}
+    body = {"kind": "identity_result", "result": RESULT}
+    refused = await desk.ask(who, "POST", f"/api/v1/tickets/{ticket['id']}/evidence{query}", body)
+    assert (refused.status_code, refused.json()["parameter"]) == (400, "kind")
+    assert "/api/v1/identity-results" in refused.json()["detail"]
     assert (await desk.desk.tickets.ticket(ticket["id"])).evidence == ()
 
 

@@ -109,7 +109,7 @@ async def test_what_is_not_configured_says_which_table_is_missing(site) -> None:
         url = f"/api/v1/tickets/{await ticket_in(gateway)}/evidence?kind=signed_note"
         refused = await client.post(url, content=png(), headers={"content-type": "image/png"})
         assert refused.status_code == 501
-        assert "`[evidence]`" in refused.json()["detail"]
+        assert "`[evidence] key_file`" in refused.json()["detail"]
     await gateway.close()
     assert not (site.folder / "var").exists(), "no folder is made for what is not kept"
 
