@@ -24,7 +24,6 @@ from gateway.adapters.sql import AccountStore
 from gateway.app.carrying import Carrying
 from gateway.app.measuring import digests_of
 from gateway.config import load
-from gateway.core.errors import StoreUnavailable
 from gateway.core.events import (
     AssuranceChanged,
     Change,
@@ -38,7 +37,6 @@ from gateway.core.events import (
 from gateway.core.permissions import person
 from gateway.desk.evidence import Evidence, IdentityResult
 from gateway.desk.record import End, Ticket
-from gateway.ports import Stretch
 
 PEER = ("10.0.0.1", 4711)
 LISBON, MADRID = "2.80.10.20", "81.32.10.20"
@@ -343,17 +341,3 @@ def test_a_gateway_that_is_killed_before_the_store_took_what_follows_loses_nothi
     assert (first, second) == (1, 0), "once, however often it is tried"
     assert ticket is not None
     assert ticket.operations == {"transfer", "withdraw"}
-
-
-def test_a_store_that_cannot_be_opened_leaves_the_stretch_to_be_carried_again(tmp_path) -> None:
-    async def carry() -> None:
-        (tmp_path / "gateway.db").write_bytes(b"no database at all" * 100)
-        carrying = Carrying(f"sqlite:///{tmp_path}/gateway.db")
-        stretch = Stretch("w", 0, 0, 1, {}, [])
-        with pytest.raises(StoreUnavailable):
-            await carrying.carry(stretch)
-        (tmp_path / "gateway.db").unlink()
-        assert await carrying.carry(stretch) == 0
-        await carrying.close()
-
-    asyncio.run(carry())
