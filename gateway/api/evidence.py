@@ -1,15 +1,13 @@
 """The endpoints on evidence: attached as a file or as what a provider found, listed, and looked at with a reason."""
 
 import hashlib
-import math
 from base64 import b32encode
 from collections.abc import AsyncIterable
-from typing import Any, Final
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.adapters.account_book import is_line
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.evidence_files import EvidenceStore, NotTaken, Stored
 from gateway.adapters.evidence_files import Why as NotTakenFor
@@ -21,7 +19,7 @@ from gateway.api.room import Room, there
 from gateway.api.tickets import ticket_of
 from gateway.core.account import Refused
 from gateway.core.permissions import Permission
-from gateway.desk.evidence import Evidence, EvidenceKind, IdentityResult
+from gateway.desk.evidence import Evidence, EvidenceKind
 from gateway.desk.lifecycle import CLOSED, Act
 from gateway.desk.record import Ticket
 from gateway.desk.refusals import impossible
@@ -146,29 +144,6 @@ def kinds_of_files(ticket: Ticket) -> tuple[str, ...]:
     """Return what a file may be: what evidence there is, and what this ticket asks for."""
     known = [*map(str, EvidenceKind), *ticket.evidence_required]
     return tuple(dict.fromkeys(one for one in known if one != EvidenceKind.IDENTITY_RESULT))
-
-
-def read_result(document: Any) -> IdentityResult | Refused:  # noqa: ANN401 - a JSON value
-    """Return what a provider found, or what is wrong with how it was told."""
-    names = IdentityResult._fields
-    if not isinstance(document, dict) or {*document} != {*names}:
-        return Refused("result", f"result: an object of {', '.join(f'`{name}`' for name in names)}")
-    for name in ("document", "liveness"):
-        if not isinstance(document[name], bool):
-            return Refused("result", f"result: `{name}` is true or false")
-    score, reference = document["face_match"], document["reference"]
-    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score) or not 0 <= score <= 1:
-        return Refused("result", "result: `face_match` is a number from 0 to 1")
-    if not isinstance(reference, str) or not is_line(reference, _LONGEST_REFERENCE):
-        return Refused("result", f"result: `reference` is one line of 1 to {_LONGEST_REFERENCE} characters")
-    return IdentityResult(document["document"], document["liveness"], float(score), reference)
-
-
-def evidence_of_result(ticket_id: str, result: IdentityResult, who: str, now: int) -> Evidence:
-    """Return the piece of evidence that a provider's result is; the same result is the same piece."""
-    told = f"{result.document}.{result.liveness}.{result.face_match}.{result.reference}"
-    kind = EvidenceKind.IDENTITY_RESULT
-    return Evidence(_id(ticket_id, str(kind), told), str(kind), now, who, result=result)
 
 
 def _piece(ticket: Ticket, kind: str, stored: Stored, who: str, now: int) -> Evidence:

@@ -23,7 +23,6 @@ app = typer.Typer(
     help="Tickets: list, show, open, attach evidence, propose an end, approve or decline it.", no_args_is_help=True
 )
 _DEFAULT = Path("gateway.toml")
-_LARGEST_RESULT = 16 * 1024
 TicketId = Annotated[str, typer.Argument(metavar="TICKET", help="Such as T-7Q2M4XKDPA.")]
 Version = Annotated[
     int | None, typer.Option(min=1, help="The version that `ticket show` showed: nothing unseen is changed.")
@@ -117,33 +116,31 @@ def open_ticket(
 @app.command()
 def attach(
     ticket: TicketId,
-    file: Annotated[Path | None, typer.Option(help="A picture or PDF.")] = None,
-    kind: Annotated[str | None, typer.Option(help="What the file is, such as selfie_with_document.")] = None,
-    result: Annotated[
-        Path | None, typer.Option(help="JSON: what an identity provider found, in place of a file.")
+    file: Annotated[Path, typer.Option(help="A picture or PDF.")],
+    kind: Annotated[str, typer.Option(help="What the file is, such as selfie_with_document.")],
+    files: Annotated[
+        str | None, typer.Option(help="Where evidence is kept, a folder or s3://BUCKET, in place of a configuration.")
     ] = None,
-    files: Annotated[str | None, typer.Option(help="Where evidence is kept, in place of a configuration.")] = None,
-    files_key: Annotated[Path | None, typer.Option(help="The file of the keys it is sealed with.")] = None,
+    files_key: Annotated[Path | None, typer.Option(help="The file of the keys that it is sealed with.")] = None,
     token_file: TokenFile = None,
     config: Config = _DEFAULT,
     store: Store = None,
     as_json: AsJson = False,
 ) -> None:
-    """Attach evidence to a ticket. The same again is attached once.
+    """Attach a file to a ticket as evidence. The same again is attached once.
+
+    What an identity provider found comes from the provider alone, signed: no command says it in its place.
 
     Example: gateway ticket attach T-7Q2M4XKDPA --file selfie.jpg --kind selfie_with_document --token-file my.token
     """
     from gateway.adapters.clock import SystemClock
-    from gateway.api.evidence import attach_file, evidence_of_result
+    from gateway.api.evidence import attach_file
     from gateway.api.problems import ApiProblem
     from gateway.core.account import Refused
     from gateway.core.permissions import Permission, may
     from gateway.desk.refusals import not_allowed
 
-    if (file is None) is (result is None) or (file is not None and kind is None):
-        raise typer.BadParameter("say --file and its --kind, or --result")
-    found = None if result is None else _result(result)
-    sealed = None if file is None else _sealed(config, store, files, files_key)
+    sealed = _sealed(config, store, files, files_key)
 
     async def act(desk: "DeskStore", person: "Person") -> "Ticket | Refused":
         if not may(person, Permission.EVIDENCE_WRITE):
@@ -151,12 +148,8 @@ def attach(
         known = await desk.ticket(ticket)
         if known is None:
             return Refused("id", f"there is no ticket `{ascii(ticket[:40])[1:-1]}`")
-        now = SystemClock().now()
-        if found is not None:
-            return await desk.attach(ticket, evidence_of_result(ticket, found, person.name, now))
-        assert file is not None and kind is not None and sealed is not None  # noqa: PT018 - one of two ways
         try:
-            return await attach_file(desk, sealed, known, kind, _content(file), "", person.name, now)
+            return await attach_file(desk, sealed, known, kind, _content(file), "", person.name, SystemClock().now())
         except ApiProblem as problem:
             return Refused("file", str(problem))
 
@@ -272,20 +265,6 @@ def _absent(ticket: str, as_json: bool) -> NoReturn:
     from gateway.core.account import Refused
 
     refuse(Refused("id", f"there is no ticket `{ascii(ticket[:40])[1:-1]}`"), as_json)
-
-
-def _result(path: Path) -> Any:  # noqa: ANN401 - of a noun that is imported where it is needed
-    from gateway.api.evidence import read_result
-    from gateway.core.account import Refused
-
-    try:
-        with path.open("rb") as file:
-            found = read_result(json.loads(file.read(_LARGEST_RESULT)))
-    except (OSError, ValueError) as fault:
-        raise typer.BadParameter(f"{path}: {fault}", param_hint="--result") from None
-    if isinstance(found, Refused):
-        raise typer.BadParameter(f"{path}: {found.message}", param_hint="--result")
-    return found
 
 
 def _sealed(config: Path, url: str | None, place: str | None, key: Path | None) -> "EvidenceStore":
