@@ -112,8 +112,13 @@ class AdminAlone:
         """Take changed editions, so that events are placed as the gateways place them."""
         while self._geo is not None:
             await asyncio.sleep(self._check_every_s)
-            for outcome in await asyncio.to_thread(self._geo.refresh):
-                log.info("edition:taken" if outcome.taken else "edition:refused", what=outcome.message)
+            try:
+                for outcome in await asyncio.to_thread(self._geo.refresh):
+                    say = log.info if outcome.taken else log.error
+                    say("edition:taken" if outcome.taken else "edition:refused", what=outcome.message)
+            except Exception:
+                # A refresh that fails in a way nobody thought of must not be the last one.
+                log.exception("admin:refresh_failed")
 
 
 class Lookout:

@@ -1,12 +1,15 @@
 """The desk as settings make it: what is configured works, what is not says which table is missing."""
 
+import asyncio
 import json
 from base64 import b64encode
 
 import httpx2
 import pytest
+from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
+from structlog.testing import capture_logs
 
 from gateway.adapters.service_tokens import NewToken, ServiceTokens
 from gateway.app import Gateway
@@ -18,6 +21,7 @@ from gateway.core.permissions import Person, Role
 from gateway.core.service_token import SCOPES
 from gateway.desk.kinds import TicketKind
 from tests.adapters.pictures import png
+from tests.adapters.sinks.rig import Taken, service
 
 KEYS = f"2026-11 {b64encode(bytes(32)).decode()}\n"
 WEBHOOK_SECRET = "whsec_" + "QUJD" * 8
@@ -130,6 +134,44 @@ async def test_alone_it_takes_events_as_a_gateway_does_and_the_gateway_hears_of_
     timeline = await gateway.desk.timeline("alice")
     assert {"login.succeeded", "verification.changed"} <= {moment.what for moment in timeline.moments}
     await gateway.close()
+
+
+async def test_keys_of_an_issuer_are_fetched_while_the_desk_is_at_work_and_no_longer(everything) -> None:
+    site, published = everything, (everything.folder / "idp.json").read_bytes()
+
+    async def answer(_request: web.Request, _taken: Taken) -> web.Response:
+        return web.Response(body=published, content_type="application/json")
+
+    taken: list[Taken] = []
+    async with service(answer, taken) as url:
+        site.config.write_text(site.config.read_text().replace('"idp.json"', f'"{url}"'))
+        alone = AdminAlone(load(site.config))
+        assert taken == [], "nothing is asked before it is needed"
+        async with alone.app.router.lifespan_context(alone.app):
+            assert len(taken) == 1
+            assert "gateway keys" in {task.get_name() for task in asyncio.all_tasks()}
+        assert "gateway keys" not in {task.get_name() for task in asyncio.all_tasks()}
+
+
+async def test_alone_it_takes_changed_editions_as_gateways_do_whatever_goes_wrong_once(everything) -> None:
+    alone = AdminAlone(load(everything.config))
+    asked: list[int] = []
+    twice = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def refresh() -> tuple[()]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise RuntimeError("nobody thought of it")
+        loop.call_soon_threadsafe(twice.set)
+        return ()
+
+    alone._geo.refresh = refresh
+    alone._check_every_s = 0
+    with capture_logs() as logs:
+        async with alone.app.router.lifespan_context(alone.app), asyncio.timeout(20):
+            await twice.wait()
+    assert "admin:refresh_failed" in [line["event"] for line in logs]
 
 
 @pytest.mark.parametrize(
