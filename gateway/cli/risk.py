@@ -33,7 +33,7 @@ def backtest(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The history as NDJSON, by time; `-` is stdin.")],
     budget: Annotated[
         list[str] | None,
-        typer.Option("--budget", "-b", help="How much of customers' withdrawals may be held, as 1.5%; repeatable."),
+        typer.Option("--budget", "-b", help="How much of customers' withdrawals may be held, as 1.6%; repeatable."),
     ] = None,
     test_from: Annotated[
         float | None,
@@ -58,10 +58,10 @@ def backtest(
     "device", "session", ...}; docs/risk.md lists all keys. What is missing is Unknown, and never a reason for trust.
     Beside the score stand the rules that others use, on the same withdrawals.
 
-    Example: gateway risk synth --accounts 500 --attacks 100 | gateway risk backtest - --budget 1.5% --plot catch.svg
+    Example: gateway risk synth --accounts 500 --attacks 100 | gateway risk backtest - --budget 1.6% --plot catch.svg
     """
     from gateway.core.login import Digests
-    from gateway.service.backtest import BUDGETS, TEST_FROM_DAYS, Backtest
+    from gateway.service.backtest import BUDGET, BUDGETS, TEST_FROM_DAYS, Backtest
     from gateway.service.backtest_plot import svg
     from gateway.service.backtest_report import document, report_of, text
     from gateway.service.history import Reader, events
@@ -94,7 +94,7 @@ def backtest(
     if not run.tested:
         _say(_nothing_tested(run))
         raise typer.Exit(1)
-    report = report_of(run, main=0.015 if 0.015 in budgets else budgets[0], seed=seed)
+    report = report_of(run, main=BUDGET if BUDGET in budgets else budgets[0], seed=seed)
     if plot is not None:
         plot.write_text(svg(run.tested, len(budgets)))
     if as_json:
@@ -106,6 +106,8 @@ def backtest(
 def _tell_left_out(skipped: int, reader: "Reader") -> None:
     if skipped > _SHOWN:
         _say(f"left out {skipped} bad lines in all; the first {_SHOWN} are above")
+    for told, line in reader.taken.first.items():
+        _say(f"took {told}, first on line {line}")
     for key, line in sorted(reader.ignored.items(), key=lambda one: one[1]):
         _say(f"ignored the unknown key {key}, first on line {line}")
 
@@ -136,7 +138,7 @@ def _budget(text: str) -> float:
         share = -1.0
     if not 0 < share < 1:
         raise typer.BadParameter(
-            f"`{text}` is no share of withdrawals: write 1.5%, or 0.015 for the same", param_hint="--budget"
+            f"`{text}` is no share of withdrawals: write 1.6%, or 0.016 for the same", param_hint="--budget"
         )
     return share
 

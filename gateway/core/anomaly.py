@@ -18,9 +18,11 @@ from gateway.core.profile import Profile
 from gateway.core.risk_tables import (
     ALWAYS_ANONYMOUS,
     ANONYMITY,
+    AT_HOME,
     GROUPS,
     LEAST,
     MOST,
+    PAYS_A_STRANGER,
     SIZES,
     UNFAMILIAR_DEVICE,
     Row,
@@ -122,7 +124,10 @@ def score(
     params = params or SHIPPED
     logins = profile.logins(login.at)
     bucket = bucket_of(logins)
-    terms = []
+    classes = () if withdrawal is None else classes_of(profile, login, withdrawal)
+    stranger = bool(classes) and classes[0] <= 0
+    terms: list[Term] = []
+    at_address = 0.0
     for number, (group, levels) in enumerate(zip(GROUPS, _GROUP_LEVELS, strict=True)):
         found, shares = ratios(profile, everyone, login, levels)
         attacker = customer = 0.0
@@ -131,19 +136,19 @@ def score(
             customer += c * ratio
         value = group.weight * max(LEAST, min(MOST, log(attacker / customer)))
         terms.append(Term(group.name, value, levels, tuple(shares)))
+        if levels is NET:
+            at_address = found[-1]
     operator, device = bool(terms[0].shares[ASN]), bool(terms[1].shares[-1])
-    terms += (_device(profile, login, trusted=device), _anonymity(login.networks, familiar=operator))
+    new_device = Term("new device", 0.0) if device else _device(profile, login, at_address, stranger=stranger)
+    terms += (new_device, _anonymity(login.networks, familiar=operator))
     few, early = logins < FEW, everyone.seen < ENOUGH
     learning = _learning(logins, everyone) if few or early else ()
     if withdrawal is None:
         return Score(sum([term.value for term in terms]), tuple(terms), learning)
-    classes = classes_of(profile, login, withdrawal)
     for question, one, values in zip(QUESTIONS, classes, params.evidence, strict=True):
         terms.append(Term(question.name, values[one], told="unknown" if one == UNKNOWN else question.classes[one]))
     total = sum([term.value for term in terms])
-    return Score(
-        total, tuple(terms), learning, classes, classes[0] <= 0 and not (operator and device), early or not logins
-    )
+    return Score(total, tuple(terms), learning, classes, stranger and not (operator and device), early or not logins)
 
 
 def holds(score: Score, threshold: float) -> bool:
@@ -154,13 +159,14 @@ def holds(score: Score, threshold: float) -> bool:
     return score.total > threshold or (score.new_here and score.too_early)
 
 
-def _device(profile: Profile, login: Login, *, trusted: bool) -> Term:
-    if trusted:
-        return Term("new device", 0.0)
+def _device(profile: Profile, login: Login, at_address: float, *, stranger: bool) -> Term:
+    """Return what a device says that is not trusted; `at_address` is the ratio of the account's address."""
     key = login.values[DEVICE]
     since = [one.at_s for one in profile.waiting if one.values[DEVICE] == key] if key is not None else []
     told = "waiting" if since and login.at // SECOND - since[0] >= _DAY_S else "today"
-    return Term("new device", UNFAMILIAR_DEVICE[told], told=told)
+    attacker, customer = AT_HOME
+    home = log((1 - attacker + attacker * at_address) / (1 - customer + customer * at_address))
+    return Term("new device", UNFAMILIAR_DEVICE[told] + home + PAYS_A_STRANGER * stranger, told=told)
 
 
 def _anonymity(networks: frozenset[str] | None, *, familiar: bool) -> Term:

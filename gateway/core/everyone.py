@@ -1,5 +1,6 @@
 """What is usual among all accounts together: the other half of every comparison."""
 
+from operator import itemgetter
 from typing import Final
 
 from gateway.core.forgetting import unit
@@ -11,6 +12,7 @@ ENOUGH: Final = 10_000
 
 _COUNTED: Final = (COUNTRY, ASN, SYSTEM, BROWSER, HOURS)
 _SKETCHED: Final = (PREFIX, ADDRESS, AGENT, DEVICE)
+_sketched: Final = itemgetter(*_SKETCHED)
 _MOST: Final = 1 << 17
 """Different values of a level that are counted one by one: more than there are autonomous systems."""
 
@@ -32,11 +34,11 @@ class Global:
     def observe(self, login: Login) -> None:
         """Count a login. No quarantine here: what is common among all is evidence for nobody."""
         weight = unit(login.at)
-        values = login.values
+        values, every = login.values, self._counts
         for level in _COUNTED:
             value = values[level]
             if value is not None:
-                counts = self._counts[level]
+                counts = every[level]
                 if value in counts:
                     counts[value] += weight
                 elif len(counts) < _MOST:
@@ -44,10 +46,7 @@ class Global:
                 else:
                     # Browsers name themselves, so a map can be filled on purpose: then all that came later is one.
                     self._rest[level] += weight
-        for level in _SKETCHED:
-            value = values[level]
-            if type(value) is int:
-                self._sketch.add(value, weight)
+        self._sketch.add([value for value in _sketched(values) if type(value) is int], weight)
         self.total += weight
         self.seen += 1
 

@@ -1,5 +1,7 @@
 """One login as the profiles see it: nine feature values, coarse to fine, personal ones as keyed digests."""
 
+import re
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -16,6 +18,8 @@ TIME: Final = (HOURS,)
 
 _FOUR_HOURS: Final = 4 * 3_600_000_000
 _KEPT_DIGESTS: Final = 1 << 16
+_V6: Final = re.compile(r"[23][0-9a-f]{3}(?::[0-9a-f]{1,4}){7}", re.ASCII).fullmatch
+"""A global unicast address with all its eight parts."""
 _LONGEST: Final = 1024
 """Characters of an identifier that are digested. An exchange's own are far shorter."""
 
@@ -93,6 +97,11 @@ class Digests:
         known = self._networks.get(ip)
         if known is not None:
             return known
+        # Of an IPv6 address that is written out, the last half says nothing: it changes from login to login.
+        subnet = ip[: ip.rindex(":", 0, ip.rindex(":", 0, ip.rindex(":", 0, ip.rindex(":"))))] if _V6(ip) else ip
+        known = self._networks.get(subnet)
+        if known is not None:
+            return known
         parsed = parse(ip)
         if parsed is None:
             return None, None
@@ -103,8 +112,15 @@ class Digests:
             address, prefix = (number >> 64).to_bytes(8, "big"), (number >> 80).to_bytes(6, "big")
         if len(self._networks) >= _KEPT_DIGESTS:
             self._networks.clear()
-        found = self._networks[ip] = self.of(b"prefix", prefix), self.of(b"address", address)
+        found = self._networks[subnet] = self.of(b"prefix", prefix), self.of(b"address", address)
         return found
+
+
+@lru_cache(maxsize=4096)
+def _software(agent: str) -> tuple[str, str]:
+    """Return system and browser, the same text each time: many profiles hold it."""
+    told = user_agent.read(agent)
+    return told.system, f"{told.browser}, {told.system}"
 
 
 def login_of(
@@ -125,8 +141,7 @@ def login_of(
     prefix, address = digests.network(ip) if ip else (None, None)
     system = browser = None
     if agent:
-        told = user_agent.read(agent[: user_agent.LONGEST])
-        system, browser = told.system, f"{told.browser}, {told.system}"
+        system, browser = _software(agent[: user_agent.LONGEST])
     values = (
         country,
         asn,

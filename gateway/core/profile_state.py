@@ -30,6 +30,10 @@ _CHANGE: Final = struct.Struct("<IB")
 _DESTINATION: Final = struct.Struct("<QII")
 
 
+Known = dict[Feature, tuple[float, int]]
+"""Values of one level: the weight of each, and the day it was last seen."""
+
+
 class Waiting(NamedTuple):
     """A login in quarantine."""
 
@@ -88,7 +92,7 @@ class State:
     )
 
     def __init__(self) -> None:
-        self.known: tuple[dict[Feature, tuple[float, int]], ...] = tuple({} for _ in LEVELS)
+        self.known: tuple[Known, ...] = tuple({} for _ in LEVELS)
         """For each level, the trusted values: weight, and the day each was last seen."""
         self.total = 0.0
         """The weight of all trusted logins."""

@@ -1,6 +1,7 @@
 """How often a value was seen, in memory of a fixed size: never too little, sometimes too much."""
 
 from array import array
+from collections.abc import Iterable
 from typing import Final
 
 WIDTH: Final = 1 << 19
@@ -26,19 +27,20 @@ class Sketch:
         self._two = array("d", bytes(8 * width))
         self._three = array("d", bytes(8 * width))
 
-    def add(self, key: int, weight: float) -> None:
-        """Add to the weight of a key: a digest of 64 bits."""
+    def add(self, keys: Iterable[int], weight: float) -> None:
+        """Add to the weight of each key: digests of 64 bits."""
         mask, bits = self._mask, self._bits
-        i, j, k = key & mask, key >> bits & mask, key >> 2 * bits & mask
         one, two, three = self._one, self._two, self._three
-        x, y, z = one[i], two[j], three[k]
-        new = min(x, y, z) + weight
-        if x < new:
-            one[i] = new
-        if y < new:
-            two[j] = new
-        if z < new:
-            three[k] = new
+        for key in keys:
+            i, j, k = key & mask, key >> bits & mask, key >> 2 * bits & mask
+            x, y, z = one[i], two[j], three[k]
+            new = min(x, y, z) + weight
+            if x < new:
+                one[i] = new
+            if y < new:
+                two[j] = new
+            if z < new:
+                three[k] = new
 
     def weight(self, key: int) -> float:
         """Return at least the weight that was added under this key."""

@@ -13,6 +13,8 @@ from gateway.service.backtest import Backtest, Result, detectors
 RESAMPLES: Final = 400
 _MOST_DRAWN: Final = 4_000_000
 _FEW_ACCOUNTS: Final = 30
+_FIELD: Final = 64
+_WHOLE: Final = (1 << _FIELD) - 1
 _Z: Final = 1.96
 _TOP: Final = 5
 
@@ -50,15 +52,17 @@ def report_of(run: Backtest, *, main: float, seed: int = 0) -> Report:
     customers = groups.pop(None, [])
     labels = sorted(label for label in groups if label is not None)
     clustered = len({one.account for one in customers}) >= _FEW_ACCOUNTS
+    names = detectors(run.budgets)
+    intervals = _clustered(customers, len(names), seed) if clustered else []
     rows = []
-    for place, name in enumerate(detectors(run.budgets)):
+    for place, name in enumerate(names):
         held = [one.held >> place & 1 for one in customers]
         rows.append(
             Row(
                 name,
                 next((line for line in run.thresholds[place : place + 1] if isfinite(line)), None),
                 _share(sum(held), len(held)),
-                _clustered(customers, place, seed) if clustered else wilson(sum(held), len(held)),
+                intervals[place] if clustered else wilson(sum(held), len(held)),
                 {
                     label: _share(sum(one.held >> place & 1 for one in groups[label]), len(groups[label]))
                     for label in labels
@@ -153,19 +157,29 @@ def _share(hits: int, of: int) -> float:
     return hits / of if of else 0.0
 
 
-def _clustered(customers: Sequence[Result], place: int, seed: int) -> tuple[float, float]:
-    """Return the interval of a share under drawing accounts anew, since one account's withdrawals are alike."""
-    by_account: dict[int, tuple[int, int]] = {}
+def _clustered(customers: Sequence[Result], how_many: int, seed: int) -> list[tuple[float, float]]:
+    """Return the interval of each detector's share under drawing accounts anew: one account's withdrawals are alike.
+
+    What all detectors held is added up as one number, with a field for each, and one for the withdrawals.
+    """
+    by_account: dict[int, int] = {}
+    fields: dict[int, int] = {}
     for one in customers:
-        hits, of = by_account.get(one.account, (0, 0))
-        by_account[one.account] = (hits + (one.held >> place & 1), of + 1)
-    pairs = list(by_account.values())
+        if one.held not in fields:
+            fields[one.held] = 1 + sum((one.held >> place & 1) << _FIELD * (place + 1) for place in range(how_many))
+        by_account[one.account] = by_account.get(one.account, 0) + fields[one.held]
+    counts = list(by_account.values())
     random = Random(seed)  # noqa: S311 - a bootstrap; the same seed gives the same interval
-    shares = []
-    for _ in range(min(RESAMPLES, max(100, _MOST_DRAWN // len(pairs)))):
-        drawn = random.choices(pairs, k=len(pairs))
-        shares.append(sum(hits for hits, _ in drawn) / sum(of for _, of in drawn))
-    shares.sort()
+    sums = [
+        sum(random.choices(counts, k=len(counts))) for _ in range(min(RESAMPLES, max(100, _MOST_DRAWN // len(counts))))
+    ]
+    return [
+        _middle(sorted(_share(one >> _FIELD * place & _WHOLE, one & _WHOLE) for one in sums))
+        for place in range(1, how_many + 1)
+    ]
+
+
+def _middle(shares: Sequence[float]) -> tuple[float, float]:
     return shares[int(0.025 * len(shares))], shares[min(len(shares) - 1, int(0.975 * len(shares)))]
 
 

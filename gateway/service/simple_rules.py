@@ -5,6 +5,7 @@ it familiar.
 """
 
 import marshal
+from operator import itemgetter
 from typing import Final, NamedTuple, Self
 
 from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, Feature, Login, Place
@@ -23,6 +24,7 @@ _FASTEST_KMH: Final = 1000
 _NEAREST_KM: Final = 100
 _HOUR: Final = 3_600_000_000
 _KINDS: Final = (COUNTRY, ASN, DEVICE)
+_of_kind: Final = itemgetter(*_KINDS)
 
 _Kept = tuple[int, int, Feature, float | None, float | None]
 
@@ -51,9 +53,9 @@ class SimpleRules:
         place, session = login.place, login.session or 0
         latitude, longitude = (place.latitude, place.longitude) if place else (None, None)
         self._logins.append((login.at, session, login.values[ADDRESS], latitude, longitude))
-        del self._logins[:-_LOGINS]
-        for level, seen in zip(_KINDS, self._seen, strict=True):
-            value = login.values[level]
+        if len(self._logins) > _LOGINS:
+            del self._logins[0]
+        for value, seen in zip(_of_kind(login.values), self._seen, strict=True):
             if value is not None and value not in seen:
                 if len(seen) >= _MOST:
                     del seen[next(iter(seen))]

@@ -47,8 +47,42 @@ def test_a_device_that_waits_speaks_against_less_than_one_of_today() -> None:
     profile.observe(login(0, "first", device="new phone"))
 
     told = [terms(of(profile, login(day, device="new phone")))["new device"] for day in (0.5, 2, 31)]
-    assert told == [1.5, 1.0, 0.0]
-    assert terms(of(profile, login(2, device=None)))["new device"] == 1.5
+    assert told[0] - told[1] == pytest.approx(0.5, abs=0.01)
+    assert told[2] == 0.0
+    assert terms(of(profile, login(2, device=None)))["new device"] == pytest.approx(told[0], abs=0.01)
+
+
+def test_a_new_device_at_the_very_address_of_the_account_says_less_than_one_nearby() -> None:
+    profile = alice()
+    at_home, nearby, away = (
+        terms(of(profile, login(device="new phone", ip=ip)))["new device"]
+        for ip in ("85.240.1.7", "85.240.1.8", "133.1.2.3")
+    )
+
+    assert at_home < 0 < nearby
+    assert nearby == away
+    assert at_home > 1.5 - 3
+
+
+def test_an_address_that_everybody_has_says_nothing_of_a_new_device() -> None:
+    profile, everyone = alice(), Global()
+    for number in range(200):
+        everyone.observe(login(-40, f"{number}"))
+
+    told = {term.name: term.value for term in score(profile, everyone, login(device="new phone")).terms}
+    assert told["new device"] == pytest.approx(1.5, abs=0.05)
+
+
+def test_an_unknown_device_that_pays_a_stranger_weighs_more_than_either() -> None:
+    profile = alice()
+    profile.confirm(login(-20), [], WALLET)
+    new, old = (
+        terms(of(profile, login(device="new phone"), withdrawal))["new device"]
+        for withdrawal in (NEW, Withdrawal(WALLET, 0.1))
+    )
+
+    assert new == pytest.approx(old + 0.5)
+    assert terms(of(profile, login(), NEW))["new device"] == 0.0
 
 
 def test_an_anonymous_network_counts_unless_the_account_uses_it_and_tor_always() -> None:
@@ -175,7 +209,8 @@ def test_a_withdrawal_by_a_new_device_is_not_excused_by_what_is_missing(
 ) -> None:
     told = of(played(history), login(1, **{**facts, "device": None, missing: None}), withdrawal)
 
-    assert terms(told)["new device"] == 1.5
+    complete = of(played(history), login(1, **{**facts, "device": None}), withdrawal)
+    assert terms(told)["new device"] >= terms(complete)["new device"]
     assert terms(told)["device"] >= -6
     known = {term.name: term.shares for term in told.terms if term.levels}
     assert known["device"][-1] is None

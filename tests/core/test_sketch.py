@@ -11,7 +11,7 @@ KEYS = st.integers(1, (1 << 64) - 1)
 def test_a_sketch_never_tells_less_than_was_added(added: list[tuple[int, float]]) -> None:
     sketch = Sketch(16)
     for key, weight in added:
-        sketch.add(key, weight)
+        sketch.add([key], weight)
 
     for key, _ in added:
         assert sketch.weight(key) >= sum(weight for one, weight in added if one == key) * (1 - 1e-9)
@@ -19,7 +19,7 @@ def test_a_sketch_never_tells_less_than_was_added(added: list[tuple[int, float]]
 
 def test_a_key_that_was_never_added_weighs_nothing_in_a_wide_sketch() -> None:
     sketch = Sketch(1 << 12)
-    sketch.add(0x1234_5678_9ABC_DEF0, 2.0)
+    sketch.add([0x1234_5678_9ABC_DEF0], 2.0)
 
     assert sketch.weight(0x1234_5678_9ABC_DEF0) == 2.0
     assert sketch.weight(0x0FED_CBA9_8765_4321) == 0.0

@@ -1,5 +1,6 @@
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,9 +63,68 @@ def test_what_is_missing_is_unknown() -> None:
     assert event.withdrawal == (None, None)
 
 
-def test_legitimate_is_no_label() -> None:
-    assert read(line(0, label="legitimate")).label is None
-    assert read(line(0, label="sim_swap")).label == "sim_swap"
+@pytest.mark.parametrize("said", ["legitimate", "legit", "Benign", " normal ", "", "none", None, False, 0, "false"])
+def test_whoever_is_called_honest_is_a_customer(said: object) -> None:
+    assert read(line(0, label=said)).label is None
+
+
+@pytest.mark.parametrize(
+    ("said", "name"), [("sim_swap", "sim_swap"), (" sim_swap", "sim_swap"), (True, "attack"), (1, "attack")]
+)
+def test_whoever_is_called_anything_else_is_an_attacker(said: object, name: str) -> None:
+    assert read(line(0, label=said)).label == name
+
+
+@pytest.mark.parametrize(
+    "at", ["2025-01-01T00:00:00", "2025-01-01 00:00:00+00:00", "1735689600", 1735689600_000, 1735689600_000_000]
+)
+def test_instants_are_read_as_others_write_them(at: object) -> None:
+    assert read(line(0, at=at)).login.at == 1_735_689_600_000_000
+
+
+@pytest.mark.parametrize(
+    ("said", "done"),
+    [("ok", True), ("Success", True), ("successful", True), (True, True), ("failure", False), ("FAILED", False)],
+)
+def test_outcomes_are_read_as_others_write_them(said: object, done: bool) -> None:
+    assert read(line(0, outcome=said)).done is done
+
+
+def test_fields_are_read_by_the_names_that_others_give_them() -> None:
+    ours = line(0, "withdrawal", destination="d", proved_with="totp", session="s", id="e")
+    geo = {"country_code": "pt", "asn": "AS3243", "latitude": 38.72, "lng": -9.14, "accuracy_radius": 10, "network": []}
+    names = {"id": "event_id", "account": "user_id", "at": "timestamp", "user_agent": "ua", "device": "device_id"}
+    theirs = {names.get(key, key): value for key, value in orjson.loads(ours).items()}
+    theirs |= {"type": "Withdraw", "proved_with": "Authenticator", "geo": geo}
+    reader = Reader(DIGESTS)
+
+    assert read(orjson.dumps(theirs), reader) == read(ours)
+    assert reader.ignored == {}
+    assert set(reader.taken.first) == {
+        *(f"`key` '{name}' for `{key}`" for key, name in names.items()),
+        *("`key` 'country_code' for `country`", "`key` 'latitude' for `lat`", "`key` 'lng' for `lon`"),
+        *("`key` 'accuracy_radius' for `radius_km`", "`geo.country` 'pt' for `PT`", "`geo.asn` 'AS3243' for AS3243"),
+        *("`type` 'Withdraw' for `withdrawal`", "`method` 'Authenticator' for `totp`"),
+    }
+
+
+def test_what_was_taken_for_what_is_told_once_with_its_line() -> None:
+    reader = Reader(DIGESTS)
+    reader.read(3, line(0, outcome="ok", label="legit"))
+    reader.read(4, line(0, outcome="ok", label="legitimate"))
+
+    assert reader.taken.first == {"`outcome` 'ok' for `succeeded`": 3, "`label` 'legit' for a customer": 3}
+
+
+def test_a_country_or_operator_that_a_database_does_not_know_is_unknown() -> None:
+    event = read(line(0, geo={"country": "XX", "asn": 0, "lat": 1.0, "lon": 2.0}))
+
+    assert event.login.values[:2] == (None, None)
+    assert event.login.place == (1.0, 2.0, None)
+
+
+def test_a_mark_before_the_first_line_is_no_part_of_it() -> None:
+    assert Reader(DIGESTS).read(1, b"\xef\xbb\xbf" + line(0)).account == "alice"
 
 
 @pytest.mark.parametrize(
@@ -76,8 +136,9 @@ def test_legitimate_is_no_label() -> None:
         ({"account": ["a"]}, "it must be text"),
         ({"at": ...}, "`at` is None"),
         ({"at": "yesterday"}, "write RFC 3339"),
-        ({"at": "2025-01-01T00:00:00"}, "write RFC 3339"),
-        ({"at": 1735689600000}, "is it in milliseconds?"),
+        ({"at": "1735689600 s"}, "write RFC 3339"),
+        ({"at": 1735689600000000000}, "in any unit"),
+        ({"at": 1735}, "not between 2000 and 2100"),
         ({"at": True}, "`at` is True"),
         ({"outcome": "succeded"}, "did you mean `succeeded`?"),
         ({"type": "withdrawal", "balance_share": 50}, "`balance_share` is 50; it is a number from 0 to 1"),
@@ -86,8 +147,10 @@ def test_legitimate_is_no_label() -> None:
         ({"proved_with": 3}, "`proved_with`"),
         ({"geo": "PT"}, "`geo` is 'PT'"),
         ({"geo": {"country": "Portugal"}}, "`geo.country`"),
-        ({"geo": {"asn": "AS3243"}}, "`geo.asn`"),
-        ({"geo": {"network": "vpn"}}, "`geo.network`"),
+        ({"geo": {"asn": "Vodafone"}}, "`geo.asn`"),
+        ({"geo": {"asn": -1}}, "`geo.asn`"),
+        ({"geo": {"network": {"vpn": True}}}, "`geo.network`"),
+        ({"label": ["sim_swap"]}, "`label`"),
         ({"geo": {"lat": 95, "lon": 0}}, "`lat`"),
     ],
 )
