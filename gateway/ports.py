@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from hashlib import blake2b
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from gateway.core.account import Account as Account  # noqa: PLC0414 - a word of these ports, defined in core
 from gateway.core.credential import Presented as Presented  # noqa: PLC0414 - exported from here too
@@ -273,17 +273,6 @@ class Archive(Protocol):
 
         `keep` names those whose journal is there. Several machines may share an archive, each of which knows its own
         alone: whom one does not name, another may.
-        """
-
-
-@runtime_checkable
-class RuleCounts(Protocol):
-    """What was refused by which rule. It is an archive's, and lasts as its other counts do."""
-
-    async def rule_counts(self, since: int, until: int) -> Sequence[RuleCount]:
-        """Return how many refusals each rule determined in the hours that begin in `[since, until)`, oldest first.
-
-        A refusal that several rules determined is one of each. Raise StoreUnavailable within a bounded time.
         """
 
 

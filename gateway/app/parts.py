@@ -158,6 +158,7 @@ def plan_of(settings: Settings) -> Plan | None:
         export=_text(archive.export),
         compress=settings.journal.compress,
         signing_key=_text(settings.journal.signing_key),
+        store=settings.store.url,
         sinks=sinks,
     )
 

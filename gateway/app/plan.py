@@ -27,6 +27,8 @@ class Plan(NamedTuple):
     compress: bool = True
     signing_key: str | None = None
     """The file with the key that seals the journal; None where it is the folder's own."""
+    store: str = ""
+    """Of the accounts, for what decisions ask for besides an answer; empty where nothing carries that out."""
     sinks: Sequence[Mapping[str, Any]] = ()
     """What `sinks_of` reads: one mapping for each sink."""
 

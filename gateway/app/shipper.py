@@ -18,6 +18,7 @@ from gateway.adapters.live_segment import Bounds
 from gateway.adapters.policy_files import BundleArchive
 from gateway.adapters.shipping_lock import ShippingLock
 from gateway.app.archives import archive_at
+from gateway.app.carrying import Carrying
 from gateway.app.feeding import Feeding
 from gateway.app.plan import Plan
 from gateway.app.terms import terms_of, workers_of
@@ -77,6 +78,7 @@ async def _archive(plan: Plan, stop: asyncio.Event, upkeep: Upkeep, share: float
     watch = Watch(
         archive, SystemClock(), memory=AlarmFile(directory), texts_of=BundleArchive(directory / "bundles").get
     )
+    carrying = Carrying(plan.store) if plan.store else None
     try:
         await watch.start(after_s=_SETTLED_S)
         await Shipping(
@@ -87,8 +89,11 @@ async def _archive(plan: Plan, stop: asyncio.Event, upkeep: Upkeep, share: float
             note=lambda now: upkeep.note(now._asdict()),
             terms=terms_of(plan, share),
             workers=lambda: workers_of(directory),
+            carry=None if carrying is None else carrying.carry,
         ).run(stop)
     finally:
+        if carrying is not None:
+            await carrying.close()
         await watch.close()
         await archive.close()
 

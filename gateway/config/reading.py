@@ -19,7 +19,7 @@ from gateway.core.errors import ConfigError
 
 PREFIX = "GATEWAY_"
 LARGEST_FILE = 1024**2
-_NOT_SETTINGS = frozenset({"GATEWAY_CONFIG", "GATEWAY_COMPILE"})
+_NOT_SETTINGS = frozenset({"GATEWAY_CONFIG", "GATEWAY_COMPILE", "GATEWAY_TOKEN_FILE"})
 # Kubernetes describes a Service called "gateway" to every pod of its namespace under these names.
 _SERVICE_LINK = re.compile(
     r"GATEWAY_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)"

@@ -109,6 +109,7 @@ class Shipping:
         note: Callable[[Progress], None],
         terms: Terms = _USUAL,
         workers: Callable[[], Collection[str]] | None = None,
+        carry: Callable[[Stretch], Awaitable[object]] | None = None,
     ) -> None:
         """`workers` returns those whose journal is there; without it the archive remembers every one there ever was."""
         self._source = source
@@ -118,6 +119,7 @@ class Shipping:
         self._note = note
         self._terms = terms
         self._workers = workers
+        self._carry = carry
         self._taken: dict[str, tuple[int, int]] = {}
         self._opened = False
         self._sure = False
@@ -153,6 +155,10 @@ class Shipping:
         clock = asyncio.get_running_loop().time
         began = clock()
         for stretch in self._source.stretches(self._taken):
+            if self._carry is not None:
+                # Before anything of it becomes a digest: it is carried out on accounts.
+                async with asyncio.timeout(TAKE_WITHIN_S):
+                    await self._carry(stretch)
             pseudonyms = None if self._terms.erases_later else self._terms.pseudonyms
             taking = stretch if pseudonyms is None else digested(stretch, pseudonyms)
             async with asyncio.timeout(TAKE_WITHIN_S):

@@ -17,8 +17,9 @@ from gateway.core.decision import Document
 from gateway.core.errors import SearchError, StoreUnavailable
 from gateway.core.pseudonyms import Pseudonyms
 from gateway.core.search import Search, cursor_of
-from gateway.ports import Archive, Erasing, Keep, RecordedDecision, RuleCount, RuleCounts, Step, Stretch
+from gateway.ports import Archive, Erasing, Keep, RecordedDecision, RuleCount, Step, Stretch
 from gateway.service.digested import digested
+from gateway.service.watch import RuleCounts
 from tests.contract.conftest import Backend
 from tests.contract.stretches import AT, BUNDLES, decision, decision_id, ruling, stretch, text_of
 from tests.world import FakeClock

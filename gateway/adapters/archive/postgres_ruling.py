@@ -96,10 +96,14 @@ def unpacked_document(stored: bytes) -> bytes:
 
 
 def terms_of(found_by: Findable) -> list[str]:
-    """Return the terms of a ruling. Of what its kind says, only what is rare: an outcome that refuses, a reason."""
+    """Return the terms of a ruling. Of what its kind says, only what is rare: an outcome that refuses, a reason.
+
+    That something was allowed is one where a rule is named besides, which never goes together: what is asked for both
+    is then told by the index to be nowhere.
+    """
     terms = [_term("account", found_by.account)] if found_by.account is not None else []
     terms += [_term("ticket", found_by.ticket)] if found_by.ticket is not None else []
-    terms += [_term("outcome", found_by.outcome)] if found_by.outcome != Outcome.ALLOW else []
+    terms += [_term("outcome", found_by.outcome)] if found_by.outcome != Outcome.ALLOW or found_by.rules else []
     terms += [_term("reason", found_by.reason)] if found_by.reason is not None else []
     terms += [_term("country", country) for country in found_by.countries]
     terms += [_term("asn", str(asn)) for asn in found_by.asns]
@@ -111,7 +115,7 @@ def terms_asked(search: Search) -> list[str]:
     asked = (
         ("account", search.account),
         ("ticket", search.ticket),
-        ("outcome", None if search.outcome == Outcome.ALLOW else search.outcome),
+        ("outcome", None if search.outcome == Outcome.ALLOW and search.rule is None else search.outcome),
         ("reason", search.reason),
         ("country", search.country),
         ("asn", None if search.asn is None else str(search.asn)),
