@@ -58,6 +58,15 @@ _DECISION["properties"]["client_ip"]["properties"]["network"] = {
     "description": "Where the address was erased: the digest of its network.",
 }
 _DECISION["properties"]["reply"]["properties"]["ticket_id"] = MAY_BE_TEXT
+_DECISION["properties"]["reply"]["properties"]["hold_until"] = MAY_BE_TEXT
+_DECISION["properties"]["signals_detail"] = {
+    "type": "object",
+    "description": "What signals and risk were measured from; not there where nothing was.",
+}
+_DECISION["properties"]["about"] = {
+    "type": "object",
+    "description": "What the signals of a rule were about, as digests; not there where none were.",
+}
 _DECISION["properties"]["ambiguous"] = whole(why=TEXT, detail=TEXT)
 _DECISION["properties"]["masked"] = {
     **listed(TEXT),

@@ -17,4 +17,10 @@ def test_every_reference_leads_to_a_schema() -> None:
 
 def test_what_only_some_decisions_have_is_not_required_of_all() -> None:
     decision = SCHEMAS["Decision"]
-    assert set(decision["properties"]) - set(decision["required"]) == {"ambiguous", "erased", "masked"}
+    assert set(decision["properties"]) - set(decision["required"]) == {
+        "about",
+        "ambiguous",
+        "erased",
+        "masked",
+        "signals_detail",
+    }
