@@ -239,6 +239,7 @@ async def test_a_hold_from_its_cause_to_its_release_outlives_the_process_that_pl
         exchange.open.set()
         async with serving(site, held) as live:
             await _looked_at(live, ticket)
+            await _found_by_a_provider(live, ticket)
             await _released(live, ticket)
             assert (await live.withdraw(**HOME, sid="s-1", ago=60)).status_code == 401, "it stays revoked"
             for way in (AWAY, HOME):
@@ -312,6 +313,21 @@ async def _looked_at(live: Live, ticket: str) -> None:
     for piece, content in zip(pieces, (jpeg(), png()), strict=True):
         shown = await live.ask("tom", "GET", f"{url}/{piece['id']}", gateway_reason="TICKET-7: to decide on it")
         assert shown.content == content
+
+
+async def _found_by_a_provider(live: Live, ticket: str) -> None:
+    """Let the provider tell what it found, twice; what it did not sign is nothing."""
+    found = {"ticket": ticket, "document": "pass", "liveness": "pass", "face_match": 0.93, "provider_reference": "c-7"}
+    body, at = orjson.dumps(found), str(NOW() // SECOND)
+    for secret, status in ((bytes(32), 401), (SECRET, 200), (SECRET, 200)):
+        mac = b64encode(hmac.digest(secret, f"m-1.{at}.".encode() + body, "sha256")).decode()
+        signed = {"webhook_id": "m-1", "webhook_timestamp": at, "webhook_signature": f"v1,{mac}"}
+        answer = await live.ask(
+            None, "POST", "/api/v1/identity-results", body, content_type="application/json", **signed
+        )
+        assert answer.status_code == status, answer.text
+    pieces = (await live.ask("tom", "GET", f"/api/v1/tickets/{ticket}/evidence")).json()["evidence"]
+    assert [(one["kind"], one["by"]) for one in pieces[2:]] == [("identity_result", "acme")]
 
 
 async def _released(live: Live, ticket: str) -> None:
