@@ -16,6 +16,9 @@ NET: Final = (COUNTRY, ASN, PREFIX, ADDRESS)
 DEV: Final = (SYSTEM, BROWSER, AGENT, DEVICE)
 TIME: Final = (HOURS,)
 
+made: Final = tuple.__new__
+"""Makes a named tuple of a whole tuple of its fields, in a third of the time: for what is made for each event."""
+
 _FOUR_HOURS: Final = 4 * 3_600_000_000
 _KEPT_DIGESTS: Final = 1 << 16
 _V6: Final = re.compile(r"[23][0-9a-f]{3}(?::[0-9a-f]{1,4}){7}", re.ASCII).fullmatch
@@ -154,4 +157,4 @@ def login_of(
         at // _FOUR_HOURS % 6,
     )
     short = crc32(event_id.encode("utf-8", "surrogatepass")) or 1 if event_id else 0
-    return Login(at, short, values, digests.text(b"session", session), networks, place)
+    return made(Login, (at, short, values, digests.text(b"session", session), networks, place))

@@ -11,7 +11,7 @@ from typing import Final
 
 from gateway.core.everyone import Global as Global  # noqa: PLC0414 - the other half of every comparison
 from gateway.core.forgetting import DAY, EXPIRY_DAYS, QUARANTINE, SECOND, day, unit
-from gateway.core.login import DEVICE, Feature, Features, Login
+from gateway.core.login import DEVICE, Feature, Features, Login, made
 from gateway.core.profile_state import Change, Known, Seen, State, Use, Waiting
 
 CAPS: Final = (8, 16, 32, 64, 8, 16, 16, 16, 6)
@@ -65,7 +65,7 @@ class Profile(State):
         self.settle(login.at)
         self._used(login.at)
         if len(self.waiting) < MOST_WAITING:
-            self._insert(Waiting(at_s, short, login.values, learned=False))
+            self._insert(made(Waiting, (at_s, short, login.values, False)))
         self._remember(login, short)
         return True
 
@@ -151,12 +151,12 @@ class Profile(State):
 
     def _remember(self, login: Login, short: int) -> None:
         country, asn, prefix, address, _, _, _, device, _ = login.values
-        seen = Seen(
+        seen = made(Seen, (
             login.at, short,
             country if type(country) is str else None, asn if type(asn) is int else None,
             prefix if type(prefix) is int else None, address if type(address) is int else None,
             device if type(device) is int else None, login.session, login.networks, login.place,
-        )  # fmt: skip
+        ))  # fmt: skip
         latest = self.latest
         if latest and seen.at < latest[-1].at:
             self.latest = tuple(sorted((*latest, seen), key=lambda one: one.at))[-LATEST:]

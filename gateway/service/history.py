@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from gateway.core.countries import CONTINENT_OF
-from gateway.core.login import Digests, Login, Place, login_of
+from gateway.core.login import Digests, Login, Place, login_of, made
 from gateway.core.profile import FACTORS
 from gateway.core.withdrawal_context import Withdrawal
 from gateway.ports import MICROSECONDS, Geo
@@ -148,10 +148,10 @@ class Reader:
                 raise ValueError("`method` is missing: what was changed?")
             method = self._method(changed, number)
             recovered = found.get("change") == "reset" or not proofs
-        return Event(
+        return made(Event, (
             number, what, event_id, account, login, done, withdrawal, method, recovered, proofs,
             attacker,
-        )  # fmt: skip
+        ))  # fmt: skip
 
     def _where(
         self,
@@ -189,7 +189,7 @@ class Reader:
         place = None
         latitude, longitude = _number(geo, "lat", -90, 90), _number(geo, "lon", -180, 180)
         if latitude is not None and longitude is not None:
-            place = Place(latitude, longitude, _number(geo, "radius_km", 0, 20_100))
+            place = made(Place, (latitude, longitude, _number(geo, "radius_km", 0, 20_100)))
         return country, asn, kinds, place
 
     def _looked_up(self, ip: str | None, at: int) -> tuple[str | None, int | None, frozenset[str] | None, Place | None]:

@@ -1,11 +1,16 @@
+import hashlib
+
 import pytest
 
 from gateway.core.login import Digests
 from gateway.service.backtest import Backtest, Judged, detectors
 from gateway.service.history import BadLine, Reader, events
+from gateway.service.synth import Size, history, ndjson
 from tests.service.histories import line
 
 DIGESTS = Digests(b"only for these tests")
+SCORES = "e3929af4e2158d01738cc65c1ed5393f515f75708206e0990a67100bbae36cd9"
+"""Of all that is judged of a small history. It changes when a number of the score does, and with nothing else."""
 TOKYO = {"country": "JP", "asn": 2907, "lat": 35.68, "lon": 139.69, "radius_km": 10, "network": []}
 CHARLIE = {"ip": "133.1.2.3", "device": "charlie's phone", "geo": TOKYO}
 
@@ -146,3 +151,14 @@ def test_what_makes_figures_weak_is_said() -> None:
 def test_the_rows_of_a_report_are_the_budgets_and_the_rules() -> None:
     assert detectors((0.015,))[0] == "score, budget 1.5 %"
     assert len(detectors((0.015, 0.02))) == 6
+
+
+def test_scores_are_what_they_were_recorded_to_be() -> None:
+    backtest = Backtest((0.016, 0.05), test_from_days=160)
+    found = hashlib.sha256()
+    for one in backtest.run(events(ndjson(history(7, Size(150, 200, 6))), Reader(DIGESTS), refused)):
+        terms = [(term.name, f"{term.value:.4f}", term.told) for term in one.score.terms]
+        found.update(f"{one.event.id} {one.score.total:.4f} {one.held} {terms} {tuple(one.rules)}".encode())
+
+    assert backtest.counts.withdrawals == 378
+    assert found.hexdigest() == SCORES
