@@ -221,7 +221,7 @@ def address(chance: Chance) -> str:
 
 def payment(to: str, share: float, balance: float, proof: str | None) -> Detail:
     """Return what a withdrawal says of itself."""
-    said = {
+    said: dict[str, str | float] = {
         "destination": to,
         "balance_share": max(0.001, round(share, 3)),
         "amount_usd": max(1.0, round(share * balance, 2)),
