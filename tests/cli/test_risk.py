@@ -38,6 +38,24 @@ def history(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_history_in_the_words_of_others_gives_the_same_figures_and_they_are_told(
+    history: Path, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "theirs.ndjson"
+    theirs.write_bytes(
+        history.read_bytes()
+        .replace(b'"account":', b'"user_id":')
+        .replace(b'"at":', b'"timestamp":')
+        .replace(b'"outcome":"succeeded"', b'"outcome":"OK"')
+    )
+    same, other = (runner.invoke(app, ["risk", "backtest", str(path), "-b", "1.6%"]) for path in (history, theirs))
+
+    assert other.exit_code == 0, other.output
+    assert other.stdout == same.stdout
+    assert "took `key` 'user_id' for `account`, first on line 1" in other.stderr
+    assert "took `outcome` 'OK' for `succeeded`, first on line 1" in other.stderr
+
+
 def test_a_history_is_reported_with_the_simple_rules_beside_the_score(history: Path, tmp_path: Path) -> None:
     done = runner.invoke(app, ["risk", "backtest", str(history), "--budget", "1.5%", "--plot", str(tmp_path / "a.svg")])
 
