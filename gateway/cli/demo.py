@@ -269,5 +269,6 @@ Each answer carries its decision's id in the header Gateway-Decision:
   gateway explain ID -c {config}        what was decided, why, what would change it
   gateway decisions search --outcome deny --since 1h -c {config}
   gateway replay --since 1h -c {config}  decide everything again from the record alone
-  gateway account set carol --status open --evidence TICKET-7 --why 'documents examined' -c {config}
+  gateway account set alice --status flagged --why 'a call from her bank' -c {config}
+                                         and she may only look; the way back takes a ticket and two people
 Press Ctrl-C to stop."""
