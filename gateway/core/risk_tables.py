@@ -75,7 +75,7 @@ AT_HOME: Final = (0.02, 0.37)
 """How often such a device is at the account's very address: an attacker's, as in `NETWORK`, and a customer's new one.
 
 Customers' new devices come up at home, and `NETWORK` cannot say so: it is fitted on all logins, of which most are by
-devices that are trusted. The second was counted on pretend histories (seeds 11 to 14).
+devices that are trusted. The second was counted on pretend histories (seeds 13 and 14).
 """
 
 ANONYMITY: Final = {"tor": 2.0, "hosting": 1.6, "public_proxy": 1.6, "residential_proxy": 1.6, "vpn": 0.7}
