@@ -13,7 +13,7 @@ class Risk(Table):
     """How unusual a request may be for its account."""
 
     key_file: Located
-    hold_above: float = Field(default=4.9, ge=-50, le=50, allow_inf_nan=False)
+    hold_above: float = Field(default=3.6, ge=-50, le=50, allow_inf_nan=False)
     ask_above: float = Field(default=0.0, ge=-50, le=50, allow_inf_nan=False)
 
     @model_validator(mode="after")
