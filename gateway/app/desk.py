@@ -1,10 +1,7 @@
 """From settings to the desk of the admin API: accounts, tickets, messages, and what takes in what others tell."""
 
-import tomllib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Final
 
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.event_book import EventBook
@@ -19,13 +16,12 @@ from gateway.adapters.sql import AccountStore
 from gateway.adapters.webhooks import SecretFile
 from gateway.api.services import Desk
 from gateway.app.measuring import digests_of
+from gateway.app.sinks import credentials_in
 from gateway.config import Settings
 from gateway.config.desk import Issuer
 from gateway.core.errors import ConfigError
 from gateway.core.security_events import Transmitter
 from gateway.ports import MICROSECONDS, Clock, Events, Geo
-
-_LARGEST: Final = 64 * 1024
 
 
 def desk_of(settings: Settings, store: AccountStore, tickets: DeskStore, geo: Geo | None) -> Desk:
@@ -66,7 +62,7 @@ def evidence_of(settings: Settings) -> EvidenceStore | None:
     if told is None:
         return None
     try:
-        options = {**told.options, **_credentials(told.credentials_file)}
+        options = {**told.options, **credentials_in(told.credentials_file)}
         place = place_of(told.where, options=options)
         return EvidenceStore(place, read_master_keys(told.key_file), most_bytes=told.largest_file)
     except ConfigError as fault:
@@ -103,19 +99,3 @@ def _results(settings: Settings, once: OnceStore, clock: Clock) -> IdentityResul
         return IdentityResults(told.provider, SecretFile(told.secret_file), seen=once, clock=clock)
     except ConfigError as fault:
         raise ConfigError(f"[identity_results] {fault}") from None
-
-
-def _credentials(path: Path | None) -> dict[str, str]:
-    """Return the options in the file of secret ones. Raise ConfigError, without showing any."""
-    if path is None:
-        return {}
-    try:
-        with path.open("rb") as file:
-            found = tomllib.loads(file.read(_LARGEST).decode())
-    except OSError as fault:
-        raise ConfigError(f"{path} cannot be read: {fault.strerror}") from None
-    except ValueError:
-        raise ConfigError(f'{path} is not TOML with one option a line, such as `aws_secret_access_key = "…"`') from None
-    if not all(isinstance(value, str) for value in found.values()):
-        raise ConfigError(f"{path}: every option is a text in quotes")
-    return found

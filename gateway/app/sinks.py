@@ -82,7 +82,7 @@ def _clickhouse(spec: Spec) -> Sink:
 def _object_store(spec: Spec) -> Sink:
     from gateway.adapters.sinks.object_store import ObjectStore  # noqa: PLC0415 - see above
 
-    options = {**spec.get("options", {}), **_credentials(spec)}
+    options = {**spec.get("options", {}), **credentials_in(_path(spec, "credentials_file"))}
     # The name stays the same when a container gets another host name, so that what comes again overwrites itself.
     return ObjectStore(
         spec["url"], worker=spec["name"], options=options, **_options(spec, form="form", timeout_s="timeout_s")
@@ -146,9 +146,9 @@ def _reason(fault: Exception) -> str:
     return getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
 
 
-def _credentials(spec: Spec) -> dict[str, str]:
-    """Return the options in the file of secret ones. Raise ConfigError, without showing any."""
-    if (path := _path(spec, "credentials_file")) is None:
+def credentials_in(path: Path | None) -> dict[str, str]:
+    """Return the options in a file of secret ones. Raise ConfigError, without showing any."""
+    if path is None:
         return {}
     try:
         with path.open("rb") as file:

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
@@ -12,8 +12,6 @@ from gateway.config.requests import ASYMMETRIC
 from gateway.config.table import Table, Text
 from gateway.config.values import HostName, Located, Seconds, Size, meant
 from gateway.core.messages import Told
-
-_SECRET: Final = re.compile(r"secret|token|password|key|sas", re.IGNORECASE)
 
 
 def _name(name: str) -> str:
@@ -89,20 +87,13 @@ def _place(where: str, info: ValidationInfo) -> str:
     return where if "://" in where else values.under_base(where, info)
 
 
-def _options(options: Mapping[str, str]) -> Mapping[str, str]:
-    for name in options:
-        if _SECRET.search(name):
-            raise ValueError(f"`{name[:64]}` may be a secret; put it into the file that `credentials_file` names")
-    return options
-
-
 class Evidence(Table):
     """Where files of evidence are kept, and what encrypts them."""
 
     key_file: Located
     where: Annotated[Text, AfterValidator(_place)] = Field(default="var/evidence", validate_default=True)
     largest_file: Size = Field(default=10 * 1024**2, ge=1024, le=64 * 1024**2)
-    options: Annotated[Mapping[Text, Text], AfterValidator(_options)] = Field(default_factory=dict)
+    options: Annotated[Mapping[Text, Text], AfterValidator(values.no_secrets)] = Field(default_factory=dict)
     credentials_file: Located | None = None
 
 

@@ -4,6 +4,7 @@ A number alone does not say what it counts, so a duration names its unit (`30s`,
 """
 
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from gateway.core.errors import ConfigError
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 * 86_400_000}
 _SIZE = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _NUMBER_AND_UNIT = re.compile(r"(\d{1,15})\s?([A-Za-z]*)", re.ASCII)
+_SECRET = re.compile(r"secret|token|password|key|sas", re.IGNORECASE)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110, section 5.6.2
 _HOST = re.compile(r"\[[0-9a-f:.]+\]|[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.ASCII)
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -204,3 +206,11 @@ Link = Annotated[str, AfterValidator(link)]
 CalledAddress = Annotated[str, AfterValidator(called_address)]
 Broker = Annotated[str, AfterValidator(broker)]
 StampingAddress = Annotated[str, AfterValidator(stamping_address)]
+
+
+def no_secrets(options: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the options of a place, where none of them has the name of a secret."""
+    for name in options:
+        if _SECRET.search(name):
+            raise ValueError(f"`{name[:64]}` may be a secret; put it into the file that `credentials_file` names")
+    return options
