@@ -87,13 +87,17 @@ class Customer:
             headers["x-device-key"] = device
         return self.ask(headers=headers, json={"to": to, "share": share})
 
-    def ask(self, method: str = "POST", path: str = "/api/v1/withdrawals", **request: object):
-        """Return the answer, asking again as it says where the machine is too busy for the store's bounds."""
-        for _ in range(50):
-            answer = self.client.request(method, path, **request)
-            if answer.status_code != 503:
-                break
-        return answer
+    def ask(self, **request: object):
+        return answered(self.client, "POST", "/api/v1/withdrawals", **request)
+
+
+def answered(client: TestClient, method: str, path: str, **request: object):
+    """Return the answer, asking again as it says where the machine is too busy for the store's bounds."""
+    for _ in range(50):
+        answer = client.request(method, path, **request)
+        if answer.status_code != 503:
+            break
+    return answer
 
 
 @pytest.fixture
@@ -249,13 +253,13 @@ def with_cookie(measured: SimpleNamespace) -> SimpleNamespace:
 def test_whoever_signed_in_gets_a_device_cookie_once_and_the_app_its_key(live) -> None:
     live.client.base_url = "https://exchange.example"
     headers = live.site.headers("alice", LISBON) | {"user-agent": PHONE}
-    first = live.ask("GET", "/api/v1/balances", headers=headers)
+    first = answered(live.client, "GET", "/api/v1/balances", headers=headers)
     told = first.headers["set-cookie"]
     assert told.startswith("__Host-gwd=1.")
     for word in ("Secure", "HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=34560000"):
         assert word in told
     cookie = {"cookie": told.partition(";")[0]}
-    again = [live.ask("GET", "/api/v1/balances", headers=headers | cookie) for _ in range(2)]
+    again = [answered(live.client, "GET", "/api/v1/balances", headers=headers | cookie) for _ in range(2)]
     assert all("set-cookie" not in one.headers for one in again)
     assert live.devices[0] == live.devices[1] == live.devices[2] == told[len("__Host-gwd=1.") :].partition(".")[0]
     stranger = live.client.get("/api/v1/market", headers=live.site.headers(None))
