@@ -181,23 +181,6 @@ def make_familiar(connection: sa.Connection, account: str, about: str, at: int, 
     write_kept(connection, {account: applied(kept, familiar)})
 
 
-def network_about(login: Login) -> str:
-    """Return the network of a login as a ticket is about it, which `make_familiar` reads; empty where it is unknown."""
-    country, asn, prefix = login.values[COUNTRY], login.values[ASN], login.values[PREFIX]
-    return f"{country or ''}.{asn or ''}.{prefix:x}" if isinstance(prefix, int) else ""
-
-
-def device_about(login: Login) -> str:
-    """Return the device of a login as a ticket is about it; empty where it is unknown."""
-    device = login.values[DEVICE]
-    return f"{device:x}" if isinstance(device, int) else ""
-
-
-def destination_about(destination: int | None) -> str:
-    """Return the destination of a withdrawal, by its digest, as a ticket is about it; empty where it is unknown."""
-    return "" if destination is None else f"{destination:x}"
-
-
 def _familiar(profile: Profile, event: Familiar) -> None:
     parts = parts_of(event.about)
     values: list[Feature] = [None] * len(LEVELS)

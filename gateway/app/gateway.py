@@ -95,11 +95,11 @@ class Gateway:
                 if self.logins is not None:
                     await self.logins.start()
                 await self.journal.start()
-                # After the journal: its lock is what makes the worker's name this process's alone.
-                await self._telling.start()
             except BaseException:
                 await self._let_go()
                 raise
+            # After the journal: its lock is what makes the worker's name this process's alone.
+            await self._telling.start()
             if self._shipper is not None:
                 await self._shipper.start()
             self._refreshing = asyncio.get_running_loop().create_task(self._keep_up())

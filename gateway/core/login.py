@@ -158,3 +158,23 @@ def login_of(
     )
     short = crc32(event_id.encode("utf-8", "surrogatepass")) or 1 if event_id else 0
     return made(Login, (at, short, values, digests.text(b"session", session), networks, place))
+
+
+# What a ticket is about, as text: what it names becomes familiar when two people release it.
+
+
+def network_about(login: Login) -> str:
+    """Return the network of a login as a ticket is about it; empty where it is unknown."""
+    country, asn, prefix = login.values[COUNTRY], login.values[ASN], login.values[PREFIX]
+    return f"{country or ''}.{asn or ''}.{prefix:x}" if isinstance(prefix, int) else ""
+
+
+def device_about(login: Login) -> str:
+    """Return the device of a login as a ticket is about it; empty where it is unknown."""
+    device = login.values[DEVICE]
+    return f"{device:x}" if isinstance(device, int) else ""
+
+
+def destination_about(destination: int | None) -> str:
+    """Return the destination of a withdrawal, by its digest, as a ticket is about it; empty where it is unknown."""
+    return "" if destination is None else f"{destination:x}"

@@ -12,7 +12,16 @@ from gateway.core.client_ip import ClientIP
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
 from gateway.core.facts import Fact, Uncertain, Unknown
-from gateway.core.login import ASN, COUNTRY, DEVICE, PREFIX, Digests, Login, login_of
+from gateway.core.login import (
+    DEVICE,
+    PREFIX,
+    Digests,
+    Login,
+    destination_about,
+    device_about,
+    login_of,
+    network_about,
+)
 from gateway.core.obligations import about_of
 from gateway.core.profile import Profile
 from gateway.core.risk_words import words
@@ -114,8 +123,8 @@ class Risk:
         to = None if withdrawal is None else withdrawal.destination
         about = {
             "network": network_about(login),
-            "device": _hex(_number(login, DEVICE)),
-            "destination": _hex(to),
+            "device": device_about(login),
+            "destination": destination_about(to),
         }
         use = None if to is None else profile.destinations.get(to)
         known = use is not None and use.first_s < login.at // 1_000_000
@@ -158,20 +167,6 @@ def abouts(bundle: Bundle, obligations: tuple[Obligation, ...], measured: Measur
         if text:
             found[ref] = text
     return found
-
-
-# Written as `adapters.profile_rows` reads it: what a ticket is about becomes familiar when it is released.
-
-
-def network_about(login: Login) -> str:
-    """Return the network of a login as a ticket is about it; empty where it is not known."""
-    prefix = _number(login, PREFIX)
-    country, asn = login.values[COUNTRY], login.values[ASN]
-    return "" if prefix is None else f"{country or ''}.{asn or ''}.{prefix:x}"
-
-
-def _hex(digest: int | None) -> str:
-    return "" if digest is None else f"{digest:x}"
 
 
 class _Spoken(NamedTuple):

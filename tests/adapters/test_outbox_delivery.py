@@ -48,6 +48,8 @@ class Rows:
         self.all: dict[str, OutboxRow] = {}
         self.leases: dict[str, tuple[str, int]] = {}
         self.away = False
+        self.refused = 0
+        """Calls that were made while it was away."""
 
     def owe(self, account: str, type_: str = "hold.placed", **data: object) -> str:
         number = len(self.all) + 1
@@ -91,6 +93,7 @@ class Rows:
 
     def _there(self) -> None:
         if self.away:
+            self.refused += 1
             raise StoreUnavailable("the store did not answer")
 
 
@@ -341,7 +344,7 @@ async def test_a_killed_process_loses_nothing_and_repeats_under_the_same_key(clo
     rows.away = False
     await dead.round()
     rows.away = True  # the note is never written
-    await asyncio.sleep(0.01)
+    await until(lambda: rows.refused, "it took the message, and could not note that")
     for task in dead._under_way.values():
         task.cancel()
     rows.away = False
@@ -366,7 +369,7 @@ async def test_a_store_that_is_away_causes_no_storm_of_repeats(
     await until(lambda: receiver.got, "begun")
     rows.away = True
     receiver.gate.set()
-    await asyncio.sleep(0.1)
+    await until(lambda: rows.refused > 20, "it tried to note that again and again")
     assert len(receiver.got) == 1
     rows.away = False
     await until(lambda: rows.states() == ["delivered"], "noted once the store was back")
@@ -378,8 +381,16 @@ async def test_it_runs_by_itself_hears_news_at_once_and_ends(clock: Hands, rows:
     receiver = Receiver()
     one = delivery(rows, clock, receiver, look_s=30)
     await one.start()
-    await until(lambda: LEASE in rows.leases, "it looked")
-    await asyncio.sleep(0.01)
+    # The first look is over and the next half a minute away: each look ends with waiting for news.
+    looked = one._news.wait
+    waiting = asyncio.Event()
+
+    async def wait() -> bool:
+        waiting.set()
+        return await looked()
+
+    one._news.wait = wait
+    await waiting.wait()
     for _ in range(5):
         rows.owe("alice")
     one.nudge()
@@ -389,7 +400,7 @@ async def test_it_runs_by_itself_hears_news_at_once_and_ends(clock: Hands, rows:
     assert receiver.closed
     rows.owe("alice")
     one.nudge()
-    await asyncio.sleep(0.01)
+    assert asyncio.all_tasks() == {asyncio.current_task()}, "nobody is left who could deliver it"
     assert rows.states()[-1] == "pending"
 
 

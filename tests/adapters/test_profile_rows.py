@@ -7,19 +7,16 @@ from gateway.adapters.profile_rows import (
     Familiar,
     Kept,
     applied,
-    destination_about,
-    device_about,
     kept_of,
     login_from,
     made_again,
-    network_about,
     read_kept,
     sequence,
     write_kept,
 )
 from gateway.adapters.schema import METADATA, PROFILES
 from gateway.core.events import Change, LoginSucceeded, Method, ProvedWith, VerificationChanged, WithdrawalCompleted
-from gateway.core.login import ADDRESS, ASN, COUNTRY, Digests
+from gateway.core.login import ADDRESS, ASN, COUNTRY, Digests, destination_about, device_about, network_about
 from gateway.core.obligations import about_of
 from gateway.core.profile import Profile
 from gateway.core.signals import Name, signals_of

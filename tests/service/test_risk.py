@@ -3,12 +3,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from gateway.adapters import profile_rows
 from gateway.core.client_ip import ClientIP, How
 from gateway.core.errors import StoreUnavailable
 from gateway.core.everyone import Global
 from gateway.core.facts import OneOf, Unknown
-from gateway.core.login import Digests, login_of
+from gateway.core.login import Digests, destination_about, device_about, login_of, network_about
 from gateway.core.profile import Profile
 from gateway.core.signals import Lines
 from gateway.core.stuffing import Networks
@@ -18,7 +17,7 @@ from gateway.core.withdrawal_request import Asked
 from gateway.policies.bundle import load
 from gateway.ports import Connection, Identity
 from gateway.service.devices import Seen
-from gateway.service.risk import Came, Risk, abouts, network_about
+from gateway.service.risk import Came, Risk, abouts
 
 SECOND, DAY = 1_000_000, 86_400_000_000
 NOW = 1_763_700_000 * SECOND
@@ -166,13 +165,12 @@ def test_an_account_without_a_profile_is_unfamiliar_with_everything_and_never_of
 
 def test_what_a_ticket_is_about_is_written_as_the_store_reads_it() -> None:
     login = login_of(DIGESTS, NOW, ip="2.80.10.20", device="phone", country="PT", asn=3243)
-    assert network_about(login) == profile_rows.network_about(login)
     about = measure().about
-    assert about["network"] == profile_rows.network_about(login)
-    assert about["device"] == profile_rows.device_about(login)
-    assert about["destination"] == profile_rows.destination_about(DIGESTS.text(b"destination", "bc1-old"))
+    assert about["network"] == network_about(login)
+    assert about["device"] == device_about(login)
+    assert about["destination"] == destination_about(DIGESTS.text(b"destination", "bc1-old"))
     nowhere = login_of(DIGESTS, NOW)
-    assert network_about(nowhere) == profile_rows.network_about(nowhere) == ""
+    assert network_about(nowhere) == device_about(nowhere) == destination_about(None) == ""
 
 
 def test_each_rule_is_about_what_it_speaks_of() -> None:
