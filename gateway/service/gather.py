@@ -88,7 +88,7 @@ class Gather:
     ) -> Gathered:
         """Return everything that a verdict may depend on. `fresh`: the account is read from the store itself.
 
-        `asked` is what a withdrawal says of itself; None where nothing says where to read it.
+        `asked` is what a withdrawal says of itself, and nothing of what is none. None: nothing says where to read it.
         """
         # Taken together, before anything is waited for: no edition can be swapped in between.
         editions = self._geo.editions
@@ -117,9 +117,8 @@ class Gather:
             nationality=account.nationality,
             holds=account.holds,
         )
-        withdrawing = operation is Operation.WITHDRAW
         if asked is not None:
-            facts = facts._replace(amount_usd=asked.amount_usd if withdrawing else None)
+            facts = facts._replace(amount_usd=asked.amount_usd)
         measured = None
         if self._risk is not None:
             told = Asked() if asked is None else asked

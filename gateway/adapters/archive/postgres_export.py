@@ -72,7 +72,7 @@ class DayExport:
             raise StoreUnavailable(f"export {self._folder}: {fault}; nothing of it was removed") from fault
 
     async def _write(self, rows: AsyncIterator[Any]) -> int:
-        schema = self._schema()
+        schema = columns.parquet_schema(self._arrow)
         written = 0
         descriptor = os.open(self._part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -101,18 +101,6 @@ class DayExport:
             os.fsync(folder)
         finally:
             os.close(folder)
-
-    def _schema(self) -> Any:  # noqa: ANN401 - pyarrow brings no types
-        arrow = self._arrow
-        text = arrow.string()
-        special = {
-            "at": arrow.timestamp("us", tz="UTC"),
-            "rules": arrow.list_(text),
-            "asn": arrow.uint32(),
-            "status": arrow.uint16(),
-            "took_us": arrow.uint32(),
-        }
-        return arrow.schema([(name, special.get(name, text)) for name in columns.Row._fields])
 
 
 async def _groups(rows: AsyncIterator[Any]) -> AsyncIterator[list[columns.Row]]:

@@ -1,6 +1,6 @@
 """A decision as one flat row, for the sinks that have columns. The whole document stays beside them."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -33,6 +33,19 @@ class Row(NamedTuple):
     took_us: int
     document: str
     """The decision as JSON."""
+
+
+def parquet_schema(arrow: Any) -> Any:  # noqa: ANN401 - pyarrow brings no types, and is imported where it is wanted
+    """Return the schema of `Row` in Parquet. `arrow` is the module pyarrow."""
+    text = arrow.string()
+    special = {
+        "at": arrow.timestamp("us", tz="UTC"),
+        "rules": arrow.list_(text),
+        "asn": arrow.uint32(),
+        "status": arrow.uint16(),
+        "took_us": arrow.uint32(),
+    }
+    return arrow.schema([(name, special.get(name, text)) for name in Row._fields])
 
 
 def row_of(document: Document) -> Row:

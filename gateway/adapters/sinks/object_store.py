@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from gateway.adapters.sinks import SinkUnavailable
-from gateway.adapters.sinks.columns import Row, row_of
+from gateway.adapters.sinks.columns import parquet_schema, row_of
 from gateway.adapters.sinks.post import shown, zipped
 from gateway.core.decision import Document
 from gateway.core.errors import ConfigError
@@ -121,16 +121,7 @@ def ndjson(documents: Sequence[Document]) -> bytes:
 def parquet(documents: Sequence[Document]) -> bytes:
     """Return the documents as a Parquet file of the columns of `Row`."""
     arrow, files = import_module("pyarrow"), import_module("pyarrow.parquet")
-    text = arrow.string()
-    special = {
-        "at": arrow.timestamp("us", tz="UTC"),
-        "rules": arrow.list_(text),
-        "asn": arrow.uint32(),
-        "status": arrow.uint16(),
-        "took_us": arrow.uint32(),
-    }
-    schema = arrow.schema([(name, special.get(name, text)) for name in Row._fields])
-    table = arrow.Table.from_pylist([row_of(one)._asdict() for one in documents], schema=schema)
+    table = arrow.Table.from_pylist([row_of(one)._asdict() for one in documents], schema=parquet_schema(arrow))
     file = BytesIO()
     files.write_table(table, file, compression="zstd")
     return file.getvalue()
