@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import StrEnum, unique
 from typing import Final, NamedTuple
 
 from typing_extensions import override
@@ -23,11 +24,25 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
+@unique
+class Severity(StrEnum):
+    """How much a finding matters."""
+
+    ERROR = "error"
+    """The bundle is not loaded."""
+    WARNING = "warning"
+    """It is loaded; somebody should look."""
+    NOTE = "note"
+
+
 class Finding(NamedTuple):
-    """One thing that somebody must mend."""
+    """One thing that somebody must mend, or should look at."""
 
     place: Place
     message: str
+    code: str = "invalid"
+    """A stable word for what kind of thing it is, such as `rule-never-determines`: for SARIF, and for filters."""
+    severity: Severity = Severity.ERROR
 
     @override
     def __str__(self) -> str:
