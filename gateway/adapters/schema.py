@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The newest migration: what this code reads and writes."""
 
 METADATA: Final = sa.MetaData()
@@ -173,6 +173,61 @@ EVIDENCE: Final = sa.Table(
     sa.Column("kept_as", sa.Text),
     sa.Column("document", sa.JSON, nullable=False),
 )
+
+BUNDLES: Final = sa.Table(
+    "bundles",
+    METADATA,
+    sa.Column("digest", sa.String(64), primary_key=True),
+    # The texts by name.
+    sa.Column("sources", sa.JSON, nullable=False),
+)
+"""What was ever proposed. Never changed, by triggers."""
+
+REVISIONS: Final = sa.Table(
+    "revisions",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("digest", sa.ForeignKey("bundles.digest"), nullable=False, index=True),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    # The digest while it waits or is active, None afterwards: so the same texts are open once.
+    sa.Column("open_digest", sa.String(64), unique=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("document", sa.JSON, nullable=False),
+    # What was found when it was proposed: difference, checks, tests, simulation. Apart, since lists do without.
+    sa.Column("examined", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+REVISION_LOG: Final = sa.Table(
+    "revision_log",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("revision", sa.Integer, nullable=False, index=True),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("at", sa.BigInteger, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("act", sa.String(16), nullable=False),
+    sa.Column("before", sa.String(16)),
+    sa.Column("after", sa.String(16), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Append-only by triggers."""
+
+POLICY_RUNS: Final = sa.Table(
+    "policy_runs",
+    METADATA,
+    sa.Column("worker", sa.String(128), primary_key=True),
+    sa.Column("machine", sa.Text, nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("since", sa.BigInteger, nullable=False),
+    sa.Column("seen_at", sa.BigInteger, nullable=False, index=True),
+    # What it cannot run, and why; None where it runs what it should.
+    sa.Column("refused", sa.String(64)),
+    sa.Column("why", sa.Text),
+)
+"""Which policies each process decides by, as it says itself."""
 
 OUTBOX: Final = sa.Table(
     "outbox",

@@ -20,6 +20,10 @@ class Told(StrEnum):
     TICKET_OPENED = "ticket.opened"
     TICKET_CLOSED = "ticket.closed"
     SESSION_REVOKED = "session.revoked"
+    POLICY_PUBLISHED = "policy.published"
+    """A revision of the policies was proposed: another person must approve it. `account` is empty."""
+    POLICY_ACTIVATED = "policy.activated"
+    POLICY_ROLLED_BACK = "policy.rolled_back"
     NOTICE = "notice"
     """What a rule wants told; its own name is in `data.event`."""
 

@@ -37,6 +37,13 @@ class Permission(StrEnum):
     """Personal data as it is, where the caller says why; each is written into the audit."""
     DECISIONS_ERASE = "decisions:erase"
     """Personal data of one account or address erased from recorded decisions, for good; written into the audit."""
+    POLICIES_READ = "policies:read"
+    POLICIES_PROPOSE = "policies:propose"
+    """Propose a revision of the policies, and withdraw it."""
+    POLICIES_APPROVE = "policies:approve"
+    """Approve or decline what another person proposed."""
+    POLICIES_ROLL_BACK = "policies:roll-back"
+    """Return to a revision that two people published and that was active lately."""
     ALARMS_ACKNOWLEDGE = "alarms:acknowledge"
     METRICS_READ = "metrics:read"
     TOKENS_READ = "tokens:read"
@@ -56,7 +63,9 @@ class Role(StrEnum):
 
 
 _P = Permission
-_LOOK: Final = frozenset({_P.ACCOUNTS_READ, _P.HOLDS_READ, _P.TICKETS_READ, _P.DECISIONS_READ, _P.METRICS_READ})
+_LOOK: Final = frozenset(
+    {_P.ACCOUNTS_READ, _P.HOLDS_READ, _P.TICKETS_READ, _P.DECISIONS_READ, _P.POLICIES_READ, _P.METRICS_READ}
+)
 _EXAMINE: Final = _LOOK | {_P.TIMELINES_READ, _P.EVIDENCE_READ}
 _SUPPORT: Final = _EXAMINE | {
     _P.ACCOUNTS_FLAG,
@@ -72,8 +81,15 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
         Role.VIEWER: _LOOK,
         Role.AUDITOR: _EXAMINE | {_P.DECISIONS_UNMASK, _P.OUTBOX_READ, _P.TOKENS_READ},
         Role.SUPPORT: _SUPPORT,
-        Role.EDITOR: _SUPPORT | {_P.ACCOUNTS_WRITE, _P.DECISIONS_UNMASK},
-        Role.APPROVER: _EXAMINE | {_P.TICKETS_APPROVE, _P.DECISIONS_UNMASK, _P.ALARMS_ACKNOWLEDGE},
+        Role.EDITOR: _SUPPORT | {_P.ACCOUNTS_WRITE, _P.DECISIONS_UNMASK, _P.POLICIES_PROPOSE, _P.POLICIES_ROLL_BACK},
+        Role.APPROVER: _EXAMINE
+        | {
+            _P.TICKETS_APPROVE,
+            _P.POLICIES_APPROVE,
+            _P.POLICIES_ROLL_BACK,
+            _P.DECISIONS_UNMASK,
+            _P.ALARMS_ACKNOWLEDGE,
+        },
         Role.ADMIN: _LOOK
         | {
             _P.TIMELINES_READ,
@@ -87,11 +103,21 @@ ROLES: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
 )
 """What each role may do.
 
-No role has both halves of a release. The administrator has neither: who can make a second person must not be able to
-be one. A person may be given several roles; that proposer and approver differ is asked of every ticket all the same.
+No role has both halves of a release or of a publication. The administrator has neither: who can make a second person
+must not be able to be one. A person may be given several roles; that proposer and approver differ is asked of every
+ticket and revision all the same.
 """
 
-PEOPLE_ONLY: Final = frozenset({_P.TICKETS_PROPOSE, _P.TICKETS_APPROVE, _P.TOKENS_WRITE})
+PEOPLE_ONLY: Final = frozenset(
+    {
+        _P.TICKETS_PROPOSE,
+        _P.TICKETS_APPROVE,
+        _P.POLICIES_PROPOSE,
+        _P.POLICIES_APPROVE,
+        _P.POLICIES_ROLL_BACK,
+        _P.TOKENS_WRITE,
+    }
+)
 """What no program may do, whatever its token says."""
 
 _LONGEST_NAME: Final = 128
