@@ -83,8 +83,8 @@ def client_ip_document(client_ip: ClientIP) -> Document:
 
 
 def verdict_document(verdict: Verdict) -> Document:
-    """Return everything of a verdict that replay compares."""
-    return {
+    """Return everything of a verdict that replay compares. Exceptions stand in it only where one mattered."""
+    document: Document = {
         "outcome": str(verdict.outcome),
         "access": str(verdict.level),
         "operations": sorted(verdict.access),
@@ -107,6 +107,9 @@ def verdict_document(verdict: Verdict) -> Document:
         "obligations": [_obligation(one) for one in verdict.obligations],
         "outage": verdict.outage,
     }
+    if verdict.excepted:
+        document["excepted"] = [{**one._asdict(), "until": instant_text(one.until)} for one in verdict.excepted]
+    return document
 
 
 def _obligation(one: Obligation) -> Document:

@@ -46,6 +46,19 @@ class Determining(NamedTuple):
     """What the visitor may read, in the rule's own words."""
 
 
+class Excepted(NamedTuple):
+    """A limit or requirement that would exclude the operation, were it not for an exception."""
+
+    policy: str
+    rule: str
+    exception: str
+    """The name of the exception: its file's and its own, `NAME/id`."""
+    owner: str
+    """Who answers for the exception."""
+    until: int
+    """The first instant at which it is no longer in force, microseconds since the epoch."""
+
+
 class Challenge(NamedTuple):
     """Proof asked of the subject before the operation is open."""
 
@@ -73,6 +86,8 @@ class Verdict(NamedTuple):
     obligations: tuple[Obligation, ...]
     outage: bool
     """True where the refusal comes only from facts that an outage made Unknown."""
+    excepted: tuple[Excepted, ...] = ()
+    """What would exclude the operation besides, and does not, by an exception: in order of policy, rule, exception."""
 
     @property
     def level(self) -> Access:

@@ -11,12 +11,21 @@ from gateway.policies.atoms import Among, Lists, Ordered, Pair, atom_of, facts_i
 from gateway.policies.expression import Operator, comparisons, facts_of
 from gateway.policies.masks import Column, Group, MeasuredColumn, fact_bits, is_measured
 from gateway.policies.normal import Conjunct, Literal, conjuncts
-from gateway.policies.rules import NamedList, Policy, Rule
+from gateway.policies.rules import NamedList, Policy, PolicyException, Rule
 from gateway.policies.truth import Truth, truth_of
 
 _TOGETHER: Final = (CONNECTION_FACTS, tuple(name for name in (*CREDENTIAL_FACTS, *ACCOUNT_FACTS) if name != "account"))
 """Facts that repeat together: an address brings the first, a customer the second. The name of the account stands
 alone: it would keep customers apart who differ in nothing else."""
+
+
+class CompiledException(NamedTuple):
+    """An exception to a rule, and the bit that speaks of it."""
+
+    exception: PolicyException
+    bit: int
+    facts: int
+    """The facts that say whom it is for."""
 
 
 class CompiledRule(NamedTuple):
@@ -31,6 +40,8 @@ class CompiledRule(NamedTuple):
     """The facts that its condition names."""
     proof_facts: int
     """The facts that its proof depends on."""
+    exceptions: "tuple[CompiledException, ...]"
+    """What lifts it; empty where it is absolute."""
 
 
 class Bundle:
@@ -41,12 +52,17 @@ class Bundle:
     ) -> None:
         self.policies: Final = tuple(sorted(policies, key=lambda policy: policy.name))
         self.rules: Final = tuple(rule for policy in self.policies for rule in policy.rules)
+        self.exceptions: Final = tuple(
+            sorted({one for rule in self.rules for one in rule.exceptions}, key=lambda one: one.name)
+        )
         self.lists: Final = dict(lists)
         self.sources: Final = dict(sources)
         self.digest: Final = digest
         self.entries: Final[Lists] = {name: one.entries for name, one in self.lists.items()}
         self.facts_named: Final = frozenset[str]().union(
-            *(facts_of(rule.when) for rule in self.rules), *(_proof_facts(rule) for rule in self.rules)
+            *(facts_of(rule.when) for rule in self.rules),
+            *(_proof_facts(rule) for rule in self.rules),
+            *(facts_of(one.when) for one in self.exceptions),
         )
         self.verdicts: Final[dict[Any, Verdict]] = {}
         """Verdicts remembered, by all that they depend on."""
@@ -54,7 +70,7 @@ class Bundle:
         self._compile()
 
     def next_change(self, at: int) -> int | None:
-        """Return the first instant after `at` at which a rule comes into force or goes out of it."""
+        """Return the first instant after `at` at which a rule or an exception comes into force or goes out of it."""
         position = bisect_right(self.bounds, at)
         return self.bounds[position] if position < len(self.bounds) else None
 
@@ -123,7 +139,14 @@ class Bundle:
         proofs = sorted({proof for rule in self.rules if (proof := _proof(rule)) is not None}, key=str)
         proof_bit = {proof: 1 << (rules_end + position) for position, proof in enumerate(proofs)}
         numbered += ((bit, _proof_conjunct(proof)) for proof, bit in proof_bit.items())
-        self._every = (1 << (rules_end + len(proofs))) - 1
+        proofs_end = rules_end + len(proofs)
+        self._excepting = [
+            CompiledException(one, 1 << (proofs_end + position), fact_bits(facts_of(one.when)))
+            for position, one in enumerate(self.exceptions)
+        ]
+        numbered += ((each.bit, _whom(each.exception, self.entries)) for each in self._excepting)
+        self._every = (1 << (proofs_end + len(self.exceptions))) - 1
+        excepting = {each.exception: each for each in self._excepting}
         self._compiled = tuple(
             CompiledRule(
                 rule,
@@ -131,6 +154,7 @@ class Bundle:
                 proof_bit[proof] if (proof := _proof(rule)) is not None else 0,
                 fact_bits(facts_of(rule.when)),
                 fact_bits(_proof_facts(rule)),
+                () if rule.absolute else tuple(excepting[one] for one in rule.exceptions),
             )
             for rule, bits in zip(self.rules, own, strict=True)
         )
@@ -173,12 +197,16 @@ class Bundle:
         """Lay out which conjuncts are in force between any two bounds."""
         changes: dict[int, int] = {}
         force = self._every
-        for one in self._compiled:
-            if one.rule.start is not None:
-                force &= ~one.bits
-                changes[one.rule.start] = changes.get(one.rule.start, 0) ^ one.bits
-            if one.rule.end is not None:
-                changes[one.rule.end] = changes.get(one.rule.end, 0) ^ one.bits
+        dated = [
+            *((one.rule.start, one.rule.end, one.bits) for one in self._compiled),
+            *((each.exception.start, each.exception.end, each.bit) for each in self._excepting),
+        ]
+        for start, end, bits in dated:
+            if start is not None:
+                force &= ~bits
+                changes[start] = changes.get(start, 0) ^ bits
+            if end is not None:
+                changes[end] = changes.get(end, 0) ^ bits
         self.bounds = sorted(changes)
         self._in_force = [force]
         for bound in self.bounds:
@@ -193,6 +221,14 @@ def _by_literal(numbered: list[tuple[int, Conjunct]]) -> dict[Literal, int]:
         for literal in form:
             found[literal] = found.get(literal, 0) | bit
     return found
+
+
+def _whom(one: PolicyException, lists: Lists) -> Conjunct:
+    """Return what must be true of whom an exception is for: one comparison, so one conjunct."""
+    forms = conjuncts(one.when, lists)
+    assert forms is not None
+    (form,) = forms
+    return form
 
 
 def _proof(rule: Rule) -> tuple[Proof, int | None] | None:

@@ -11,8 +11,8 @@ from math import inf, isfinite
 from typing import Any, Final
 
 from gateway.core.facts import AnyFact, Facts, OneOf, Unknown
-from gateway.core.terms import EVERYTHING, OUTAGES, Effect, Outcome, Proof, Reason, TokenState
-from gateway.core.verdict import Challenge, Determining, Obligation, Verdict
+from gateway.core.terms import OUTAGES, Effect, Operation, Outcome, Proof, Reason, TokenState
+from gateway.core.verdict import Challenge, Determining, Excepted, Obligation, Verdict
 from gateway.policies.compile import Bundle
 from gateway.policies.expression import (
     AllOf,
@@ -29,7 +29,7 @@ from gateway.policies.expression import (
     Operator,
     facts_of,
 )
-from gateway.policies.rules import Rule
+from gateway.policies.rules import PolicyException, Rule
 from gateway.policies.schema import FACTS
 
 TRUE: Final = 1.0
@@ -44,7 +44,8 @@ def evaluate(facts: Facts, bundle: Bundle) -> Verdict:
     """Return the verdict."""
     # Only the rules in force at the instant of the request speak.
     rules = [rule for policy in bundle.policies for rule in policy.rules if rule.in_force(facts.at)]
-    truth = {rule.ref: truth_of(rule.when, facts, bundle) for rule in rules}
+    # One that an exception lifts speaks of all others: it applies where its condition holds and the exception does not.
+    truth = {rule.ref: truth_of(condition_of(rule, facts.operation, facts.at), facts, bundle) for rule in rules}
 
     # Over an unknown condition a grant does not match; a limit or a requirement does.
     grants = [rule for rule in rules if rule.effect is Effect.GRANT and truth[rule.ref] == TRUE]
@@ -53,7 +54,7 @@ def evaluate(facts: Facts, bundle: Bundle) -> Verdict:
 
     # Access is the union of the grants that match, inside every limit that matches.
     granted = frozenset().union(*(grant.operations for grant in grants))
-    access = granted.intersection(EVERYTHING, *(limit.operations for limit in limits))
+    access = frozenset(one for one in granted if not any(closes(rule, one, facts, bundle) for rule in rules))
 
     # Every limit that leaves the operation out, and every unmet requirement that guards it, excludes it.
     operation = facts.operation
@@ -95,7 +96,42 @@ def evaluate(facts: Facts, bundle: Bundle) -> Verdict:
                 for rule in rules
             )
         ),
+        excepted=tuple(sorted(one for rule in rules for one in excepted(rule, facts, bundle))),
     )
+
+
+def condition_of(rule: Rule, operation: Operation, at: int) -> Condition:
+    """Return when a rule applies to an operation: where its condition holds, and no exception in force does."""
+    return AllOf((rule.when, *(Not(one.when) for one in exceptions_to(rule, operation, at))))
+
+
+def exceptions_to(rule: Rule, operation: Operation, at: int) -> list[PolicyException]:
+    """Return the exceptions in force that lift a rule for an operation. Nothing lifts an absolute one."""
+    if rule.absolute:
+        return []
+    return [one for one in rule.exceptions if operation in one.operations and one.start <= at < one.end]
+
+
+def closes(rule: Rule, operation: Operation, facts: Facts, bundle: Bundle) -> bool:
+    """Return whether a rule is a limit that matches and leaves the operation out."""
+    if rule.effect is not Effect.LIMIT or operation in rule.operations:
+        return False
+    return truth_of(condition_of(rule, operation, facts.at), facts, bundle) != FALSE
+
+
+def excepted(rule: Rule, facts: Facts, bundle: Bundle) -> list[Excepted]:
+    """Return the exceptions without which a rule would exclude the operation."""
+    if rule.effect is Effect.GRANT or (facts.operation in rule.operations) is (rule.effect is Effect.LIMIT):
+        return []
+    if rule.effect is Effect.REQUIRE and proved(rule, facts, bundle) == TRUE:
+        return []
+    if truth_of(rule.when, facts, bundle) == FALSE:
+        return []
+    return [
+        Excepted(rule.policy, rule.id, one.name, one.owner, one.end)
+        for one in exceptions_to(rule, facts.operation, facts.at)
+        if truth_of(one.when, facts, bundle) == TRUE
+    ]
 
 
 def truth_of(condition: Condition, facts: Facts, bundle: Bundle) -> float:
@@ -249,7 +285,9 @@ def proved(requirement: Rule, facts: Facts, bundle: Bundle) -> float:
 def caused_by_outage(rule: Rule, truth: float, facts: Facts, bundle: Bundle) -> bool:
     """Return whether an excluding rule would perhaps not exclude, had an outage not made facts Unknown."""
     if truth == UNKNOWN:
-        return only_outages(facts_of(rule.when), facts)
+        lifting = exceptions_to(rule, facts.operation, facts.at)
+        unsure = [one.when for one in lifting if truth_of(one.when, facts, bundle) == UNKNOWN]
+        return only_outages(facts_of(AllOf((rule.when, *unsure))), facts)
     if rule.effect is not Effect.REQUIRE or proved(rule, facts, bundle) != UNKNOWN:
         return False
     return only_outages({"assurance"} if rule.max_age_s is None else {"assurance", "auth_age"}, facts)

@@ -8,9 +8,38 @@ from gateway.core.evidence import After
 from gateway.core.facts import AnyFact
 from gateway.core.terms import Access, Effect, Operation, Operations, Outcome, Proof, Reason
 from gateway.core.verdict import Obligation, RuleRef
-from gateway.policies.expression import Condition
+from gateway.policies.expression import AllOf, Condition, Not
 from gateway.policies.findings import Place
 from gateway.policies.schema import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyException:
+    """Rules that do not apply to somebody, for some operations and for some time."""
+
+    name: str
+    """The file's name and its own id: `NAME/id`."""
+    owner: str
+    operations: Operations
+    when: Condition
+    """Who: an account among some, or a network."""
+    when_text: str
+    lifts: tuple[RuleRef, ...]
+    reason: str
+    """Why, in words."""
+    basis: str
+    """The ticket, ruling or agreement that it rests on."""
+    approved_by: str | None
+    start: int
+    """The first instant in force, microseconds since the epoch."""
+    end: int
+    """The first instant no longer in force."""
+    tests: "tuple[PolicyTest, ...]" = field(default=(), compare=False)
+    place: Place = field(default=Place("", 1, 1), compare=False)
+
+    def in_force(self, at: int) -> bool:
+        """Return whether the exception is in force at an instant."""
+        return self.start <= at < self.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +67,10 @@ class Rule:
     status: int | None = None
     message: str | None = None
     justification: str | None = None
+    absolute: bool = False
+    """True where no exception may lift it."""
+    exceptions: tuple[PolicyException, ...] = ()
+    """What lifts it, in the order of their names. It says nothing where the rule is absolute."""
     place: Place = field(default=Place("", 1, 1), compare=False)
 
     @property
@@ -48,6 +81,17 @@ class Rule:
     def in_force(self, at: int) -> bool:
         """Return whether the rule is in force at an instant."""
         return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
+
+    def lifted_by(self, operation: Operation, at: int) -> tuple[PolicyException, ...]:
+        """Return the exceptions that lift the rule for an operation at an instant, from whom they are for."""
+        if self.absolute or not self.exceptions:
+            return ()
+        return tuple(one for one in self.exceptions if operation in one.operations and one.in_force(at))
+
+    def condition(self, operation: Operation, at: int) -> Condition:
+        """Return when the rule applies to an operation at an instant: its condition, and that no exception holds."""
+        lifting = self.lifted_by(operation, at)
+        return AllOf((self.when, *(Not(one.when) for one in lifting))) if lifting else self.when
 
 
 class Duty(NamedTuple):
@@ -100,6 +144,15 @@ class Policy(NamedTuple):
     description: str | None
     rules: tuple[Rule, ...]
     tests: tuple[PolicyTest, ...]
+    place: Place
+
+
+class Exceptions(NamedTuple):
+    """A file of exceptions, all of one owner."""
+
+    name: str
+    owner: str
+    entries: tuple[PolicyException, ...]
     place: Place
 
 

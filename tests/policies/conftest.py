@@ -1,6 +1,7 @@
 """Bundles and facts made at random, small enough that every rule is hit and every kind of doubt occurs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -10,12 +11,12 @@ import pytest
 from gateway.core.evidence import After
 from gateway.core.facts import Facts, OneOf, Unknown
 from gateway.core.terms import EVERYTHING, LEVELS, Effect, Operation, Proof, Reason, WhyUnknown
-from gateway.core.verdict import Obligation
+from gateway.core.verdict import Obligation, RuleRef
 from gateway.policies.bundle import assemble
 from gateway.policies.compile import Bundle
 from gateway.policies.expression import parse
 from gateway.policies.findings import Place, Rejected
-from gateway.policies.rules import NamedList, Policy, Rule
+from gateway.policies.rules import NamedList, Policy, PolicyException, Rule
 from gateway.policies.schema import FACTS, FactSchema, Kind
 
 PLACE = Place("generated.yaml", 1, 1)
@@ -145,13 +146,60 @@ def rule(rng: Random, policy: str, number: int, *, known: bool = True, effect: E
     )
 
 
-def policies(rng: Random, *, known: bool = True) -> list[Policy]:
+WHOM = (
+    'account in ["alice"]',
+    'account in ["alice", "bob"]',
+    'account in ["carol"]',
+    '"vpn" in network',
+    '"tor" in network',
+)
+
+
+def exception(rng: Random, number: int, lifts: Sequence[RuleRef]) -> PolicyException:
+    start, end = rng.choice([(one, two) for one in INSTANTS for two in INSTANTS if one < two])
+    text = rng.choice(WHOM)
+    return PolicyException(
+        name=f"some/e{number}",
+        owner="tests",
+        operations=frozenset(rng.sample(tuple(Operation), rng.randint(1, 6))),
+        when=parse(text, lambda _: PLACE),
+        when_text=text,
+        lifts=tuple(lifts),
+        reason="a reason",
+        basis="a basis",
+        approved_by=None,
+        start=start if rng.random() < 0.5 else AT - 10,
+        end=end if rng.random() < 0.5 else AT + 10,
+    )
+
+
+def excepted(rng: Random, some: Sequence[Policy]) -> list[Policy]:
+    """Return the policies with exceptions to some of their rules, and with some of these absolute."""
+    rules = [one for policy in some for one in policy.rules if one.effect is not Effect.GRANT]
+    lifted: dict[RuleRef, list[PolicyException]] = {}
+    for number in range(rng.randint(1, 4) if rules else 0):
+        chosen = sorted(one.ref for one in rng.sample(rules, rng.randint(1, min(3, len(rules)))))
+        made = exception(rng, number, chosen)
+        for ref in chosen:
+            lifted.setdefault(ref, []).append(made)
+    return [
+        policy._replace(
+            rules=tuple(
+                replace(one, exceptions=tuple(lifted.get(one.ref, ())), absolute=rng.random() < 0.15)
+                for one in policy.rules
+            )
+        )
+        for policy in some
+    ]
+
+
+def policies(rng: Random, *, known: bool = True, exceptions: float = 0.4) -> list[Policy]:
     made = []
     for number in range(rng.randint(1, 3)):
         name = f"p{number}"
         rules = tuple(rule(rng, name, index, known=known) for index in range(rng.randint(1, 4)))
         made.append(Policy(name, name, "tests", None, rules, (), PLACE))
-    return made
+    return excepted(rng, made) if rng.random() < exceptions else made
 
 
 def bundle(rng: Random, *, known: bool = True) -> Bundle:
@@ -200,6 +248,7 @@ def generate() -> SimpleNamespace:
         certain=certain,
         condition=condition,
         doubt=doubt,
+        excepted=excepted,
         facts=facts,
         lists=LISTS,
         policies=policies,

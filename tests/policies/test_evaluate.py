@@ -160,7 +160,8 @@ def test_limit_trumps_grant(generate, rng):
     for one in verdict.by:
         if one.effect is Effect.LIMIT:
             assert verdict.outcome is Outcome.DENY
-            assert verdict.access <= rules[one.policy, one.rule].operations
+            rule = rules[one.policy, one.rule]
+            assert verdict.access <= rule.operations.union(*(each.operations for each in rule.exceptions))
 
 
 @given(randoms)
