@@ -67,11 +67,11 @@ class Rule:
     status: int | None = None
     message: str | None = None
     justification: str | None = None
+    place: Place = field(default=Place("", 1, 1), compare=False)
     absolute: bool = False
     """True where no exception may lift it."""
     exceptions: tuple[PolicyException, ...] = ()
     """What lifts it, in the order of their names. It says nothing where the rule is absolute."""
-    place: Place = field(default=Place("", 1, 1), compare=False)
 
     @property
     def ref(self) -> RuleRef:
