@@ -1,5 +1,6 @@
 """Whether parsed policies can mean what they say: names, types, codes, and facts that have a source."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.policies.expression import Comparison, FactName, Known, ListName, Literal, Literals, Operand, Operator
@@ -7,10 +8,18 @@ from gateway.policies.expression import comparisons as comparisons_of
 from gateway.policies.findings import Finding, Place, did_you_mean, quoted
 from gateway.policies.rules import NamedList, Policy, Rule
 from gateway.policies.schema import FACTS, NETWORKS, FactSchema, Kind, Sources
+from gateway.policies.slips import looks_alike
 from gateway.policies.values import problem
 
 _ORDERING = frozenset({Operator.LESS, Operator.AT_MOST, Operator.MORE, Operator.AT_LEAST})
 _MEMBERSHIP = frozenset({Operator.IN, Operator.NOT_IN})
+_NO_FACTS = {
+    "true": "no fact is true or false: compare with a text or a number",
+    "false": "no fact is true or false: compare with a text or a number",
+    "null": '"there is none" equals nothing: compare with what there is',
+    "none": 'write `"none"` in quotes if the value is meant',
+}
+"""What other languages have as words of their own."""
 
 
 def check(policies: Sequence[Policy], lists: Mapping[str, NamedList], sources: Sources | None) -> list[Finding]:
@@ -20,7 +29,8 @@ def check(policies: Sequence[Policy], lists: Mapping[str, NamedList], sources: S
     for policy in policies:
         if policy.name in seen:
             where = f"the first stands in {seen[policy.name].file}"
-            findings.append(Finding(policy.place, f"a second policy named {quoted(policy.name)}: {where}"))
+            message = f"a second policy named {quoted(policy.name)}: {where}"
+            findings.append(Finding(policy.place, message, "duplicate-name"))
         seen[policy.name] = policy.place
         for rule in policy.rules:
             checked = _RuleCheck(rule, lists, sources)
@@ -48,19 +58,21 @@ class _RuleCheck:
         if self._rule.proof is not None:  # satisfied by facts that the condition need not name
             self._supplied(FACTS["assurance"], self._rule.place)
 
-    def _complain(self, place: Place, message: str) -> None:
-        self.findings.append(Finding(place, message))
+    def _complain(self, place: Place, message: str, code: str) -> None:
+        self.findings.append(Finding(place, message, code))
 
     def _known(self, part: Known) -> None:
         if part.fact not in FACTS:
-            hint = did_you_mean(part.fact, FACTS)
-            self._complain(part.place, f"unknown fact {quoted(part.fact)} in rule `{self._rule.id}`{hint}")
+            hint = looks_alike(part.fact) + did_you_mean(part.fact, FACTS)
+            message = f"unknown fact {quoted(part.fact)} in rule `{self._rule.id}`{hint}"
+            self._complain(part.place, message, "unknown-fact")
             return
         self._supplied(FACTS[part.fact], part.place)
         if self._rule.justification is None:
             self._complain(
                 part.place,
                 f"`known` lets ignorance decide: rule `{self._rule.id}` must say in `justification` why that is safe",
+                "needs-justification",
             )
 
     def _comparison(self, part: Comparison) -> None:
@@ -75,19 +87,26 @@ class _RuleCheck:
                     pass
         wrong = self._form(part)
         if wrong is not None:
-            self._complain(part.place, f"{wrong}, in rule `{self._rule.id}`")
+            self._complain(part.place, f"in rule `{self._rule.id}`: {wrong}", "comparison")
 
     def _unknown_name(self, name: str, part: Comparison) -> None:
         facts = [FACTS[one.name] for one in (part.left, part.right) if isinstance(one, FactName)]
-        if any(problem(fact, name) is None for fact in facts if fact.kind is not Kind.FLAG):
+        if name in _NO_FACTS:
+            hint = f": {_NO_FACTS[name]}"
+        elif any(problem(fact, name) is None for fact in facts if fact.kind is not Kind.FLAG):
             hint = f': write `"{name}"` in quotes if the value is meant'
+        elif any(fact.kind is Kind.ASN for fact in facts) and name[:2] == "AS" and name[2:].isdecimal():
+            hint = f": write `{name[2:]}`"
         else:
-            hint = did_you_mean(name, [*FACTS, *self._lists])
-        self._complain(part.place, f"unknown fact {quoted(name)} in rule `{self._rule.id}`{hint}")
+            hint = looks_alike(name) + did_you_mean(name, [*FACTS, *self._lists])
+        named = "list" if part.operator in _MEMBERSHIP and part.right == ListName(name) else "fact"
+        message = f"unknown {named} {quoted(name)} in rule `{self._rule.id}`{hint}"
+        self._complain(part.place, message, "unknown-fact")
 
     def _supplied(self, fact: FactSchema, place: Place) -> None:
         if self._sources is not None and fact.name not in self._sources.facts:
-            self._complain(place, f"no source of `{fact.name}`, which rule `{self._rule.id}` names: {fact.configure}")
+            message = f"no source of `{fact.name}`, which rule `{self._rule.id}` names: {fact.configure}"
+            self._complain(place, message, "no-source")
 
     def _form(self, part: Comparison) -> str | None:
         """Return what is wrong with the form or the types of a comparison."""
@@ -104,7 +123,8 @@ class _RuleCheck:
         for operand in (part.left, part.right):
             match operand:
                 case FactName(name) if FACTS[name].is_set:
-                    return f'`{name}` is a set: ask it by `in`, such as `"…" in {name}`'
+                    asked = next((_written(one) for one in (part.left, part.right) if isinstance(one, Literal)), '"…"')
+                    return f"`{name}` is a set: ask it by `in`, such as `{asked} in {name}`"
                 case FactName(name):
                     facts.append(FACTS[name])
                 case Literal():
@@ -118,12 +138,15 @@ class _RuleCheck:
     def _membership(self, left: Operand, right: Operand) -> str | None:
         match left, right:
             case FactName(name), _ if FACTS[name].is_set:
-                asked = right.name if isinstance(right, ListName) else "…"
+                asked = _written(right)
                 return f"`{name}` is a set: to ask whether it has some member of a list, write `{asked} in {name}`"
             case _, Literal(value):
-                return f"{quoted(value)} is one value: write `==`, or a list"
+                several = isinstance(value, str) and re.findall(r"\w[\w.-]*", value)
+                listed = f"[{', '.join(map(_quotes, several))}]" if several and len(several) > 1 else "a list"
+                return f"{quoted(value)} is one value: write `==`, or {listed}"
             case _, FactName(name) if not FACTS[name].is_set:
-                return f"`{name}` is one value, not a set: write `==`, or `{name} in [...]`"
+                values = _written(left) if isinstance(left, ListName | Literals) else "[...]"
+                return f"`{name}` is one value, not a set: write `==`, or `{name} in {values}`"
             case FactName(name), FactName(other):
                 return _same_kind([FACTS[name], FACTS[other]])
             case FactName(name), values:
@@ -159,6 +182,21 @@ class _RuleCheck:
             return f'no source of the network `{value}`: add `networks = {{ {value} = "FILE.txt" }}` under `[geodb]`'
         known = [*self._sources.networks, *NETWORKS]
         return f"no network list is named {quoted(value)}{did_you_mean(str(value), known)}"
+
+
+def _written(operand: Operand) -> str:
+    """Return an operand as conditions write it."""
+    match operand:
+        case FactName(name) | ListName(name):
+            return name
+        case Literal(value):
+            return _quotes(value)
+        case Literals(values):
+            return f"[{', '.join(map(_quotes, values[:8]))}{', …' if len(values) > 8 else ''}]"
+
+
+def _quotes(value: str | float) -> str:
+    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _same_kind(facts: Sequence[FactSchema]) -> str | None:

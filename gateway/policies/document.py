@@ -22,12 +22,14 @@ from ruamel.yaml.events import (
 )
 
 from gateway.policies.findings import Finding, Place, Rejected, quoted
+from gateway.policies.slips import in_yaml
 
 MAX_CHARACTERS: Final = 256 * 1024
 MAX_DEPTH: Final = 24
 MAX_VALUES: Final = 60_000
 """Values in one file, each alias counted with all that it stands for."""
 
+_OPENING: Final = frozenset("[{'\"")
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INTEGER: Final = re.compile(r"[-+]?[0-9]{1,18}")
@@ -89,19 +91,17 @@ def read(name: str, text: str) -> Node:
     """Return the one document in `text`. Raise Rejected with the place of whatever cannot be read."""
     start = Place(name, 1, 1)
     if len(text) > MAX_CHARACTERS:
-        _reject(start, f"the file is longer than {MAX_CHARACTERS // 1024} KiB")
+        _reject(start, f"the file is longer than {MAX_CHARACTERS // 1024} KiB", "too-large")
     builder = _Builder(name, text)
     try:
         for event in YAML(typ="safe", pure=True).parse(text):
             builder.take(event)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = start if mark is None else Place(name, mark.line + 1, mark.column + 1)
-        _reject(place, f"not readable as YAML: {error.problem or error.context}")
+        _reject(*_unreadable(error, start, builder.running_text, text))
     except (YAMLError, ValueError, OverflowError) as error:
         _reject(start, f"not readable as YAML: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
     if builder.root is None:
-        _reject(start, "the file is empty")
+        _reject(start, "the file is empty: it would begin with `policy: NAME` or `list: NAME`")
     return builder.root
 
 
@@ -130,6 +130,8 @@ class _Builder:
         self._anchors: dict[str, tuple[Node, int]] = {}
         self._documents = 0
         self._values = 0
+        self.running_text: Leaf | None = None
+        """The last text in quotes that ran over the end of its line."""
 
     def take(self, event: Any) -> None:  # noqa: ANN401 - the parser's events are untyped
         place = Place(self._name, event.start_mark.line + 1, event.start_mark.column + 1)
@@ -139,11 +141,13 @@ class _Builder:
                 leaf = Leaf(
                     _value(event), event.value, place, self._text[event.start_mark.index : event.end_mark.index]
                 )
+                if leaf.raw[:1] in {'"', "'"} and "\n" in leaf.raw:
+                    self.running_text = leaf
                 self._put(leaf, 1, event.anchor)
             case SequenceStartEvent() | MappingStartEvent():
                 self._no_tag(event, place)
                 if len(self._open) >= MAX_DEPTH:
-                    _reject(place, f"nested deeper than {MAX_DEPTH} levels")
+                    _reject(place, f"nested deeper than {MAX_DEPTH} levels", "too-large")
                 self._open.append(_Open(place, isinstance(event, MappingStartEvent), event.anchor))
             case SequenceEndEvent() | MappingEndEvent():
                 done = self._open.pop()
@@ -167,7 +171,8 @@ class _Builder:
         """Add a finished value to what is open. `size` counts it and all within it; `place` is that of an alias."""
         self._values += 1 if place is None else size  # what is within a sequence or mapping was counted already
         if self._values > MAX_VALUES:
-            _reject(place or node.place, f"more than {MAX_VALUES} values, aliases counted with what they stand for")
+            message = f"more than {MAX_VALUES} values, aliases counted with what they stand for"
+            _reject(place or node.place, message, "too-large")
         if anchor is not None:
             self._anchors[anchor] = (node, size)
         if not self._open:
@@ -191,14 +196,16 @@ class _Builder:
             _reject(place, "merging with `<<` is not part of the language: write the fields out")
         if node.text in parent.keys:
             first = parent.keys[node.text].line
-            _reject(place, f"{quoted(node.text)} stands here a second time: it was given in line {first}")
+            message = f"{quoted(node.text)} stands here a second time: it was given in line {first}"
+            _reject(place, message, "duplicate-key")
         parent.keys[node.text] = place
         return node.text
 
     @staticmethod
     def _no_tag(event: Any, place: Place) -> None:  # noqa: ANN401 - the parser's events are untyped
         if event.tag is not None:
-            _reject(place, f"the tag {quoted(event.tag)} is not part of the language: leave it out")
+            meant = "a condition denies by `not`, and a text stands in quotes" if "(" in event.tag else "leave it out"
+            _reject(place, f"the tag {quoted(event.tag)} is not part of the language: {meant}")
 
 
 def _value(event: ScalarEvent) -> str | int | float | bool | None:
@@ -214,5 +221,27 @@ def _value(event: ScalarEvent) -> str | int | float | bool | None:
     return float(text) if _NUMBER.fullmatch(text) else text
 
 
-def _reject(place: Place, message: str) -> NoReturn:
-    raise Rejected([Finding(place, message)])
+def _unreadable(error: MarkedYAMLError, start: Place, running: Leaf | None, text: str) -> tuple[Place, str]:
+    """Return where the parser gave up, and why: or where that began, if it is known."""
+    mark = error.problem_mark or error.context_mark
+    said = f"not readable as YAML: {error.problem or error.context}"
+    if mark is None:
+        return start, said
+    place = start._replace(line=mark.line + 1, column=mark.column + 1)
+    opened = error.context_mark
+    if opened is not None and text[opened.index : opened.index + 1] in _OPENING:
+        there = start._replace(line=opened.line + 1, column=opened.column + 1)
+        if "quoted scalar" in (error.context or ""):
+            return there, "not readable as YAML: the quote that is opened here is never closed"
+        if re.search("flow (sequence|mapping)", error.context or ""):
+            bracket = f"the `{text[opened.index]}` that is opened here is not closed as it must be"
+            return there, f"not readable as YAML: {bracket}"
+    if running is not None and running.place.line + running.raw.count("\n") == place.line:
+        ended = f"a text in quotes begins here and ends in line {place.line}: is a quote missing in this line?"
+        return running.place, f"not readable as YAML: {ended}"
+    lines = text.splitlines()
+    return place, said + in_yaml(said, lines[mark.line] if mark.line < len(lines) else "", mark.column)
+
+
+def _reject(place: Place, message: str, code: str = "unreadable") -> NoReturn:
+    raise Rejected([Finding(place, message, code)])

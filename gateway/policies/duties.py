@@ -48,7 +48,8 @@ def _duty(node: Node, fields: Fields, policy: str, rule: str) -> Obligation | No
         return None if status is None else Obligation(kind, status.value, policy, rule, after=after)
     text = value.text if isinstance(value, Leaf) else ""
     if not NAME.fullmatch(text):
-        fields.complain(value.place, f"`{kind}` takes a name: small letters, digits, `-`, `_` and `.`, at most 64")
+        message = f"`{kind}` takes a name: small letters, digits, `-`, `_` and `.`, at most 64"
+        fields.complain(value.place, message, "bad-name")
         return None
     return Obligation(kind, text, policy, rule, after=after)
 
@@ -61,10 +62,13 @@ def _kind(node: Node, fields: Fields) -> str | None:
     if isinstance(node, Table) and unknown and len(known) <= 1:
         # Beside what is asked for, only `after` could have been meant.
         kind, options = unknown[0], (AFTER,) if known else KINDS
-        fields.complain(node.keys[kind], f"unknown obligation {quoted(kind)}{did_you_mean(kind, options)}")
+        message = f"unknown obligation {quoted(kind)}{did_you_mean(kind, options)}"
+        fields.complain(node.keys[kind], message, "unknown-code")
         return None
     if len(kinds) != 1:
-        fields.complain(node.place, f"an obligation has one field, one of {', '.join(f'`{kind}`' for kind in KINDS)}")
+        such = f", such as `{{{node.text}: NAME}}`" if isinstance(node, Leaf) and node.text in KINDS else ""
+        named = ", ".join(f"`{kind}`" for kind in KINDS)
+        fields.complain(node.place, f"an obligation has one field, one of {named}{such}")
         return None
     return kinds[0]
 

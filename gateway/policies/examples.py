@@ -19,7 +19,9 @@ _EXPECT: Final = ("outcome", "by", "reason", "access", "obligations")
 def read_test(node: Node, policy: str, rule_ids: frozenset[str], findings: list[Finding]) -> PolicyTest | None:
     """Return one test, or None where it cannot be read."""
     if not isinstance(node, Table):
-        findings.append(Finding(node.place, "a test is a mapping with `name`, `facts`, `operation` and `expect`"))
+        findings.append(
+            Finding(node.place, "a test is a mapping with `name`, `facts`, `operation` and `expect`", "wrong-form")
+        )
         return None
     fields = Fields(node, "the test", _TEST, findings)
     name = fields.text("name", needed=True, limit=200)
@@ -39,11 +41,11 @@ def _facts(table: Table, findings: list[Finding]) -> dict[str, AnyFact]:
     for name, node in table.entries.items():
         place = table.keys[name]
         if name == "operation":
-            findings.append(Finding(place, "`operation` stands beside `facts`, not among them"))
+            findings.append(Finding(place, "`operation` stands beside `facts`, not among them", "unknown-fact"))
         elif name == "at":
-            findings.append(Finding(place, "`at` stands beside `facts`, not among them"))
+            findings.append(Finding(place, "`at` stands beside `facts`, not among them", "unknown-fact"))
         elif name not in FACTS:
-            findings.append(Finding(place, f"unknown fact {quoted(name)}{did_you_mean(name, FACTS)}"))
+            findings.append(Finding(place, f"unknown fact {quoted(name)}{did_you_mean(name, FACTS)}", "unknown-fact"))
         else:
             values[name] = _fact(FACTS[name], node, findings)
     return values
@@ -75,7 +77,9 @@ def _value(fact: FactSchema, node: Node, findings: list[Finding]) -> str | int |
     if fact.is_set:
         items = node.items if isinstance(node, Row) else None
         if items is None:
-            findings.append(Finding(node.place, f"`{fact.name}` is a set: write `[...]`, empty where there is none"))
+            such = f"[{node.text}]" if isinstance(node, Leaf) and node.text else "[...]"
+            message = f"`{fact.name}` is a set: write `{such}`, and `[]` where there is none"
+            findings.append(Finding(node.place, message, "wrong-form"))
             return frozenset()
         return frozenset(str(_plain(fact, item, findings)) for item in items)
     if isinstance(node, Leaf) and node.value is None and fact.nullable:
@@ -90,7 +94,7 @@ def _plain(fact: FactSchema, node: Node, findings: list[Finding]) -> str | int |
     wrong = problem(fact, value)
     if wrong is None and isinstance(value, str | int | float):
         return value
-    findings.append(Finding(node.place, wrong or f"`{fact.name}` takes a plain value"))
+    findings.append(Finding(node.place, wrong or f"`{fact.name}` takes a plain value", "unknown-value"))
     return ""
 
 
@@ -106,9 +110,8 @@ def _expected(table: Table, policy: str, rule_ids: frozenset[str], findings: lis
         for item in items:
             text = item.text if isinstance(item, Leaf) else ""
             if text not in rule_ids:
-                findings.append(
-                    Finding(item.place, f"no rule {quoted(text)} in this policy{did_you_mean(text, rule_ids)}")
-                )
+                message = f"no rule {quoted(text)} in this policy{did_you_mean(text, rule_ids)}"
+                findings.append(Finding(item.place, message, "unknown-rule"))
     duties = None
     if "obligations" in fields:
         duties = frozenset(map(Duty.of, read_duties(fields, "obligations", policy, "")))

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from gateway.policies.findings import Finding, Place, Rejected, quoted
 from gateway.policies.schema import FACTS
+from gateway.policies.slips import in_condition
 
 MAX_CHARACTERS: Final = 4_000
 MAX_DEPTH: Final = 32
@@ -118,13 +119,14 @@ _CLOSING: Final = {")": "(", "]": "[", "}": "{"}
 
 _INSTEAD: Final[dict[type[ast.AST], str]] = {
     ast.Attribute: "facts have no parts: write `trade.spot` in quotes where an operation is meant",
-    ast.BinOp: "conditions do not calculate",
+    ast.BinOp: "conditions do not calculate, and a name has `_` where the list has `-`",
     ast.Call: "the only function is `known(fact)`",
     ast.IfExp: "write `if … else` with and, or, not",
     ast.JoinedStr: "write the text out",
     ast.Dict: "lists are written `[...]`",
     ast.Is: "write `==`",
     ast.IsNot: "write `!=`",
+    ast.Tuple: "comparisons are joined by `and` and `or`, and numbers have no separators",
     ast.Lambda: "conditions only compare facts",
     ast.NamedExpr: "conditions name nothing: `==` compares",
     ast.Subscript: "a set is asked by `in`",
@@ -135,6 +137,7 @@ _INSTEAD: Final[dict[type[ast.AST], str]] = {
 def parse(text: str, locate: Callable[[int], Place]) -> Condition:
     """Return the condition in `text`. `locate` gives the place of a character; Rejected says what does not parse."""
     reader = _Reader(text, locate)
+    reader.check_slips()
     reader.check_tokens()
     return reader.condition(reader.tree(), 0)
 
@@ -180,6 +183,12 @@ class _Reader:
         if "\\" in text:
             raise self._fault(text.index("\\"), "a backslash has no meaning in a condition")
 
+    def check_slips(self) -> None:
+        """Refuse what other languages and word processors write, by what this one has instead."""
+        slip = in_condition(self._text)
+        if slip is not None:
+            raise self._fault(slip.offset, slip.message)
+
     def check_tokens(self) -> None:
         """Refuse what the parser would accept in silence: comments that swallow the rest, and missing commas."""
         previous = None
@@ -217,9 +226,11 @@ class _Reader:
         except SyntaxError as error:
             inside = error.lineno is not None and 2 <= error.lineno <= len(self._lines) + 1
             offset = self._offset(error.lineno or 2, max(0, (error.offset or 1) - 1)) if inside else len(self._text) - 1
-            message = error.msg.removesuffix(". Perhaps you forgot a comma?").split(". Maybe you meant")[0]
-            if message.startswith("invalid syntax") and "=" in self._text:
-                message += " (equality is written `==`)" if "==" not in self._text else ""
+            message = error.msg.removesuffix(". Perhaps you forgot a comma?").split(" (detected at")[0]
+            if message.startswith("invalid syntax"):
+                message = 'invalid syntax. A comparison is such as `country == "CA"`, and `and` or `or` joins two'
+            elif message.startswith("unterminated"):
+                message += ": quotes come in pairs"
             raise self._fault(max(0, offset), f"the condition cannot be read: {message}") from None
         except (ValueError, MemoryError, RecursionError):
             raise self._fault(
@@ -253,6 +264,9 @@ class _Reader:
         """Return a comparison; a chain is the conjunction of its links."""
         links: list[Condition] = []
         left = node.left
+        if len(node.ops) > 1 and any(isinstance(operator, ast.In | ast.NotIn) for operator in node.ops):
+            said = "asks several things at once"
+            raise self._fault_at(node, f"{quoted(self._said(node))} {said}: write each comparison out, joined by `and`")
         for operator, right in zip(node.ops, node.comparators, strict=True):
             if type(operator) not in _OPERATORS:
                 raise self._fault_at(left, self._absent(operator))
@@ -324,4 +338,4 @@ class _Reader:
         return self._fault(self._offset_of(node), message)
 
     def _fault(self, offset: int, message: str) -> Rejected:
-        return Rejected([Finding(self._locate(offset), message)])
+        return Rejected([Finding(self._locate(offset), message, "bad-condition")])

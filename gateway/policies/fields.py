@@ -2,21 +2,51 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from gateway.core.terms import EVERYTHING, LEVELS, Access, Operation, Operations
 from gateway.policies.document import Leaf, Node, Row, Table
 from gateway.policies.findings import Finding, Place, did_you_mean, quoted
+from gateway.policies.slips import invisible
+from gateway.policies.times import instant, meant_date, meant_duration, seconds
 
 E = TypeVar("E", bound=StrEnum)
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_DURATION: Final = re.compile(r"([0-9]{1,6})([smhd])")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_SYNONYMS: Final = {
+    "allow": "grant",
+    "permit": "grant",
+    "block": "limit: none",
+    "deny": "limit: none",
+    "forbid": "limit: none",
+    "refuse": "limit: none",
+    "challenge": "require",
+    "condition": "when",
+    "if": "when",
+    "where": "when",
+    "why": "reason",
+    "source": "basis",
+    "dates": "in_force",
+    "from": "in_force: {from: ...}",
+    "until": "in_force: {until: ...}",
+    "expires": "in_force: {until: ...}",
+    "start": "from",
+    "end": "until",
+    "given": "facts",
+    "then": "expect",
+    "countries": "entries",
+    "values": "entries",
+}
+"""What other languages call our fields."""
+
+_FOR: Final = {
+    "basis": ": the law, order or internal decision that it rests on",
+    "reason": ": the code that tells the customer why",
+    "when": ": the condition, or `true`",
+}
+"""What a field is for, where its absence is a matter of substance."""
 
 
 class Fields:
@@ -29,23 +59,28 @@ class Fields:
         options = tuple(known)
         for key, place in table.keys.items():
             if key not in options:
-                self.complain(place, f"unknown field {quoted(key)} in {what}{did_you_mean(key, options)}")
+                meant = _SYNONYMS.get(key.lower(), key)
+                hint = (
+                    f": did you mean `{meant}`?" if meant.partition(":")[0] in options else did_you_mean(key, options)
+                )
+                self.complain(place, f"unknown field {quoted(key)} in {what}{hint}", "unknown-field")
 
     def __contains__(self, key: str) -> bool:
         return key in self.table.entries
 
-    def complain(self, place: Place, message: str) -> None:
+    def complain(self, place: Place, message: str, code: str = "wrong-form") -> None:
         """Add a finding."""
-        self.findings.append(Finding(place, message))
+        self.findings.append(Finding(place, message, code))
 
     def node(self, key: str, *, needed: bool = False) -> Node | None:
         """Return the value of a field, or None; its absence is a finding where it is needed."""
         found = self.table.entries.get(key)
         if isinstance(found, Leaf) and found.value is None:
-            self.complain(found.place, f"`{key}` in {self._what} is empty: give it a value, or leave it out")
+            message = f"`{key}` in {self._what} is empty: give it a value, or leave it out"
+            self.complain(found.place, message, "missing-field")
             return None
         if found is None and needed:
-            self.complain(self.table.place, f"{self._what} lacks `{key}`")
+            self.complain(self.table.place, f"{self._what} lacks `{key}`{_FOR.get(key, '')}", "missing-field")
         return found
 
     def text(self, key: str, *, needed: bool = False, limit: int = 2_000) -> str | None:
@@ -58,7 +93,10 @@ class Fields:
             return None
         text = " ".join(node.text.split())
         if not text or len(text) > limit or not text.isprintable():
-            self.complain(node.place, f"`{key}` in {self._what} must be a printable text of 1 to {limit} characters")
+            unseen = invisible(text)
+            found = f"holds {unseen}, which nobody can see" if unseen else f"has {len(text)}"
+            message = f"`{key}` in {self._what} must be a printable text of 1 to {limit} characters, and it {found}"
+            self.complain(node.place, message, "bad-text")
             return None
         return text
 
@@ -67,7 +105,10 @@ class Fields:
         text = self.text(key, needed=True, limit=64)
         if text is not None and not NAME.fullmatch(text):
             place = self.table.entries[key].place
-            self.complain(place, f"{quoted(text)} is no name: small letters, digits, `-`, `_` and `.`, at most 64")
+            better = re.sub(r"[^a-z0-9._]+", "-", text.lower()).strip("-._")
+            hint = f": did you mean `{better}`?" if NAME.fullmatch(better) else ""
+            rule = "small letters, digits, `-`, `_` and `.`, at most 64"
+            self.complain(place, f"{quoted(text)} is no name: {rule}{hint}", "bad-name")
             return None
         return text
 
@@ -97,11 +138,13 @@ class Fields:
         node = self.node(key)
         if node is None:
             return None
-        found = _DURATION.fullmatch(node.text) if isinstance(node, Leaf) else None
-        if found is None or int(found[1]) == 0:
-            self.complain(node.place, f"`{key}` must be a length of time such as `45s`, `5m`, `72h` or `30d`")
+        found = seconds(node.text) if isinstance(node, Leaf) else None
+        if found is None:
+            hint = meant_duration(node.text) if isinstance(node, Leaf) else ""
+            message = f"`{key}` must be a length of time such as `45s`, `5m`, `72h` or `30d`{hint}"
+            self.complain(node.place, message, "bad-duration")
             return None
-        return int(found[1]) * _SECONDS[found[2]]
+        return found
 
     def instant(self, key: str) -> int | None:
         """Return an instant in microseconds since the epoch. A bare date is its midnight, UTC."""
@@ -109,9 +152,11 @@ class Fields:
         if node is None:
             return None
         try:
-            return _instant(node.text if isinstance(node, Leaf) else "")
+            return instant(node.text if isinstance(node, Leaf) else "")
         except ValueError:
-            self.complain(node.place, f"`{key}` must be a date such as `2023-02-15` or a time with its offset from UTC")
+            hint = meant_date(node.text) if isinstance(node, Leaf) else ""
+            message = f"`{key}` must be a date such as `2023-02-15` or a time with its offset from UTC{hint}"
+            self.complain(node.place, message, "bad-date")
             return None
 
 
@@ -121,8 +166,12 @@ def code(node: Node, codes: type[E], what: str, findings: list[Finding]) -> E | 
     for member in codes:
         if member.value == text:
             return member
-    said = f"unknown {what} {quoted(text)}" if text is not None else f"`{what}` must be one word"
-    findings.append(Finding(node.place, said + did_you_mean(text or "", [member.value for member in codes])))
+    options = [member.value for member in codes]
+    if text is None:
+        findings.append(Finding(node.place, f"`{what}` must be one word{did_you_mean('', options)}", "wrong-form"))
+        return None
+    hint = did_you_mean(text, options) or f": it is one of {', '.join(f'`{option}`' for option in options)}"
+    findings.append(Finding(node.place, f"unknown {what} {quoted(text)}{hint}", "unknown-code"))
     return None
 
 
@@ -138,16 +187,16 @@ def operations(node: Node, what: str, findings: list[Finding]) -> Operations:
         if level.value == node.text:
             return opened
     if _covered(node.text):
-        findings.append(Finding(node.place, f"{quoted(node.text)} is an operation, not a level: write `[{node.text}]`"))
+        message = f"{quoted(node.text)} is an operation, not a level: write `[{node.text}]`"
     else:
-        hint = did_you_mean(node.text, [str(level) for level in Access])
-        findings.append(Finding(node.place, f"unknown access level {quoted(node.text)}{hint}"))
+        message = f"unknown access level {quoted(node.text)}{did_you_mean(node.text, [str(level) for level in Access])}"
+    findings.append(Finding(node.place, message, "unknown-code"))
     return frozenset()
 
 
 def _listed(node: Node, what: str, findings: list[Finding]) -> Operations:
     if not isinstance(node, Row) or not node.items:
-        findings.append(Finding(node.place, f"`{what}` must be a list of operations, with one at least"))
+        findings.append(Finding(node.place, f"`{what}` must be a list of operations, with one at least", "wrong-form"))
         return frozenset()
     covered: set[Operation] = set()
     for item in node.items:
@@ -155,7 +204,7 @@ def _listed(node: Node, what: str, findings: list[Finding]) -> Operations:
         found = _covered(text)
         if not found:
             hint = did_you_mean(text, [*map(str, Operation), "trade"])
-            findings.append(Finding(item.place, f"unknown operation {quoted(text)}{hint}"))
+            findings.append(Finding(item.place, f"unknown operation {quoted(text)}{hint}", "unknown-code"))
         covered |= found
     return frozenset(covered)
 
@@ -163,15 +212,3 @@ def _listed(node: Node, what: str, findings: list[Finding]) -> Operations:
 def _covered(text: str) -> Operations:
     """Return the operations that a word covers: itself, and what stands below it."""
     return frozenset(one for one in Operation if one.value == text or one.value.startswith(f"{text}."))
-
-
-def _instant(text: str) -> int:
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
-        day = date.fromisoformat(text)
-        moment = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    else:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None:
-            msg = "no offset"
-            raise ValueError(msg)
-    return (moment - _EPOCH) // timedelta(microseconds=1)

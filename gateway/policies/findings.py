@@ -46,7 +46,8 @@ class Finding(NamedTuple):
 
     @override
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}"
+        matter = "" if self.severity is Severity.ERROR else f"{self.severity}: "
+        return f"{self.place}: {matter}{self.message}"
 
 
 class Rejected(PolicyError):

@@ -23,16 +23,13 @@ def read_list(table: Table, findings: list[Finding]) -> NamedList | None:
     fields.instant("date")
     date = fields.text("date", needed=True)
     kind = _list_kind(fields)
-    if name is not None and (
-        keyword.iskeyword(key := name.replace("-", "_")) or key in FACTS or key == "known" or not key.isidentifier()
-    ):
+    taken = _taken(name.replace("-", "_")) if name is not None else None
+    if taken is not None:
         place = table.entries["list"].place
-        fields.complain(
-            place, f"{quoted(name)} cannot be named in a condition: it is a fact, a keyword or begins oddly"
-        )
+        fields.complain(place, f"{quoted(name)} cannot be named in a condition: {taken}", "bad-name")
     row = fields.node("entries", needed=True)
     if isinstance(row, Row) and not row.items:
-        fields.complain(row.place, "the list is empty: a rule about it would say nothing")
+        fields.complain(row.place, "the list is empty: a rule about it would say nothing", "missing-field")
     entries: set[str | int] = set()
     for node in fields.items("entries"):
         entry = _entry(node, findings)
@@ -42,14 +39,25 @@ def read_list(table: Table, findings: list[Finding]) -> NamedList | None:
         value: str | int = int(entry.text) if number else entry.text
         wrong = of_kind(kind, value)
         if wrong is None and value in entries:
-            wrong = f"{quoted(entry.text)} stands in the list a second time"
-        if wrong is not None:
-            findings.append(Finding(entry.place, wrong))
+            findings.append(
+                Finding(entry.place, f"{quoted(entry.text)} stands in the list a second time", "duplicate-name")
+            )
+        elif wrong is not None:
+            findings.append(Finding(entry.place, wrong, "unknown-value"))
         else:
             entries.add(value)
     if name is None or title is None or source is None or date is None or kind is None:
         return None
     return NamedList(name, kind, title, source, date, frozenset(entries), table.keys["list"])
+
+
+def _taken(key: str) -> str | None:
+    """Return why conditions cannot say this name, or None."""
+    if key in FACTS:
+        return f"`{key}` is a fact, and a condition would ask that; a longer name such as `{key}-listed` is free"
+    if keyword.iskeyword(key) or key == "known":
+        return f"`{key}` is a word of the language; a longer name such as `{key}-listed` is free"
+    return None if key.isidentifier() else "there it begins with a letter, and has letters, digits and `-` only"
 
 
 def _list_kind(fields: Fields) -> Kind | None:
@@ -62,7 +70,9 @@ def _list_kind(fields: Fields) -> Kind | None:
             'then write `"NAME" in network`',
         )
     elif node is not None and text not in LIST_KINDS:
-        fields.complain(node.place, f"unknown kind of list {quoted(text)}{did_you_mean(text, LIST_KINDS)}")
+        fields.complain(
+            node.place, f"unknown kind of list {quoted(text)}{did_you_mean(text, LIST_KINDS)}", "unknown-code"
+        )
     return LIST_KINDS.get(text)
 
 
@@ -74,5 +84,5 @@ def _entry(node: Node, findings: list[Finding]) -> Leaf | None:
         code = Fields(node, "the entry", ("code", "note"), findings).node("code", needed=True)
         if isinstance(code, Leaf):
             return code
-    findings.append(Finding(node.place, "an entry is a code, or `{code: CODE, note: TEXT}`"))
+    findings.append(Finding(node.place, "an entry is a code, or `{code: CODE, note: TEXT}`", "wrong-form"))
     return None

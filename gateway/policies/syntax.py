@@ -32,7 +32,7 @@ def parse_file(name: str, text: str) -> Policy | NamedList:
     result: Policy | NamedList | None = None
     if not isinstance(node, Table) or not {"policy", "list"} & node.keys.keys():
         hint = did_you_mean(next(iter(node.keys)), ("policy", "list")) if isinstance(node, Table) and node.keys else ""
-        findings.append(Finding(node.place, f"a file begins with `policy: NAME` or `list: NAME`{hint}"))
+        findings.append(Finding(node.place, f"a file begins with `policy: NAME` or `list: NAME`{hint}", "wrong-form"))
     elif "list" in node.keys:
         result = read_list(node, findings)
     else:
@@ -69,7 +69,8 @@ def _policy(table: Table, findings: list[Finding]) -> Policy | None:
     seen: set[str] = set()
     for rule in rules:
         if rule.id in seen:
-            findings.append(Finding(rule.place, f"a second rule {quoted(rule.id)}: ids are unique within a policy"))
+            message = f"a second rule {quoted(rule.id)}: ids are unique within a policy"
+            findings.append(Finding(rule.place, message, "duplicate-name"))
         seen.add(rule.id)
     # A test may name a rule that could not be read: one finding for that rule is enough.
     named = {one.text for node in fields.items("rules") if (one := _id_of(node)) is not None}
@@ -86,7 +87,7 @@ def _policy(table: Table, findings: list[Finding]) -> Policy | None:
 def _rule(node: Node, policy: str, findings: list[Finding]) -> Rule | None:
     """Return one rule, or None where it cannot be read."""
     if not isinstance(node, Table):
-        findings.append(Finding(node.place, "a rule is a mapping with `id`, an effect and `when`"))
+        findings.append(Finding(node.place, "a rule is a mapping with `id`, an effect and `when`", "wrong-form"))
         return None
     already = len(findings)
     named = _id_of(node)
@@ -96,7 +97,7 @@ def _rule(node: Node, policy: str, findings: list[Finding]) -> Rule | None:
     effects = [Effect(key) for key in _EFFECTS if key in fields]
     if len(effects) != 1:
         said = "has no effect" if not effects else "has more than one effect"
-        fields.complain(node.place, f"{what} {said}: it takes exactly one of `grant`, `limit`, `require`")
+        fields.complain(node.place, f"{what} {said}: it takes exactly one of `grant`, `limit`, `require`", "bad-effect")
         return None
     effect = effects[0]
     opened, proof, max_age = _effect(fields, effect)
@@ -114,7 +115,7 @@ def _rule(node: Node, policy: str, findings: list[Finding]) -> Rule | None:
         return None
     return Rule(
         policy, rule_id, effect, opened, when, when_text, proof, max_age, reason, basis, start, end,
-        on_match, on_refusal, status, message, justification, node.place,
+        on_match, on_refusal, status, message, justification, place=node.place,
     )  # fmt: skip
 
 
@@ -164,7 +165,9 @@ def _in_force(fields: Fields) -> tuple[int | None, int | None]:
     inner = Fields(table, "`in_force`", ("from", "until"), fields.findings)
     start, end = inner.instant("from"), inner.instant("until")
     if start is not None and end is not None and start >= end:
-        inner.complain(table.place, "`until` must be later than `from`: the rule would never be in force")
+        swapped = "were they swapped?" if start > end else "leave the rule out, or say when it ends"
+        message = f"`until` must be later than `from`: the rule would never be in force; {swapped}"
+        inner.complain(table.keys["until"], message, "dates-swapped")
     return start, end
 
 
@@ -182,10 +185,12 @@ def _fits(fields: Fields, effect: Effect, reason: Reason | None) -> None:
     """Refuse fields that would never have an effect on a rule of this kind."""
     if reason in OWN_REASONS:
         fields.complain(
-            fields.table.entries["reason"].place, f"`{reason}` is given by the gateway itself, not by a rule"
+            fields.table.entries["reason"].place,
+            f"`{reason}` is given by the gateway itself, not by a rule",
+            "unknown-code",
         )
     never = {Effect.GRANT: ("on_refusal", "status", "message"), Effect.LIMIT: (), Effect.REQUIRE: ("status",)}
     why = {Effect.GRANT: "a grant refuses nobody", Effect.REQUIRE: "a requirement is answered 401"}
     for key in never[effect]:
         if key in fields:
-            fields.complain(fields.table.keys[key], f"`{key}` would never be used: {why[effect]}")
+            fields.complain(fields.table.keys[key], f"`{key}` would never be used: {why[effect]}", "field-unused")

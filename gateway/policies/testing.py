@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from gateway.core.facts import ACCOUNT_FACTS, AnyFact, Facts
-from gateway.core.terms import EVERYTHING, Credential, Effect, Status, TokenState
+from gateway.core.terms import EVERYTHING, Credential, Effect, Operation, Status, TokenState
 from gateway.core.verdict import Verdict
 from gateway.policies.compile import Bundle
 from gateway.policies.evaluate import evaluate
 from gateway.policies.expression import ALWAYS
 from gateway.policies.findings import Finding, Place, quoted
 from gateway.policies.rules import Duty, NamedList, Policy, PolicyTest, Rule
+from gateway.policies.times import written
 
 _EMPTY: Final[frozenset[str]] = frozenset()
 
@@ -69,7 +70,7 @@ def findings(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
     """Return what keeps a policy from being loaded: tests that fail, and rules that no test determines."""
     results = list(results)
     failed = [
-        Finding(result.place, f"test {quoted(result.name)} fails: {'; '.join(result.differences)}")
+        Finding(result.place, f"test {quoted(result.name)} fails: {'; '.join(result.differences)}", "test-fails")
         for result in results
         if not result.passed
     ]
@@ -83,6 +84,7 @@ def untested(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
         Finding(
             rule.place,
             f"no test is determined by rule `{rule.id}`: add one that this {_DOES[rule.effect]}",
+            "rule-untested",
         )
         for rule in policy.rules
         if rule.effect is not Effect.GRANT and rule.id not in determined
@@ -99,17 +101,23 @@ def alone(policy: Policy, lists: Mapping[str, NamedList]) -> Bundle:
 
 def facts_of_test(test: PolicyTest, policy: Policy) -> Facts:
     """Return the complete facts that a test means."""
-    stated = {**QUIET, **test.facts}
-    if any(name in test.facts for name in ACCOUNT_FACTS) and test.facts.get("status") != Status.NONE:
-        stated = {**SIGNED_IN, **stated}
     bounds = [bound for rule in policy.rules for bound in (rule.start, rule.end) if bound is not None]
     at = max(bounds, default=0) if test.at is None else test.at
-    return Facts(at=at, operation=test.operation, **stated)  # type: ignore[arg-type]  # each was checked when it was read
+    return complete(test.facts, test.operation, at)
+
+
+def complete(stated: Mapping[str, AnyFact], operation: Operation, at: int) -> Facts:
+    """Return the facts that are meant where only these are stated."""
+    whole = {**QUIET, **stated}
+    if any(name in stated for name in ACCOUNT_FACTS) and stated.get("status") != Status.NONE:
+        whole = {**SIGNED_IN, **whole}
+    return Facts(at=at, operation=operation, **whole)  # type: ignore[arg-type]  # each was checked when it was read
 
 
 def _run(test: PolicyTest, policy: Policy, bundle: Bundle) -> TestResult:
     verdict = evaluate(facts_of_test(test, policy), bundle)
-    return TestResult(policy.name, test.name, test.place, tuple(_differences(test, verdict)), verdict)
+    differences = (*_differences(test, verdict), *_out_of_force(test, policy, verdict))
+    return TestResult(policy.name, test.name, test.place, differences, verdict)
 
 
 def _differences(test: PolicyTest, verdict: Verdict) -> Iterable[str]:
@@ -126,6 +134,17 @@ def _differences(test: PolicyTest, verdict: Verdict) -> Iterable[str]:
     duties = frozenset(map(Duty.of, verdict.obligations))
     if expect.obligations is not None and duties != expect.obligations:
         yield f"expected the obligations {_duties(expect.obligations)}, and they are {_duties(duties)}"
+
+
+def _out_of_force(test: PolicyTest, policy: Policy, verdict: Verdict) -> Iterable[str]:
+    """Yield which of the rules that should determine were not in force, since that is why they did not."""
+    missing = (test.expect.by or frozenset()) - {one.rule for one in verdict.by}
+    at = facts_of_test(test, policy).at
+    for rule in policy.rules:
+        if rule.id in missing and not rule.in_force(at):
+            bounds = (("from", rule.start), ("until", rule.end))
+            when = " ".join(f"{word} {written(bound)}" for word, bound in bounds if bound is not None)
+            yield f"`{rule.id}` is not in force at {written(at)}: it is {when}"
 
 
 def _names(rules: frozenset[str]) -> str:

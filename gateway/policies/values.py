@@ -1,12 +1,22 @@
 """Which values a fact can have. A code that no fact ever holds is a slip of the pen, and its rule would say nothing."""
 
+import re
 from math import isfinite
 from typing import Final
 
-from gateway.core.countries import CONTINENT_OF, RESERVED, WITHDRAWN, is_country, is_subdivision
+from gateway.core.countries import RESERVED, WITHDRAWN, is_country, is_subdivision
+from gateway.core.country_names import NAMES, code_called
 from gateway.core.subdivisions import SUBDIVISIONS
 from gateway.policies.findings import did_you_mean, quoted
 from gateway.policies.schema import FactSchema, Kind
+
+_UNIONS: Final = {
+    "EU": ', or write `continent == "EU"`, which has Switzerland and others too',
+    "EEA": "",
+    "AP": "",
+    "UN": "",
+}
+"""What is written like a country, and what to ask instead."""
 
 _GREATEST_ASN: Final = 2**32 - 1
 
@@ -15,8 +25,7 @@ def problem(fact: FactSchema, value: object) -> str | None:
     """Return what is wrong with a value of this fact, or None. Names of networks are left to the configuration."""
     if isinstance(value, bool) or not isinstance(value, int | float if fact.is_number else str):
         wanted = "a number" if fact.is_number else "a text"
-        quotes = ": put it in quotes" if not fact.is_number and isinstance(value, int | float) else ""
-        return f"{quoted(value)} cannot be a value of `{fact.name}`, which is {wanted}{quotes}"
+        return f"{quoted(value)} cannot be a value of `{fact.name}`, which is {wanted}{_other_form(fact, value)}"
     if isinstance(value, float) and not isfinite(value):
         return f"{quoted(value)} is too large for a number"
     if fact.domain is not None:
@@ -25,6 +34,14 @@ def problem(fact: FactSchema, value: object) -> str | None:
         hint = _within(str(value), fact.domain)
         return f"{quoted(value)} is no value of `{fact.name}`{hint}"
     return of_kind(fact.kind, value)
+
+
+def _other_form(fact: FactSchema, value: object) -> str:
+    """Return how the value would be written if it were what it looks like."""
+    if not fact.is_number:
+        return ": put it in quotes" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    number = re.fullmatch(r"(?:AS)?\s?([0-9]{1,18}(?:\.[0-9]{1,6})?)", str(value), re.IGNORECASE)
+    return f": write `{number[1]}`, without quotes" if number is not None else ""
 
 
 def of_kind(kind: Kind, value: object) -> str | None:
@@ -49,8 +66,19 @@ def _country(code: str) -> str | None:
         return f"the country code `{code}` was withdrawn: write {WITHDRAWN[code]}"
     if is_country(code.upper()):
         return f"country codes are written in capitals: did you mean `{code.upper()}`?"
-    near = did_you_mean(code, CONTINENT_OF) if len(code) != 2 else ""
-    return f"{quoted(code)} is not a country code of ISO 3166-1{near}"
+    return f"{quoted(code)} is not a country code of ISO 3166-1{_meant_country(code)}"
+
+
+def _meant_country(code: str) -> str:
+    """Return the code of what was named instead, as a hint."""
+    called = code_called(code)
+    if called is not None:
+        return f": did you mean `{called}`?"
+    if code in _UNIONS:
+        return f": it is a union of countries, so name them in a list{_UNIONS[code]}"
+    if is_subdivision(code.upper()):
+        return f": it is a subdivision, so compare `subdivision`, or write `{code[:2].upper()}`"
+    return did_you_mean(code, [*NAMES.values()]) if len(code) > 3 else ""
 
 
 def _subdivision(code: str) -> str | None:
@@ -61,11 +89,22 @@ def _subdivision(code: str) -> str | None:
     country, hyphen, _ = code.partition("-")
     if not hyphen or country not in SUBDIVISIONS:
         wrong = None if not hyphen else _country(country)
+        meant = _elsewhere(code) if not hyphen else ""
+        if meant:
+            wrong = f"did you mean {meant}?"
         return f"{quoted(code)} is not a subdivision code of ISO 3166-2, such as `US-NY`" + (
             f": {wrong}" if wrong else ""
         )
+    elsewhere = _elsewhere(code.partition("-")[2])
     siblings = [f"{country}-{part}" for part in SUBDIVISIONS[country].split()]
-    return f"{quoted(code)} is not a subdivision code of ISO 3166-2{did_you_mean(code, siblings)}"
+    meant = f": did you mean {elsewhere}?" if elsewhere else did_you_mean(code, siblings)
+    return f"{quoted(code)} is not a subdivision code of ISO 3166-2{meant}"
+
+
+def _elsewhere(part: str) -> str:
+    """Return the subdivisions of other countries that are written so, as far as they are few."""
+    found = [f"`{country}-{part}`" for country, parts in SUBDIVISIONS.items() if part in parts.split()]
+    return " or ".join(found) if len(found) <= 3 else ""
 
 
 def _within(word: str, domain: tuple[str | int, ...]) -> str:

@@ -57,7 +57,7 @@ def test_the_digest_never_changes_its_meaning():
             {**ALL, "again.yaml": LIST},
             ["lists/far.yaml:1:1: a second list named `far-away`: the first stands in again.yaml"],
         ),
-        ({"far.yaml": LIMIT}, ["far.yaml:7:11: unknown fact `far_away` in rule `far`"]),
+        ({"far.yaml": LIMIT}, ["far.yaml:7:11: unknown list `far_away` in rule `far`"]),
         (
             {"a.yaml": "policy: A", "b.yaml": "list: x"},
             ["a.yaml:1:1: the policy lacks `owner`", "a.yaml:1:9: `A` is no name", "b.yaml:1:1: the list lacks `kind`"],

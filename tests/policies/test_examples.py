@@ -81,7 +81,7 @@ def test_a_fact_is_certain_or_says_how_it_is_not(facts, name, fact):
         ("{country: ~}", "`None` cannot be a value of `country`, which is a text"),
         ("{country: [US]}", "cannot be a value of `country`"),
         ("{country: true}", "`True` cannot be a value of `country`"),
-        ("{documents: US}", "`documents` is a set: write `[...]`, empty where there is none"),
+        ("{documents: US}", "`documents` is a set: write `[US]`, and `[]` where there is none"),
         ("{documents: [UK]}", "did you mean `GB`?"),
         ("{auth_age: soon}", "`soon` cannot be a value of `auth_age`, which is a number"),
         ("{auth_age: true}", "`True` cannot be a value of `auth_age`"),

@@ -44,19 +44,34 @@ def test_a_text_is_read_as_written_without_its_line_breaks(text, value):
     assert said(reader) == []
 
 
-@pytest.mark.parametrize("text", ['key: ""', "key: '  '", f"key: {'x' * 2001}", 'key: "a\\u202eb"', 'key: "a\\x1bb"'])
-def test_a_text_that_cannot_be_shown_is_a_finding(text):
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('key: ""', "has 0"),
+        ("key: '  '", "has 0"),
+        (f"key: {'x' * 2001}", "has 2001"),
+        ('key: "a\\u202eb"', "holds U+202E, which nobody can see"),
+        ('key: "a\\x1bb"', "holds U+001B, which nobody can see"),
+    ],
+)
+def test_a_text_that_cannot_be_shown_is_a_finding(text, found):
     reader = fields(text)
     assert reader.text("key") is None
-    assert said(reader) == ["`key` in the thing must be a printable text of 1 to 2000 characters"]
+    (message,) = said(reader)
+    assert message.startswith("`key` in the thing must be a printable text of 1 to 2000 characters, and it ")
+    assert message.endswith(found)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("key: [a]", "`key` in the thing must be a text"),
-        ("key: US-exit", "`US-exit` is no name: small letters, digits, `-`, `_` and `.`, at most 64"),
-        ("key: -x", "`-x` is no name: small letters, digits, `-`, `_` and `.`, at most 64"),
+        (
+            "key: US-exit",
+            "`US-exit` is no name: small letters, digits, `-`, `_` and `.`, at most 64: did you mean `us-exit`?",
+        ),
+        ("key: -x", "`-x` is no name: small letters, digits, `-`, `_` and `.`, at most 64: did you mean `x`?"),
+        ("key: '-'", "`-` is no name: small letters, digits, `-`, `_` and `.`, at most 64"),
     ],
 )
 def test_what_is_no_name_is_a_finding(text, message):
@@ -73,12 +88,24 @@ def test_a_duration_is_a_number_and_a_unit(text, seconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["5", "5 m", "m", "-5m", "0s", "5w", "1.5h", "[5m]", "9999999s", "\N{ARABIC-INDIC DIGIT FIVE}m"]
+    ("text", "hint"),
+    [
+        ("5", ": `5` has no unit; did you mean `5h`?"),
+        ("5 m", ": did you mean `5m`?"),
+        ("5w", ": count it in days, such as `35d`"),
+        ("m", ""),
+        ("-5m", ""),
+        ("0s", ""),
+        ("1.5h", ""),
+        ("[5m]", ""),
+        ("9999999s", ""),
+        ("\N{ARABIC-INDIC DIGIT FIVE}m", ""),
+    ],
 )
-def test_what_is_no_duration_is_a_finding(text):
+def test_what_is_no_duration_is_a_finding(text, hint):
     reader = fields(f"key: {text}")
     assert reader.duration("key") is None
-    assert said(reader) == ["`key` must be a length of time such as `45s`, `5m`, `72h` or `30d`"]
+    assert said(reader) == [f"`key` must be a length of time such as `45s`, `5m`, `72h` or `30d`{hint}"]
 
 
 @pytest.mark.parametrize(
@@ -97,12 +124,20 @@ def test_an_instant_is_a_date_or_a_time_with_its_offset(text, microseconds):
 
 
 @pytest.mark.parametrize(
-    "text", ["2023-02-30", "2023-02-15T00:00:00", "yesterday", "2023-2-5", "[2023-02-15]", "20230215"]
+    ("text", "hint"),
+    [
+        ("2023-02-30", ": there is no such day as `2023-02-30`"),
+        ("2023-02-15T00:00:00", ": `2023-02-15T00:00:00Z` is that time in UTC"),
+        ("2023-2-5", ": did you mean `2023-02-05`?"),
+        ("yesterday", ""),
+        ("[2023-02-15]", ""),
+        ("20230215", ""),
+    ],
 )
-def test_what_is_no_instant_is_a_finding(text):
+def test_what_is_no_instant_is_a_finding(text, hint):
     reader = fields(f"key: {text}")
     assert reader.instant("key") is None
-    assert said(reader) == ["`key` must be a date such as `2023-02-15` or a time with its offset from UTC"]
+    assert said(reader) == [f"`key` must be a date such as `2023-02-15` or a time with its offset from UTC{hint}"]
 
 
 def test_items_are_those_of_a_sequence():

@@ -45,7 +45,7 @@ def test_a_list_holds_codes_of_its_kind(entries, kind, values):
         (listed("[10.0.0.0/8]", kind="networks"), 'under `[geodb]`, then write `"NAME" in network`'),
         (listed("[US]", kind="country"), "unknown kind of list `country`: did you mean `countries`?"),
         (listed("[US]", kind="[x]"), "unknown kind of list ``"),
-        (listed("[US]", name="country"), "`country` cannot be named in a condition: it is a fact, a keyword or begins"),
+        (listed("[US]", name="country"), "`country` cannot be named in a condition: `country` is a fact"),
         (listed("[US]", name="in"), "`in` cannot be named in a condition"),
         (listed("[US]", name="known"), "`known` cannot be named in a condition"),
         (listed("[US]", name="3rd"), "`3rd` cannot be named in a condition"),

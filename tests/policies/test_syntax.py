@@ -103,7 +103,7 @@ def test_a_file_is_a_policy_or_a_list():
         (
             'country == "US" or',
             'country = "US" or',
-            "12:11: the condition cannot be read: invalid syntax (equality is written `==`)",
+            "12:19: equality is written `==`, not `=`",
         ),
         ("    reason: jurisdiction-exit\n", "", "10:5: rule `us-exit-window` lacks `reason`"),
         ("jurisdiction-exit", "jurisdiction-exits", "unknown reason `jurisdiction-exits`: did you mean"),
