@@ -61,14 +61,18 @@ def list_schema() -> Schema:
         "kind": {"enum": list(LIST_KINDS)},
         "title": _text("What the list is."),
         "source": _text("Where the entries come from."),
-        "date": {**_INSTANT, "description": "As of when."},
+        "date": {**_INSTANT, "description": "When it was last compared with its source."},
+        "stale_after": {
+            **_DURATION,
+            "description": "How long after that it holds, such as 180d; then a warning says so.",
+        },
         "entries": {"type": "array", "minItems": 1, "items": entry},
     }
     return {
         "$schema": _DRAFT,
         "$id": "urn:gateway:schema:list:v1",
         "title": "Gateway list",
-        **_table(fields, LIST_FIELDS, LIST_FIELDS),
+        **_table(fields, LIST_FIELDS, tuple(name for name in LIST_FIELDS if name != "stale_after")),
     }
 
 

@@ -10,7 +10,7 @@ from gateway.policies.rules import NamedList
 from gateway.policies.schema import FACTS, Kind
 from gateway.policies.values import of_kind
 
-LIST_FIELDS: Final = ("list", "kind", "title", "source", "date", "entries")
+LIST_FIELDS: Final = ("list", "kind", "title", "source", "date", "stale_after", "entries")
 LIST_KINDS: Final = {"countries": Kind.COUNTRY, "subdivisions": Kind.SUBDIVISION, "asns": Kind.ASN}
 
 
@@ -22,6 +22,7 @@ def read_list(table: Table, findings: list[Finding]) -> NamedList | None:
     source = fields.text("source", needed=True)
     fields.instant("date")
     date = fields.text("date", needed=True)
+    stale_after_s = fields.duration("stale_after")
     kind = _list_kind(fields)
     taken = _taken(name.replace("-", "_")) if name is not None else None
     if taken is not None:
@@ -48,7 +49,7 @@ def read_list(table: Table, findings: list[Finding]) -> NamedList | None:
             entries.add(value)
     if name is None or title is None or source is None or date is None or kind is None:
         return None
-    return NamedList(name, kind, title, source, date, frozenset(entries), table.keys["list"])
+    return NamedList(name, kind, title, source, date, frozenset(entries), table.keys["list"], stale_after_s)
 
 
 def _taken(key: str) -> str | None:

@@ -36,6 +36,8 @@ class PolicyException:
     """The first instant no longer in force."""
     tests: "tuple[PolicyTest, ...]" = field(default=(), compare=False)
     place: Place = field(default=Place("", 1, 1), compare=False)
+    lifts_at: tuple[Place, ...] = field(default=(), compare=False)
+    """Where each of the rules is named."""
 
     def in_force(self, at: int) -> bool:
         """Return whether the exception is in force at an instant."""
@@ -166,6 +168,8 @@ class NamedList(NamedTuple):
     date: str
     entries: frozenset[str | int]
     place: Place
+    stale_after_s: int | None = None
+    """Seconds after `date` from which somebody should compare it with its source again; None where it does not say."""
 
     @property
     def key(self) -> str:
