@@ -96,18 +96,22 @@ def schema(
     as_json: AsJson = False,
     json_schema: Annotated[bool, typer.Option("--json-schema", help="Print the JSON Schema of policy files.")] = False,
     lists: Annotated[bool, typer.Option("--lists", help="With --json-schema: that of list files.")] = False,
+    exceptions: Annotated[bool, typer.Option("--exceptions", help="With --json-schema: that of exceptions.")] = False,
 ) -> None:
     """Print the facts that conditions may name: their values, and what must be configured to have them.
 
     Example: gateway policy schema --json-schema > policy.v1.json
     """
-    from gateway.policies.json_schema import list_schema, policy_schema
+    from gateway.policies.json_schema import exceptions_schema, list_schema, policy_schema
     from gateway.policies.schema import FACTS
 
-    if lists and not json_schema:
-        raise typer.BadParameter("`--lists` chooses the schema that `--json-schema` prints: give both")
+    if (lists or exceptions) and not json_schema:
+        raise typer.BadParameter("`--lists` and `--exceptions` choose what `--json-schema` prints: give both")
+    if lists and exceptions:
+        raise typer.BadParameter("`--lists` and `--exceptions` are of different files: give one")
     if json_schema:
-        print(json.dumps(list_schema() if lists else policy_schema(), indent=2))
+        chosen = list_schema if lists else exceptions_schema if exceptions else policy_schema
+        print(json.dumps(chosen(), indent=2))
         return
     rows = [
         {
@@ -158,7 +162,8 @@ def list_(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = Fals
         print(f"{policy['policy']}: {policy['title']} ({policy['owner']}; {policy['file']})")
         for rule in policy["rules"]:
             dates = "".join(f", {word} {rule[word]}" for word in ("from", "until") if rule[word] is not None)
-            print(f"  {rule['rule']:<28} {rule['effect']:<8} {rule['when']}{dates}")
+            absolute = ", absolute" if rule["absolute"] else ""
+            print(f"  {rule['rule']:<28} {rule['effect']:<8} {rule['when']}{dates}{absolute}")
     for one in lists:
         print(f"{one['list']}: {one['title']} ({one['entries']} codes of {one['kind']}, as of {one['date']})")
 
@@ -174,6 +179,7 @@ def _described(policy: "Policy") -> dict[str, Any]:
             "when": rule.when_text,
             "reason": None if rule.reason is None else str(rule.reason),
             "basis": rule.basis,
+            "absolute": rule.absolute,
             "from": None if rule.start is None else instant_text(rule.start),
             "until": None if rule.end is None else instant_text(rule.end),
         }

@@ -7,8 +7,9 @@ from typing import Final
 from gateway.policies import testing
 from gateway.policies.check import check
 from gateway.policies.compile import Bundle
+from gateway.policies.excepting import attached, check_exceptions
 from gateway.policies.findings import Finding, Place, Rejected, quoted
-from gateway.policies.rules import NamedList, Policy
+from gateway.policies.rules import Exceptions, NamedList, Policy
 from gateway.policies.schema import Sources
 from gateway.policies.syntax import parse_file
 
@@ -23,6 +24,7 @@ def load(sources: Mapping[str, str], *, sources_configured: Sources | None) -> B
     bundle = assemble(sources, sources_configured=sources_configured)
     results = {policy.name: testing.run(policy, bundle.lists) for policy in bundle.policies}
     found = [finding for policy in bundle.policies for finding in testing.findings(policy, results[policy.name])]
+    found += testing.failures(testing.run_exceptions(bundle))
     if found:
         raise Rejected(found)
     return bundle
@@ -34,14 +36,15 @@ def assemble(sources: Mapping[str, str], *, sources_configured: Sources | None) 
         raise Rejected([Finding(Place("policies", 1, 1), "there are no policy files: nothing would ever be granted")])
     if len(sources) > MAX_FILES:
         raise Rejected([Finding(Place("policies", 1, 1), f"there are more than {MAX_FILES} files")])
-    policies, lists = _parse(sources)
+    policies, lists, exceptions = _parse(sources)
     found = check(policies, lists, sources_configured)
+    found += check_exceptions(exceptions, policies, sources_configured)
     if not policies:
-        first = next(iter(lists.values())).place
-        found.append(Finding(first, "there are lists but no policy: nothing would ever be granted"))
+        first = next(iter([*(one.place for one in lists.values()), *(one.place for one in exceptions)]))
+        found.append(Finding(first, "there are lists or exceptions but no policy: nothing would ever be granted"))
     if found:
         raise Rejected(found)
-    return Bundle(policies, lists, sources, digest_of(sources))
+    return Bundle(attached(policies, exceptions), lists, sources, digest_of(sources))
 
 
 def digest_of(sources: Mapping[str, str]) -> str:
@@ -54,11 +57,12 @@ def digest_of(sources: Mapping[str, str]) -> str:
     return state.hexdigest()
 
 
-def _parse(sources: Mapping[str, str]) -> tuple[list[Policy], dict[str, NamedList]]:
-    """Return the policies, and the lists by the names that conditions use."""
+def _parse(sources: Mapping[str, str]) -> tuple[list[Policy], dict[str, NamedList], list[Exceptions]]:
+    """Return the policies, the lists by the names that conditions use, and the exceptions."""
     found: list[Finding] = []
     policies: list[Policy] = []
     lists: dict[str, NamedList] = {}
+    exceptions: list[Exceptions] = []
     for name, text in sorted(sources.items()):
         try:
             parsed = parse_file(name, text)
@@ -67,6 +71,8 @@ def _parse(sources: Mapping[str, str]) -> tuple[list[Policy], dict[str, NamedLis
             continue
         if isinstance(parsed, Policy):
             policies.append(parsed)
+        elif isinstance(parsed, Exceptions):
+            exceptions.append(parsed)
         elif parsed.key in lists:
             where = lists[parsed.key].place.file
             found.append(
@@ -76,7 +82,7 @@ def _parse(sources: Mapping[str, str]) -> tuple[list[Policy], dict[str, NamedLis
             lists[parsed.key] = parsed
     if found:
         raise Rejected(found)
-    return policies, lists
+    return policies, lists, exceptions
 
 
 __all__ = ["Bundle", "assemble", "digest_of", "load"]

@@ -118,7 +118,7 @@ def _hold(node: Node, fields: Fields, policy: str, rule: str) -> Obligation | No
                 item.place, f"evidence is named by at most {_MOST_EVIDENCE} words of small letters and digits"
             )
     expires = hold.duration("expires")
-    expeditable = _yes_or_no(hold, "expeditable")
+    expeditable = hold.flag("expeditable", otherwise=True)
     if not expeditable and "expires" not in hold:
         hold.complain(
             node.place, "a hold that is not `expeditable` must end by itself: give it `expires`, such as `72h`"
@@ -128,15 +128,3 @@ def _hold(node: Node, fields: Fields, policy: str, rule: str) -> Obligation | No
         return None
     closed_now = ",".join(sorted(covered))
     return Obligation("hold", closed_now, policy, rule, tuple(evidence), expires, expeditable=expeditable)
-
-
-def _yes_or_no(fields: Fields, key: str) -> bool:
-    """Return a field that is true where it is not said."""
-    node = fields.node(key)
-    if node is None:
-        return True
-    value = node.value if isinstance(node, Leaf) else None
-    if not isinstance(value, bool):
-        fields.complain(node.place, f"`{key}` must be `true` or `false`")
-        return True
-    return value

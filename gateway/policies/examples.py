@@ -16,8 +16,8 @@ _TEST: Final = ("name", "facts", "operation", "at", "expect")
 _EXPECT: Final = ("outcome", "by", "reason", "access", "obligations")
 
 
-def read_test(node: Node, policy: str, rule_ids: frozenset[str], findings: list[Finding]) -> PolicyTest | None:
-    """Return one test, or None where it cannot be read."""
+def read_test(node: Node, policy: str, rule_ids: frozenset[str] | None, findings: list[Finding]) -> PolicyTest | None:
+    """Return one test, or None where it cannot be read. Without `rule_ids` any rule may be expected to determine."""
     if not isinstance(node, Table):
         findings.append(
             Finding(node.place, "a test is a mapping with `name`, `facts`, `operation` and `expect`", "wrong-form")
@@ -98,7 +98,7 @@ def _plain(fact: FactSchema, node: Node, findings: list[Finding]) -> str | int |
     return ""
 
 
-def _expected(table: Table, policy: str, rule_ids: frozenset[str], findings: list[Finding]) -> Expected | None:
+def _expected(table: Table, policy: str, rule_ids: frozenset[str] | None, findings: list[Finding]) -> Expected | None:
     fields = Fields(table, "`expect`", _EXPECT, findings)
     outcome = fields.code("outcome", Outcome, needed=True)
     reason = fields.code("reason", Reason)
@@ -109,7 +109,7 @@ def _expected(table: Table, policy: str, rule_ids: frozenset[str], findings: lis
         by = frozenset(item.text for item in items if isinstance(item, Leaf))
         for item in items:
             text = item.text if isinstance(item, Leaf) else ""
-            if text not in rule_ids:
+            if rule_ids is not None and text not in rule_ids:
                 message = f"no rule {quoted(text)} in this policy{did_you_mean(text, rule_ids)}"
                 findings.append(Finding(item.place, message, "unknown-rule"))
     duties = None

@@ -146,6 +146,17 @@ class Fields:
             return None
         return found
 
+    def flag(self, key: str, *, otherwise: bool) -> bool:
+        """Return a field that is true or false; `otherwise` where it is not said."""
+        node = self.node(key)
+        if node is None:
+            return otherwise
+        value = node.value if isinstance(node, Leaf) else None
+        if not isinstance(value, bool):
+            self.complain(node.place, f"`{key}` must be `true` or `false`")
+            return otherwise
+        return value
+
     def instant(self, key: str) -> int | None:
         """Return an instant in microseconds since the epoch. A bare date is its midnight, UTC."""
         node = self.node(key)

@@ -1,10 +1,19 @@
-"""JSON Schemas of policy and list files, for editors. What they cannot say, `gateway policy check` does."""
+"""JSON Schemas of policies, lists and exceptions, for editors. What they cannot say, `gateway policy check` does."""
 
 from typing import Any, Final
 
 from gateway.core.evidence import LONGEST_WITHIN
 from gateway.core.terms import Access, Effect, Operation, Outcome, Proof, Reason, Status, WhyUnknown
 from gateway.policies.duties import AFTER, KINDS, ON_EVIDENCE
+from gateway.policies.exceptions import (
+    ENTRY_FIELDS,
+    EXCEPTIONS_FIELDS,
+    LONGEST_ACCOUNT,
+    LONGEST_DAYS,
+    MOST_ACCOUNTS,
+    MOST_LIFTED,
+    MOST_OPERATIONS,
+)
 from gateway.policies.fields import NAME
 from gateway.policies.lists import LIST_FIELDS, LIST_KINDS
 from gateway.policies.schema import FACTS, FactSchema
@@ -41,14 +50,7 @@ def policy_schema() -> Schema:
         "$id": "urn:gateway:schema:policy:v1",
         "title": "Gateway policy",
         **_table(fields, POLICY_FIELDS, ("policy", "title", "owner", "rules")),
-        "definitions": {
-            "duties": {"type": "array", "items": _duty()},
-            "instant": _INSTANT,
-            "listed": _listed(),
-            "operations": _operations(),
-            "reason": {"enum": _codes(Reason)},
-            "why": {"enum": _codes(WhyUnknown)},
-        },
+        "definitions": {**_definitions(), "operations": _operations()},
     }
 
 
@@ -76,6 +78,54 @@ def list_schema() -> Schema:
     }
 
 
+def exceptions_schema() -> Schema:
+    """Return the schema of a file of exceptions."""
+    account: Schema = {"type": ["string", "number"], "maxLength": LONGEST_ACCOUNT}
+    operations = [name for name in _codes(Operation) if name != Operation.UNCLASSIFIED]
+    rule: Schema = {"type": "string", "pattern": f"^{NAME.pattern}/{NAME.pattern}$"}
+    entry: Schema = {
+        "id": {**_NAME, "description": "The exception's name, unique in the file."},
+        "operations": _some({"enum": operations}, MOST_OPERATIONS, "The operations for which the rules do not apply."),
+        "account": {**account, "description": "The account that it is for."},
+        "accounts": _some(account, MOST_ACCOUNTS, "The accounts that it is for."),
+        "network": _text("The operator's network list that it is for."),
+        "lifts": _some(rule, MOST_LIFTED, "The rules that do not apply, as POLICY/RULE. None of them is absolute."),
+        "reason": _text("Why, in words."),
+        "basis": _text("The ticket, ruling or agreement that it rests on."),
+        "approved_by": _text("Who agreed: somebody else than the owner."),
+        "from": {**_defined("instant"), "description": "From when it is in force."},
+        "until": {**_defined("instant"), "description": f"When it ends: at most {LONGEST_DAYS} days after `from`."},
+        "tests": {"type": "array", "items": _test()},
+    }
+    needed = ("id", "operations", "lifts", "reason", "basis", "from", "until")
+    one = _table(entry, ENTRY_FIELDS, needed)
+    one["oneOf"] = [{"required": [whom]} for whom in ("account", "accounts", "network")]
+    fields: Schema = {
+        "exceptions": {**_NAME, "description": "The name of these exceptions, unique in the bundle."},
+        "owner": _text("Who answers for them."),
+        "description": _text("What a reader should know."),
+        "entries": {"type": "array", "items": one},
+    }
+    return {
+        "$schema": _DRAFT,
+        "$id": "urn:gateway:schema:exceptions:v1",
+        "title": "Gateway exceptions",
+        **_table(fields, EXCEPTIONS_FIELDS, ("exceptions", "owner", "entries")),
+        "definitions": _definitions(),
+    }
+
+
+def _definitions() -> Schema:
+    """Return what rules and tests refer to."""
+    return {
+        "duties": {"type": "array", "items": _duty()},
+        "instant": _INSTANT,
+        "listed": _listed(),
+        "reason": {"enum": _codes(Reason)},
+        "why": {"enum": _codes(WhyUnknown)},
+    }
+
+
 def _rule() -> Schema:
     operations = _defined("operations")
     proof: Schema = {"for": operations, "proof": {"enum": _codes(Proof)}, "max_age": _DURATION}
@@ -95,6 +145,7 @@ def _rule() -> Schema:
         "status": {"enum": list(REFUSAL_STATUSES)},
         "message": {"type": "string", "maxLength": LONGEST_MESSAGE, "description": "What the visitor may read."},
         "justification": _text("Why it is safe that `known(...)` lets ignorance decide."),
+        "absolute": {"type": "boolean", "description": "True where no exception may lift the rule."},
     }
     table = _table(fields, RULE_FIELDS, ("id", "when"))
     table["oneOf"] = [
@@ -179,6 +230,11 @@ def _table(fields: dict[str, Schema], order: tuple[str, ...], needed: tuple[str,
     properties = {name: fields[name] for name in order}
     table: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
     return {**table, "required": list(needed)} if needed else table
+
+
+def _some(item: Schema, most: int, description: str) -> Schema:
+    """Return the schema of a list of at least one, and at most so many."""
+    return {"type": "array", "minItems": 1, "maxItems": most, "items": item, "description": description}
 
 
 def _defined(name: str) -> Schema:

@@ -1,4 +1,4 @@
-"""Policy and list files as text → the nouns of `rules.py`. What cannot be read is reported, all of it at once."""
+"""Policies, lists, exceptions as text → the nouns of `rules.py`. What cannot be read is reported, all of it at once."""
 
 from typing import Final
 
@@ -6,33 +6,39 @@ from gateway.core.terms import Effect, Operations, Proof, Reason
 from gateway.policies.document import Leaf, Node, Table, read
 from gateway.policies.duties import read_duties
 from gateway.policies.examples import read_test
+from gateway.policies.exceptions import read_exceptions
 from gateway.policies.expression import ALWAYS, Condition, parse
 from gateway.policies.fields import Fields, operations
 from gateway.policies.findings import Finding, Rejected, did_you_mean, quoted
 from gateway.policies.lists import read_list
-from gateway.policies.rules import NamedList, Policy, Rule
+from gateway.policies.rules import Exceptions, NamedList, Policy, Rule
 
 POLICY_FIELDS: Final = ("policy", "title", "owner", "description", "rules", "tests")
 RULE_FIELDS: Final = (
     "id", "grant", "limit", "require", "when", "reason", "basis", "in_force",
-    "on_match", "on_refusal", "status", "message", "justification",
+    "on_match", "on_refusal", "status", "message", "justification", "absolute",
 )  # fmt: skip
 REFUSAL_STATUSES: Final = (403, 451)
 LONGEST_MESSAGE: Final = 300
 OWN_REASONS: Final = frozenset({Reason.NOT_GRANTED, Reason.RECORD_UNAVAILABLE, Reason.AMBIGUOUS_REQUEST})
 """Reasons that the gateway gives by itself: a rule that gave them would mislead whoever reads the refusal."""
 
+_KINDS: Final = ("policy", "list", "exceptions")
+_CALLED: Final = {Policy: "a policy", NamedList: "a list", Exceptions: "a file of exceptions"}
 _EFFECTS: Final = tuple(effect.value for effect in Effect)
 
 
-def parse_file(name: str, text: str) -> Policy | NamedList:
-    """Return the policy or list in `text`. Raise Rejected (a PolicyError) with every finding."""
+def parse_file(name: str, text: str) -> Policy | NamedList | Exceptions:
+    """Return the policy, the list or the exceptions in `text`. Raise Rejected (a PolicyError) with every finding."""
     node = read(name, text)
     findings: list[Finding] = []
-    result: Policy | NamedList | None = None
-    if not isinstance(node, Table) or not {"policy", "list"} & node.keys.keys():
-        hint = did_you_mean(next(iter(node.keys)), ("policy", "list")) if isinstance(node, Table) and node.keys else ""
-        findings.append(Finding(node.place, f"a file begins with `policy: NAME` or `list: NAME`{hint}", "wrong-form"))
+    result: Policy | NamedList | Exceptions | None = None
+    if not isinstance(node, Table) or not node.keys.keys() & set(_KINDS):
+        hint = did_you_mean(next(iter(node.keys)), _KINDS) if isinstance(node, Table) and node.keys else ""
+        message = f"a file begins with `policy: NAME`, `list: NAME` or `exceptions: NAME`{hint}"
+        findings.append(Finding(node.place, message, "wrong-form"))
+    elif "exceptions" in node.keys:
+        result = read_exceptions(node, findings)
     elif "list" in node.keys:
         result = read_list(node, findings)
     else:
@@ -46,7 +52,7 @@ def parse_policy(name: str, text: str) -> Policy:
     """Return the policy in `text`. Raise Rejected (a PolicyError) with every finding."""
     parsed = parse_file(name, text)
     if not isinstance(parsed, Policy):
-        raise Rejected([Finding(parsed.place, "this is a list, not a policy")])
+        raise Rejected([Finding(parsed.place, f"this is {_CALLED[type(parsed)]}, not a policy")])
     return parsed
 
 
@@ -54,7 +60,7 @@ def parse_list(name: str, text: str) -> NamedList:
     """Return the list in `text`. Raise Rejected (a PolicyError) with every finding."""
     parsed = parse_file(name, text)
     if not isinstance(parsed, NamedList):
-        raise Rejected([Finding(parsed.place, "this is a policy, not a list")])
+        raise Rejected([Finding(parsed.place, f"this is {_CALLED[type(parsed)]}, not a list")])
     return parsed
 
 
@@ -110,12 +116,13 @@ def _rule(node: Node, policy: str, findings: list[Finding]) -> Rule | None:
     status = _status(fields)
     message = fields.text("message", limit=LONGEST_MESSAGE)
     justification = fields.text("justification")
+    absolute = fields.flag("absolute", otherwise=False)
     _fits(fields, effect, reason)
     if len(findings) > already or rule_id is None:
         return None
     return Rule(
         policy, rule_id, effect, opened, when, when_text, proof, max_age, reason, basis, start, end,
-        on_match, on_refusal, status, message, justification, place=node.place,
+        on_match, on_refusal, status, message, justification, node.place, absolute,
     )  # fmt: skip
 
 
@@ -189,7 +196,11 @@ def _fits(fields: Fields, effect: Effect, reason: Reason | None) -> None:
             f"`{reason}` is given by the gateway itself, not by a rule",
             "unknown-code",
         )
-    never = {Effect.GRANT: ("on_refusal", "status", "message"), Effect.LIMIT: (), Effect.REQUIRE: ("status",)}
+    never = {
+        Effect.GRANT: ("on_refusal", "status", "message", "absolute"),
+        Effect.LIMIT: (),
+        Effect.REQUIRE: ("status",),
+    }
     why = {Effect.GRANT: "a grant refuses nobody", Effect.REQUIRE: "a requirement is answered 401"}
     for key in never[effect]:
         if key in fields:

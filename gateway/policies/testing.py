@@ -9,6 +9,7 @@ from gateway.core.terms import EVERYTHING, Credential, Effect, Operation, Status
 from gateway.core.verdict import Verdict
 from gateway.policies.compile import Bundle
 from gateway.policies.evaluate import evaluate
+from gateway.policies.excepting import without_exceptions
 from gateway.policies.expression import ALWAYS
 from gateway.policies.findings import Finding, Place, quoted
 from gateway.policies.rules import Duty, NamedList, Policy, PolicyTest, Rule
@@ -61,20 +62,38 @@ class TestResult:
 def run(tested: Bundle | Policy, lists: Mapping[str, NamedList] | None = None) -> list[TestResult]:
     """Return the result of every test of a bundle, or of one policy with the lists it names."""
     if isinstance(tested, Bundle):
-        return [result for policy in tested.policies for result in run(policy, tested.lists)]
+        own = [result for policy in tested.policies for result in run(policy, tested.lists)]
+        return [*own, *run_exceptions(tested)]
     bundle = alone(tested, lists or {})
     return [_run(test, tested, bundle) for test in tested.tests]
+
+
+def run_exceptions(bundle: Bundle) -> list[TestResult]:
+    """Return the result of every test that exceptions carry, each with the policies whose rules it lifts."""
+    results = []
+    for one in bundle.exceptions:
+        lifted = {ref.policy for ref in one.lifts}
+        small = _granting([policy for policy in bundle.policies if policy.name in lifted], bundle.lists)
+        for test in one.tests:
+            at = one.start if test.at is None else test.at
+            verdict = evaluate(complete(test.facts, test.operation, at), small)
+            results.append(TestResult(one.name, test.name, test.place, tuple(_differences(test, verdict)), verdict))
+    return results
+
+
+def failures(results: Iterable[TestResult]) -> list[Finding]:
+    """Return the tests that fail, as findings."""
+    return [
+        Finding(result.place, f"test {quoted(result.name)} fails: {'; '.join(result.differences)}", "test-fails")
+        for result in results
+        if not result.passed
+    ]
 
 
 def findings(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
     """Return what keeps a policy from being loaded: tests that fail, and rules that no test determines."""
     results = list(results)
-    failed = [
-        Finding(result.place, f"test {quoted(result.name)} fails: {'; '.join(result.differences)}", "test-fails")
-        for result in results
-        if not result.passed
-    ]
-    return [*failed, *untested(policy, results)]
+    return [*failures(results), *untested(policy, results)]
 
 
 def untested(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
@@ -92,11 +111,19 @@ def untested(policy: Policy, results: Iterable[TestResult]) -> list[Finding]:
 
 
 def alone(policy: Policy, lists: Mapping[str, NamedList]) -> Bundle:
-    """Return a bundle of this policy and nothing else. Where it grants nothing itself, everything is granted."""
-    if not any(rule.effect is Effect.GRANT for rule in policy.rules):
+    """Return a bundle of this policy and nothing else, without exceptions.
+
+    Where it grants nothing itself, everything is granted.
+    """
+    return _granting([without_exceptions(policy)], lists)
+
+
+def _granting(policies: list[Policy], lists: Mapping[str, NamedList]) -> Bundle:
+    """Return a bundle of these policies, and everything granted where they grant nothing."""
+    if policies and not any(rule.effect is Effect.GRANT for policy in policies for rule in policy.rules):
         everything = Rule("", "everything", Effect.GRANT, EVERYTHING, ALWAYS, "True")
-        policy = policy._replace(rules=(*policy.rules, everything))
-    return Bundle([policy], lists, {}, "")
+        policies = [policies[0]._replace(rules=(*policies[0].rules, everything)), *policies[1:]]
+    return Bundle(policies, lists, {}, "")
 
 
 def facts_of_test(test: PolicyTest, policy: Policy) -> Facts:
@@ -116,11 +143,12 @@ def complete(stated: Mapping[str, AnyFact], operation: Operation, at: int) -> Fa
 
 def _run(test: PolicyTest, policy: Policy, bundle: Bundle) -> TestResult:
     verdict = evaluate(facts_of_test(test, policy), bundle)
-    differences = (*_differences(test, verdict), *_out_of_force(test, policy, verdict))
-    return TestResult(policy.name, test.name, test.place, differences, verdict)
+    found = (*_differences(test, verdict), *_out_of_force(test, policy, verdict))
+    return TestResult(policy.name, test.name, test.place, found, verdict)
 
 
 def _differences(test: PolicyTest, verdict: Verdict) -> Iterable[str]:
+    """Yield what the test expects and what the verdict says instead."""
     expect = test.expect
     by = frozenset(one.rule for one in verdict.by)
     if verdict.outcome is not expect.outcome:

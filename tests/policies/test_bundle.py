@@ -52,7 +52,7 @@ def test_the_digest_never_changes_its_meaning():
     ("sources", "messages"),
     [
         ({}, ["policies:1:1: there are no policy files: nothing would ever be granted"]),
-        ({"l.yaml": LIST}, ["l.yaml:1:1: there are lists but no policy: nothing would ever be granted"]),
+        ({"l.yaml": LIST}, ["l.yaml:1:1: there are lists or exceptions but no policy: nothing would ever be granted"]),
         (
             {**ALL, "again.yaml": LIST},
             ["lists/far.yaml:1:1: a second list named `far-away`: the first stands in again.yaml"],

@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gateway.policies import library
-from gateway.policies.json_schema import list_schema, policy_schema
+from gateway.policies.json_schema import exceptions_schema, list_schema, policy_schema
 
 SHIPPED = Path(library.__file__).parent
 
@@ -26,6 +26,7 @@ def faults(value, schema, root, where="") -> list[str]:
         "minimum",
         "maximum",
         "minItems",
+        "maxItems",
         "items",
         "properties",
         "required",
@@ -49,6 +50,7 @@ def faults(value, schema, root, where="") -> list[str]:
     if isinstance(value, list):
         found += [fault for item in value for fault in faults(item, schema.get("items", {}), root, f"{where}[]")]
         found += [f"{where}: empty"] if len(value) < schema.get("minItems", 0) else []
+        found += [f"{where}: too many"] if len(value) > schema.get("maxItems", 10**9) else []
     if isinstance(value, dict):
         properties = schema.get("properties", {})
         found += [f"{where}: lacks {name}" for name in schema.get("required", ()) if name not in value]
@@ -79,10 +81,13 @@ def read(path):
     return yaml.load(path.read_text())
 
 
-@pytest.mark.parametrize(("name", "schema"), [("policy.v1", policy_schema()), ("list.v1", list_schema())])
+@pytest.mark.parametrize(
+    ("name", "schema"),
+    [("policy.v1", policy_schema()), ("list.v1", list_schema()), ("exceptions.v1", exceptions_schema())],
+)
 def test_the_published_schema_is_the_one_we_mean(root, name, schema):
     published = root / "schemas" / f"{name}.json"
-    hint = "run `gateway policy schema --json-schema` (and `--lists`) again"
+    hint = "run `gateway policy schema --json-schema` (and `--lists`, `--exceptions`) again"
     assert json.loads(published.read_text()) == json.loads(json.dumps(schema)), hint
 
 
@@ -109,6 +114,8 @@ TEST = {"name": "n", "operation": "view", "expect": {"outcome": "deny"}}
         ({**LIMIT, "limit": {"all_but": ["withdraw"]}}, True),
         ({**LIMIT, "on_match": [{"hold": {"operations": ["withdraw"], "expires": "72h"}}]}, True),
         ({**LIMIT, "in_force": {"from": "2023-02-15", "until": "2023-04-01T00:00:00Z"}}, True),
+        ({**LIMIT, "absolute": True}, True),
+        ({**LIMIT, "absolute": "yes"}, False),
         ({**LIMIT, "grant": "full"}, False),
         ({**LIMIT, "limit": "nothing"}, False),
         ({**LIMIT, "limit": []}, False),
@@ -133,6 +140,39 @@ TEST = {"name": "n", "operation": "view", "expect": {"outcome": "deny"}}
 )
 def test_an_editor_marks_what_the_language_refuses(rule, right):
     assert (faults({**POLICY, "rules": [rule]}, policy_schema(), policy_schema()) == []) is right
+
+
+EXCEPTION = {
+    "id": "e",
+    "operations": ["withdraw"],
+    "account": "c-1",
+    "lifts": ["p/r"],
+    "reason": "because",
+    "basis": "b",
+    "from": "2026-01-01",
+    "until": "2026-02-01",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "right"),
+    [
+        ({}, True),
+        ({"account": None, "accounts": ["c-1", 4711]}, True),
+        ({"account": None, "network": "office", "tests": [TEST], "approved_by": "somebody"}, True),
+        ({"account": None}, False),
+        ({"network": "office"}, False),
+        ({"until": None}, False),
+        ({"operations": ["unclassified"]}, False),
+        ({"operations": "full"}, False),
+        ({"lifts": ["p/*"]}, False),
+        ({"account": None, "accounts": [f"c-{number}" for number in range(21)]}, False),
+    ],
+)
+def test_an_editor_marks_exceptions_that_the_language_refuses(changes, right):
+    entry = {key: value for key, value in {**EXCEPTION, **changes}.items() if value is not None}
+    document = {"exceptions": "some", "owner": "o", "entries": [entry]}
+    assert (faults(document, exceptions_schema(), exceptions_schema()) == []) is right
 
 
 @pytest.mark.parametrize(

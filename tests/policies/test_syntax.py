@@ -80,7 +80,7 @@ def test_a_file_is_a_policy_or_a_list():
         (
             "policy: us-exit",
             "polciy: us-exit",
-            "a file begins with `policy: NAME` or `list: NAME`: did you mean `policy`?",
+            "a file begins with `policy: NAME`, `list: NAME` or `exceptions: NAME`: did you mean `policy`?",
         ),
         ("policy: us-exit", "policy: US exit", "1:9: `US exit` is no name"),
         ("title: United States, exit mandate\n", "", "1:1: the policy lacks `title`"),
@@ -161,7 +161,7 @@ def test_all_that_is_wrong_is_said_at_once():
 
 @pytest.mark.parametrize("text", ["- a", "a", "{}", "[]"])
 def test_a_file_that_is_no_mapping_is_neither(text):
-    with pytest.raises(PolicyError, match="a file begins with `policy: NAME` or `list: NAME`"):
+    with pytest.raises(PolicyError, match="a file begins with `policy: NAME`, `list: NAME` or `exceptions: NAME`"):
         parse_file("f", text)
 
 
