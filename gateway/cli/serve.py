@@ -23,7 +23,7 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Listen here instead of [server] host.")] = None,
     port: Annotated[int | None, typer.Option(help="Listen here instead of [server] port; 0 picks a free one.")] = None,
 ) -> None:
-    """Serve as a reverse proxy in front of the configured upstream.
+    """Serve in front of `[upstream]` as a reverse proxy, or answer the proxies that `[forward_auth]` names.
 
     Example: gateway serve --config gateway.toml --port 8080
     """
@@ -31,6 +31,7 @@ def serve(
 
     from gateway.app import Gateway, GatewayMiddleware
     from gateway.app.admin import admin_beside
+    from gateway.app.decision_service import DecisionService
     from gateway.config import load
     from gateway.core.errors import ConfigError
     from gateway.enforce.http_server import run
@@ -38,16 +39,28 @@ def serve(
 
     logs.to_stderr()
     settings = load(config)
-    if settings.upstream is None:
-        raise ConfigError(f'{config}: there is nothing to serve; add `[upstream]` with `url = "http://127.0.0.1:9000"`')
-    upstream = settings.upstream.url
-    gateway = Gateway(settings)
+    if settings.upstream is not None:
+        upstream = settings.upstream.url
+        gateway = Gateway(settings)
+        app, what = (
+            GatewayMiddleware(ReverseProxy(upstream), gateway=gateway),
+            f"serving {{url}} in front of {upstream}",
+        )
+    elif settings.forward_auth is not None:
+        gateway = Gateway(settings)
+        app = DecisionService(gateway)
+        what = f"answering {', '.join(settings.forward_auth.proxies)} at {{url}}/authz/"
+    else:
+        raise ConfigError(
+            f'{config}: there is nothing to serve; add `[upstream]` with `url = "http://127.0.0.1:9000"`, or '
+            '`[forward_auth]` with `proxies = ["nginx"]` and `asked_by = ["127.0.0.1"]`'
+        )
     serving = run(
-        GatewayMiddleware(ReverseProxy(upstream), gateway=gateway),
+        app,
         host=host or settings.server.host,
         port=settings.server.port if port is None else port,
         max_head_bytes=settings.server.max_header_bytes,
-        ready=lambda url: typer.echo(f"gateway: serving {url} in front of {upstream}", err=True),
+        ready=lambda url: typer.echo(f"gateway: {what.format(url=url)}", err=True),
     )
     uvloop.run(
         admin_beside(serving, gateway, ready=lambda url: typer.echo(f"gateway: admin API on {url}/api/v1", err=True))

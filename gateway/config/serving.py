@@ -1,18 +1,27 @@
 """Where the gateway stands and listens: the tables about the upstream, the server and the admin API."""
 
-from typing import Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from gateway.config import values
 from gateway.config.table import Table, Text
-from gateway.config.values import HostName, Link, Origin, Size, Whole
+from gateway.config.values import HostName, Link, Network, Origin, Size, Whole
+
+Proxy = Literal["nginx", "caddy", "traefik", "envoy"]
 
 
 class Upstream(Table):
     """What the gateway stands in front of."""
 
     url: Origin
+
+
+class ForwardAuth(Table):
+    """Which proxies ask the gateway about requests that they pass on themselves."""
+
+    proxies: Annotated[tuple[Proxy, ...], AfterValidator(values.some)]
+    asked_by: Annotated[tuple[Network, ...], AfterValidator(values.some)]
 
 
 class Server(Table):

@@ -15,7 +15,7 @@ from gateway.config.knowing import GeoDB, MaxAge, Policies, Store
 from gateway.config.measuring import Device, Login, Risk, Withdrawals
 from gateway.config.recording import Archive, Journal
 from gateway.config.requests import ClientIP, Identity, Route
-from gateway.config.serving import Admin, Server, Upstream
+from gateway.config.serving import Admin, ForwardAuth, Server, Upstream
 from gateway.config.sinks import SinkTable, distinct
 from gateway.config.table import Table
 
@@ -45,6 +45,7 @@ class Settings(Table):
     evidence: Evidence | None = None
     identity_results: IdentityResults | None = None
     upstream: Upstream | None = None
+    forward_auth: ForwardAuth | None = None
     server: Server = Server()
     admin: Admin = Admin()
     _base: Path = PrivateAttr(default=Path())
@@ -60,6 +61,15 @@ class Settings(Table):
         for number, sink in enumerate(self.sinks):
             if sink.personal == "digest" and self.archive.digest_key is None:
                 raise ValueError(f'`personal = "digest"` of sinks[{number}] needs `digest_key` in `[archive]`')
+        return self
+
+    @model_validator(mode="after")
+    def _requests_are_passed_on_or_asked_about(self) -> Self:
+        if self.upstream is not None and self.forward_auth is not None:
+            raise ValueError(
+                "`[upstream]` passes requests on and `[forward_auth]` only answers about them: one gateway does one of "
+                "the two, so leave one table out"
+            )
         return self
 
     @property
