@@ -22,6 +22,7 @@ from gateway.core.risk_tables import (
     GROUPS,
     LEAST,
     MOST,
+    NEARBY,
     PAYS_A_STRANGER,
     SIZES,
     UNFAMILIAR_DEVICE,
@@ -35,6 +36,7 @@ from gateway.core.withdrawal_context import (
     Withdrawal,
     classes_of,
     evidence,
+    is_moved,
 )
 
 FEW: Final = SIZES[0]
@@ -139,6 +141,11 @@ def score(
         if levels is NET:
             at_address = found[-1]
     operator, device = bool(terms[0].shares[ASN]), bool(terms[1].shares[-1])
+    if stranger and not device and not at_address and terms[0].value < NEARBY:
+        terms[0] = terms[0]._replace(value=NEARBY)
+    if is_moved(classes) and terms[1].value < 0:
+        # Who copies a session copies the device's cookie with it, so that the device cannot speak for the owner.
+        terms[1] = terms[1]._replace(value=0.0)
     new_device = Term("new device", 0.0) if device else _device(profile, login, at_address, stranger=stranger)
     terms += (new_device, _anonymity(login.networks, familiar=operator))
     few, early = logins < FEW, everyone.seen < ENOUGH

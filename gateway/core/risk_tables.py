@@ -78,6 +78,12 @@ Customers' new devices come up at home, and `NETWORK` cannot say so: it is fitte
 devices that are trusted. The second was counted on pretend histories (seeds 13 and 14).
 """
 
+NEARBY: Final = -1.5
+"""The most that a network says for the owner where such a device, at another address of it, pays a stranger.
+
+Whoever takes the owner's operator in the owner's city comes out near by: that may not outweigh the device.
+"""
+
 ANONYMITY: Final = {"tor": 2.0, "hosting": 1.6, "public_proxy": 1.6, "residential_proxy": 1.6, "vpn": 0.7}
 """What an address is worth that hides who uses it; the worst of its kinds counts. A relay keeps the city: nothing."""
 ALWAYS_ANONYMOUS: Final = frozenset({"tor"})

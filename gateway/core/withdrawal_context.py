@@ -61,6 +61,8 @@ QUESTIONS: Final = (
     ),
 )
 UNKNOWN: Final = -1
+_SESSION: Final = 5
+_MOVED: Final = 2
 
 Classes = tuple[int, ...]
 """The class of each of `QUESTIONS`, or UNKNOWN."""
@@ -80,6 +82,11 @@ def classes_of(profile: Profile, login: Login, withdrawal: Withdrawal) -> Classe
         _dormancy(profile, login),
         _session(profile, login),
     )
+
+
+def is_moved(classes: Classes) -> bool:
+    """Return whether the withdrawal comes from a network that neither its session began in nor the account knows."""
+    return bool(classes) and classes[_SESSION] >= _MOVED
 
 
 def evidence(legitimate: Sequence[Sequence[float]] | None = None) -> Evidence:

@@ -7,7 +7,7 @@ left out where customers' habits and the line are measured, as an exchange leave
 
 from array import array
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
@@ -16,6 +16,7 @@ from gateway.core.anomaly import Params, Score, bucket_of, holds, ratios, score
 from gateway.core.anomaly_fit import Sample, fit, threshold
 from gateway.core.everyone import ENOUGH, Global
 from gateway.core.forgetting import DAY
+from gateway.core.hold_budget import WINDOW_DAYS, Day, share
 from gateway.core.login import DEV, NET, TIME
 from gateway.core.risk_tables import BUCKETS
 from gateway.core.withdrawal_context import Classes, shares_of
@@ -23,14 +24,10 @@ from gateway.service.history import CHANGE, LOGIN, Event
 from gateway.service.shelf import IN_USE, Shelf, Standing
 from gateway.service.simple_rules import RULES, Flags
 
-WEEK: Final = 7 * DAY
-WINDOW: Final = 60 * DAY
-BUDGET: Final = 0.016
-"""What may be held where nothing else is said.
-
-A line that is drawn by 60 days of some 60 holds is off by a sixth of them in either direction: so 2 % are kept to.
-"""
-BUDGETS: Final = (0.005, 0.01, BUDGET, 0.02, 0.03, 0.05, 0.09)
+WINDOW: Final = WINDOW_DAYS * DAY
+BUDGET: Final = 0.02
+"""What may be held where nothing else is said."""
+BUDGETS: Final = (0.005, 0.01, 0.015, BUDGET, 0.03, 0.05, 0.09)
 TEST_FROM_DAYS: Final = 300
 _SAMPLES: Final = 600
 """Logins of each history size that the fit is made on."""
@@ -90,7 +87,7 @@ class Backtest:
         """Build for budgets as shares. The test begins `test_from_days` after the first event.
 
         A fifth of the days before it warm the profiles up, three fifths are fitted on (not without `refit`), and the
-        last 60 days before it draw the line, which is drawn anew each week of the test.
+        last 60 days before it draw the line, which is drawn anew each day of the test.
         """
         for budget in budgets:
             threshold((), budget)
@@ -111,6 +108,9 @@ class Backtest:
         self._customer: tuple[tuple[tuple[float, ...], ...], ...] | None = None
         self._ends = (0, 0, 0)
         self._drawn = 0
+        self._days_kept: tuple[deque[Day], ...] = tuple(deque(maxlen=WINDOW_DAYS) for _ in self.budgets)
+        self._today = 0
+        self._held_today = [0] * len(self.budgets)
         self._at = array("q")
         self._login_totals = array("d")
         self._classes: list[Classes] = []
@@ -222,7 +222,7 @@ class Backtest:
             self.params = Params.of(self._customer)
             self.fitted = True
             self._samples = []
-        if login.at >= test and login.at >= self._drawn + WEEK:
+        if login.at >= test and login.at >= self._drawn + DAY:
             self._draw(login.at)
         profile.settle(login.at)
         told = score(profile, self.everyone, login, event.withdrawal, self.params)
@@ -237,6 +237,9 @@ class Backtest:
             self.tested.append(Result(event.label, account, told.total, bits, top))
         if event.label is None:
             self._remember(told, login.at)
+            if phase == "test":
+                self._today += 1
+                self._held_today = [count + one for count, one in zip(self._held_today, held, strict=True)]
         if event.done:
             profile.confirm(login, event.proofs, event.withdrawal.destination)
             standing.rules.pay(event.withdrawal.destination)
@@ -257,16 +260,21 @@ class Backtest:
 
     def _draw(self, at: int) -> None:
         """Measure customers' habits and draw the line anew, by the customers' withdrawals of the last 60 days."""
-        self._drawn = at
+        for kept, held in zip(self._days_kept, self._held_today, strict=True):
+            kept.append(Day(self._today, held))
+        self._drawn, self._today, self._held_today = at, 0, [0] * len(self.budgets)
         self._forget(bisect_left(self._at, at - WINDOW))
         self.params = Params.of(self._customer, shares_of(self._classes))
-        totals = [
+        totals = sorted(
             total + sum([values[one] for values, one in zip(self.params.evidence, classes, strict=True)])
             for total, classes, anyway in zip(self._login_totals, self._classes, self._anyway, strict=True)
             if not anyway
-        ]
-        held_anyway = len(self._at) - len(totals)
-        self.thresholds = tuple(threshold(totals, budget, held_anyway) for budget in self.budgets)
+        )
+        held_anyway, usual = len(self._at) - len(totals), len(self._at) / WINDOW_DAYS
+        self.thresholds = tuple(
+            threshold(totals, share(budget, tuple(kept), usual), held_anyway)
+            for budget, kept in zip(self.budgets, self._days_kept, strict=True)
+        )
 
 
 def detectors(budgets: Sequence[float]) -> list[str]:

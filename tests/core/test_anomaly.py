@@ -8,7 +8,7 @@ from gateway.core.anomaly import SHIPPED, Params, Score, bucket_of, holds, score
 from gateway.core.everyone import Global
 from gateway.core.login import HOURS, Login
 from gateway.core.profile import Profile
-from gateway.core.risk_tables import GROUPS
+from gateway.core.risk_tables import GROUPS, NEARBY
 from gateway.core.withdrawal_context import Withdrawal
 from tests.core.accounts import AWAY, CHROME, IPHONE, alice, crowd, destination, login
 
@@ -83,6 +83,27 @@ def test_an_unknown_device_that_pays_a_stranger_weighs_more_than_either() -> Non
 
     assert new == pytest.approx(old + 0.5)
     assert terms(of(profile, login(), NEW))["new device"] == 0.0
+
+
+def test_a_network_nearby_does_not_excuse_an_unknown_device_that_pays_a_stranger() -> None:
+    profile, many = alice(), crowd()
+    many.total *= 1000
+    nearby, at_home = (login(device="new phone", ip=ip) for ip in ("85.240.1.8", "85.240.1.7"))
+
+    assert terms(of(profile, nearby, everyone=many))["network"] < NEARBY
+    assert terms(of(profile, nearby, NEW, many))["network"] == NEARBY
+    assert terms(of(profile, at_home, NEW, many))["network"] < NEARBY
+    assert terms(of(profile, login(ip="85.240.1.8"), NEW, many))["network"] < NEARBY
+
+
+def test_the_device_of_a_session_that_moved_does_not_speak_for_the_owner() -> None:
+    profile = alice()
+    profile.observe(login(-0.1, "begun", session="hers"))
+    stayed, moved = (login(ip=ip, session="hers") for ip in ("85.240.1.7", "133.1.2.3"))
+
+    assert terms(of(profile, stayed, NEW))["device"] < 0
+    assert terms(of(profile, moved, NEW))["device"] == 0
+    assert terms(of(profile, moved))["device"] < 0
 
 
 def test_an_anonymous_network_counts_unless_the_account_uses_it_and_tor_always() -> None:
