@@ -87,7 +87,8 @@ def test_an_unknown_device_that_pays_a_stranger_weighs_more_than_either() -> Non
 
 def test_a_network_nearby_does_not_excuse_an_unknown_device_that_pays_a_stranger() -> None:
     profile, many = alice(), crowd()
-    many.total *= 1000
+    for number in range(2000):
+        many.observe(login(-40, ip=f"85.{number % 200}.1.7", device=f"neighbour {number}"))
     nearby, at_home = (login(device="new phone", ip=ip) for ip in ("85.240.1.8", "85.240.1.7"))
 
     assert terms(of(profile, nearby, everyone=many))["network"] < NEARBY
