@@ -9,6 +9,7 @@ from gateway.policies.findings import Finding, Place, did_you_mean, quoted
 from gateway.policies.rules import NamedList, Policy, Rule
 from gateway.policies.schema import FACTS, NETWORKS, FactSchema, Kind, Sources
 from gateway.policies.slips import looks_alike
+from gateway.policies.unparse import text_of
 from gateway.policies.values import problem
 
 _ORDERING = frozenset({Operator.LESS, Operator.AT_MOST, Operator.MORE, Operator.AT_LEAST})
@@ -123,7 +124,7 @@ class _RuleCheck:
         for operand in (part.left, part.right):
             match operand:
                 case FactName(name) if FACTS[name].is_set:
-                    asked = next((_written(one) for one in (part.left, part.right) if isinstance(one, Literal)), '"…"')
+                    asked = next((text_of(one) for one in (part.left, part.right) if isinstance(one, Literal)), '"…"')
                     return f"`{name}` is a set: ask it by `in`, such as `{asked} in {name}`"
                 case FactName(name):
                     facts.append(FACTS[name])
@@ -138,14 +139,14 @@ class _RuleCheck:
     def _membership(self, left: Operand, right: Operand) -> str | None:
         match left, right:
             case FactName(name), _ if FACTS[name].is_set:
-                asked = _written(right)
+                asked = text_of(right, whole=False)
                 return f"`{name}` is a set: to ask whether it has some member of a list, write `{asked} in {name}`"
             case _, Literal(value):
                 several = isinstance(value, str) and re.findall(r"\w[\w.-]*", value)
-                listed = f"[{', '.join(map(_quotes, several))}]" if several and len(several) > 1 else "a list"
+                listed = f"`{text_of(Literals(tuple(several)))}`" if several and len(several) > 1 else "a list"
                 return f"{quoted(value)} is one value: write `==`, or {listed}"
             case _, FactName(name) if not FACTS[name].is_set:
-                values = _written(left) if isinstance(left, ListName | Literals) else "[...]"
+                values = text_of(left, whole=False) if isinstance(left, ListName | Literals) else "[...]"
                 return f"`{name}` is one value, not a set: write `==`, or `{name} in {values}`"
             case FactName(name), FactName(other):
                 return _same_kind([FACTS[name], FACTS[other]])
@@ -182,21 +183,6 @@ class _RuleCheck:
             return f'no source of the network `{value}`: add `networks = {{ {value} = "FILE.txt" }}` under `[geodb]`'
         known = [*self._sources.networks, *NETWORKS]
         return f"no network list is named {quoted(value)}{did_you_mean(str(value), known)}"
-
-
-def _written(operand: Operand) -> str:
-    """Return an operand as conditions write it."""
-    match operand:
-        case FactName(name) | ListName(name):
-            return name
-        case Literal(value):
-            return _quotes(value)
-        case Literals(values):
-            return f"[{', '.join(map(_quotes, values[:8]))}{', …' if len(values) > 8 else ''}]"
-
-
-def _quotes(value: str | float) -> str:
-    return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _same_kind(facts: Sequence[FactSchema]) -> str | None:

@@ -77,7 +77,7 @@ def run_exceptions(bundle: Bundle) -> list[TestResult]:
         for test in one.tests:
             at = one.start if test.at is None else test.at
             verdict = evaluate(complete(test.facts, test.operation, at), small)
-            results.append(TestResult(one.name, test.name, test.place, tuple(_differences(test, verdict)), verdict))
+            results.append(TestResult(one.name, test.name, test.place, tuple(differences(test, verdict)), verdict))
     return results
 
 
@@ -143,11 +143,11 @@ def complete(stated: Mapping[str, AnyFact], operation: Operation, at: int) -> Fa
 
 def _run(test: PolicyTest, policy: Policy, bundle: Bundle) -> TestResult:
     verdict = evaluate(facts_of_test(test, policy), bundle)
-    found = (*_differences(test, verdict), *_out_of_force(test, policy, verdict))
+    found = (*differences(test, verdict), *_out_of_force(test, policy, verdict))
     return TestResult(policy.name, test.name, test.place, found, verdict)
 
 
-def _differences(test: PolicyTest, verdict: Verdict) -> Iterable[str]:
+def differences(test: PolicyTest, verdict: Verdict) -> Iterable[str]:
     """Yield what the test expects and what the verdict says instead."""
     expect = test.expect
     by = frozenset(one.rule for one in verdict.by)
