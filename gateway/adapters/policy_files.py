@@ -16,9 +16,16 @@ from gateway.policies.document import MAX_CHARACTERS
 from gateway.policies.findings import did_you_mean
 
 LIBRARY: Final = "library:"
+UNLICENSED: Final = "unlicensed-"
+"""How the names of policies begin that close a market to an exchange without its licence. `library:*` has none of them:
+only the exchange knows what it lacks."""
 
+_POINTER: Final = "running"
+"""Beside the bundles: the digest of the one that was in force here last."""
+_READINGS: Final = 5
 _SUFFIXES: Final = (".yaml", ".yml")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_DIGITS: Final = 64
+_DIGEST: Final = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 _OWN_LIST: Final = re.compile(r"""^list:\s*["']?([\w.-]+)""", re.MULTILINE)
 
 
@@ -38,8 +45,9 @@ def read_sources(paths: Iterable[str | Path], base: Path) -> dict[str, str]:
     """Return the texts of policies and lists by name. Raise PolicyError where a path leads nowhere.
 
     A path is a file, a folder (all `.yaml` and `.yml` files in it, at any depth) or a policy of the shipped library:
-    `library:us-exit`, or `library:*` for all. Relative paths start at `base`. The shipped lists that these texts
-    mention come with them, unless the operator has a list of the same name: then that one counts.
+    `library:us-exit`, or `library:*` for all that hold whatever licences the exchange has. Relative paths start at
+    `base`. The shipped lists that these texts mention come with them, unless the operator has a list of the same name:
+    then that one counts.
     """
     texts: dict[str, str] = {}
     for path in map(str, paths):
@@ -51,6 +59,22 @@ def read_sources(paths: Iterable[str | Path], base: Path) -> dict[str, str]:
                 if len(texts) > MAX_FILES:
                     raise PolicyError(f"{path}: more than {MAX_FILES} policy files; is this the right folder?")
     return texts | _mentioned_lists(texts)
+
+
+def read_settled(paths: Iterable[str | Path], base: Path) -> dict[str, str]:
+    """Return the texts as two readings in a row find them. Raise PolicyError, also where they keep changing.
+
+    A mounted volume is swapped as a whole, but read file by file: one reading could have some files of before the swap
+    and some of after it.
+    """
+    paths = tuple(paths)
+    found = read_sources(paths, base)
+    for _ in range(_READINGS):
+        again = read_sources(paths, base)
+        if again == found:
+            return found
+        found = again
+    raise PolicyError("the policies change while they are read")
 
 
 def library() -> dict[str, Traversable]:
@@ -67,13 +91,30 @@ class BundleArchive:
     def put(self, bundle: Published) -> None:
         """Keep the texts of a bundle. What is there already stays; a half-written file never takes its place."""
         target = self._file(bundle.digest)
-        if target.exists():
-            return
+        if not target.exists():
+            document = {"digest": bundle.digest, "sources": dict(sorted(bundle.sources.items()))}
+            self._write(target, json.dumps(document, ensure_ascii=False, indent=1))
+
+    def point(self, digest: str) -> None:
+        """Remember which bundle is in force here, for a start at which nobody else can say. Raise OSError."""
+        if self.pointed() != digest:
+            self._write(self._directory / _POINTER, f"{digest}\n")
+
+    def pointed(self) -> str | None:
+        """Return the digest of the bundle that was in force here last; None where nothing says."""
+        try:
+            with (self._directory / _POINTER).open("rb") as file:
+                text = file.read(_DIGITS + 2).decode("ascii", "replace").strip()
+        except OSError:
+            return None
+        return text if _DIGEST.fullmatch(text) else None
+
+    def _write(self, target: Path, text: str) -> None:
+        """Write a file whole or not at all."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        document = {"digest": bundle.digest, "sources": dict(sorted(bundle.sources.items()))}
         with NamedTemporaryFile("w", encoding="utf-8", dir=self._directory, prefix=".", delete=False) as file:
             try:
-                json.dump(document, file, ensure_ascii=False, indent=1)
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
                 Path(file.name).replace(target)
@@ -116,8 +157,8 @@ def _from_library(name: str) -> dict[str, str]:
     policies = library()
     if name != "*" and name not in policies:
         raise PolicyError(f"no policy `{name}` in the shipped library{did_you_mean(name, policies)}")
-    chosen = policies if name == "*" else {name: policies[name]}
-    return {f"{LIBRARY}{one}.yaml": _read(file, file.name) for one, file in chosen.items()}
+    chosen = [one for one in policies if not one.startswith(UNLICENSED)] if name == "*" else [name]
+    return {f"{LIBRARY}{one}.yaml": _read(policies[one], f"{one}.yaml") for one in chosen}
 
 
 def _mentioned_lists(texts: Mapping[str, str]) -> dict[str, str]:

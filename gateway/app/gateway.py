@@ -9,16 +9,15 @@ import structlog
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.metrics import Metrics
-from gateway.adapters.policy_files import BundleArchive, read_sources
+from gateway.adapters.policy_metrics import PolicyMetrics
 from gateway.adapters.progress import ProgressFile
 from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
 from gateway.app.measuring import cookie_of, logins_of, profiles_of, risk_of, withdrawals_of
-from gateway.app.parts import bundle_of, geo_of, journal_of, keys_of, reader_of, shipper_of, sources_of, tokens_of
+from gateway.app.parts import bundle_of, bundles_of, geo_of, journal_of, keys_of, reader_of, shipper_of, tokens_of
+from gateway.app.policies import Policies
 from gateway.app.telling import Telling
 from gateway.config import Settings, load
-from gateway.core.errors import GatewayError, PolicyError
-from gateway.policies.bundle import load as load_bundle
 from gateway.ports import Clock
 from gateway.service.errands import AtOnce
 from gateway.service.gather import Gather
@@ -45,7 +44,7 @@ class Gateway:
         self.logins = logins_of(settings, self.store, self.geo)
         self.journal = journal_of(settings, self.clock.now())
         self._telling = Telling(settings, self.store, self.journal.worker)
-        self.archive = BundleArchive(settings.journal.directory / "bundles")
+        self.archive = bundles_of(settings)
         self.line = Line(
             reader=reader_of(settings),
             gather=Gather(
@@ -67,7 +66,8 @@ class Gateway:
             unrecorded=lambda: self.line.unrecorded,
             clock=self.clock,
         )
-        self._sources = self.line.bundle.sources
+        self.policies = Policies(settings, self.line, self.archive, self.store, self.journal.worker)
+        self.metrics.registry.register(PolicyMetrics(self.policies.running.status))
         self.started = False
         """Whether `start` is done and `close` is not."""
         self._refreshing: asyncio.Task[None] | None = None
@@ -85,7 +85,6 @@ class Gateway:
                 return
             for warning in self.geo.warnings(self.clock.now()):
                 log.warning("geodb:aged", warning=warning)
-            self.archive.put(self.line.bundle)
             try:
                 await self.store.start()
                 if self._keys is not None:
@@ -94,6 +93,7 @@ class Gateway:
                     await self._profiles.start()
                 if self.logins is not None:
                     await self.logins.start()
+                await self.policies.start()
                 await self.journal.start()
             except BaseException:
                 await self._let_go()
@@ -130,6 +130,7 @@ class Gateway:
             log.info("gateway:stopped", unrecorded=self.line.unrecorded)
 
     async def _let_go(self) -> None:
+        await self.policies.close()
         await self._telling.close()
         if self._keys is not None:
             await self._keys.close()
@@ -145,27 +146,7 @@ class Gateway:
         for outcome in await asyncio.to_thread(self.geo.refresh):
             say = log.info if outcome.taken else log.error
             say("edition:taken" if outcome.taken else "edition:refused", path=str(outcome.path), what=outcome.message)
-        running = self.line.bundle.digest[:12]
-        try:
-            sources = await asyncio.to_thread(read_sources, self.settings.policies.paths, self.settings.base)
-        except (GatewayError, OSError) as fault:
-            log.error("policies:unread", running=running, why=str(fault))  # noqa: TRY400 - the fault is the message
-            return
-        if sources == self._sources:
-            return
-        try:
-            bundle = await asyncio.to_thread(load_bundle, sources, sources_configured=sources_of(self.settings))
-            await asyncio.to_thread(self.archive.put, bundle)
-        except PolicyError as fault:
-            # The same texts would be refused again: said once, until they change. Any other fault may pass by itself.
-            self._sources = sources
-            log.error("policies:refused", running=running, why=str(fault))  # noqa: TRY400 - the findings are the message
-        except (GatewayError, OSError) as fault:
-            log.error("policies:not_kept", running=running, why=str(fault))  # noqa: TRY400 - the fault is the message
-        else:
-            self._sources = sources
-            self.line.adopt(bundle)
-            log.info("policies:adopted", bundle=bundle.digest[:12])
+        await self.policies.look()
 
     async def _keep_up(self) -> None:
         while True:

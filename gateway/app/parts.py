@@ -6,7 +6,7 @@ from pathlib import Path
 from gateway.adapters.geoip import GeoIP
 from gateway.adapters.journal import FileJournal
 from gateway.adapters.keys import FixedKeys, RefreshedKeys, key_source
-from gateway.adapters.policy_files import read_sources
+from gateway.adapters.policy_files import BundleArchive, read_sources
 from gateway.adapters.publishers import publishers_of
 from gateway.adapters.signing import Signer
 from gateway.adapters.tokens import KeyOwner, TokenChecker
@@ -20,7 +20,7 @@ from gateway.core.client_ip import ClientIPRule
 from gateway.core.credential import CredentialRule
 from gateway.core.headers import HeaderRule
 from gateway.core.operations import OperationTable
-from gateway.policies.bundle import Bundle, load
+from gateway.policies.bundle import Bundle, assemble, load
 from gateway.policies.schema import Sources
 from gateway.ports import Archive, Clock
 from gateway.service.reading import RequestReader
@@ -204,6 +204,31 @@ def sources_of(settings: Settings) -> Sources:
 
 
 def bundle_of(settings: Settings, paths: tuple[str, ...] = ()) -> Bundle:
-    """Return the bundle of `paths`, or of the configured policies. Raise PolicyError listing all that is wrong."""
+    """Return the bundle of `paths`, or the configured one. Raise PolicyError listing all that is wrong.
+
+    Where the store says what is in force, the configured one is what it said here last; nothing yet: the `paths` that
+    it begins with.
+    """
+    known = None if paths else known_bundle(settings)
+    if known is not None:
+        return known
     sources = read_sources(paths or settings.policies.paths, settings.base)
     return load(sources, sources_configured=sources_of(settings))
+
+
+def bundles_of(settings: Settings) -> BundleArchive:
+    """Return where bundles are kept that were in force here."""
+    return BundleArchive(settings.journal.directory / "bundles")
+
+
+def known_bundle(settings: Settings) -> Bundle | None:
+    """Return what the store said last is in force, as far as this machine has it; None where it has not.
+
+    Raise PolicyError or ReplayError where it cannot be used any more.
+    """
+    if settings.policies.source != "store":
+        return None
+    archive = bundles_of(settings)
+    digest = archive.pointed()
+    texts = None if digest is None else archive.get(digest)
+    return None if texts is None else assemble(texts, sources_configured=sources_of(settings))

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from gateway.config import values
 from gateway.config.table import Table, Text
-from gateway.config.values import Located, Network, Seconds, Whole
+from gateway.config.values import Located, Network, OperationName, Seconds, Whole
 from gateway.core.countries import is_country, is_subdivision
 
 BUILT_IN = frozenset({"shipped", "rir"})
@@ -19,14 +19,27 @@ def _policy_path(path: str, info: ValidationInfo) -> str:
     return path if path.startswith(LIBRARY) else values.under_base(path, info)
 
 
+class NeverLockOut(Table):
+    """Requests that a revision of the policies must go on allowing."""
+
+    name: Text
+    operations: Annotated[tuple[OperationName, ...], AfterValidator(values.some)]
+    facts: Mapping[str, str | int | tuple[str, ...]]
+
+
 class Policies(Table):
-    """Which policies decide."""
+    """Which policies decide, and on which terms they are published."""
 
     paths: Annotated[tuple[Annotated[Text, AfterValidator(_policy_path)], ...], AfterValidator(values.some)] = (
         "library:account-status",
         "library:credentials",
         "library:holds",
     )
+    source: Literal["files", "store"] = "files"
+    approve_within_s: Seconds = Field(default=7 * 86_400, alias="approve_within", ge=60, le=90 * 86_400)
+    return_within_s: Seconds = Field(default=7 * 86_400, alias="return_within", ge=3600, le=90 * 86_400)
+    flips_at_most: float = Field(default=0.05, ge=0, le=1)
+    never_lock_out: tuple[NeverLockOut, ...] = Field(default=(), max_length=64)
 
 
 def _source(name: str, info: ValidationInfo) -> str:

@@ -7,8 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 
 from gateway.config import values
 from gateway.config.table import Table, Text
-from gateway.config.values import CookieName, HeaderName, Located, Network, Seconds, Whole, meant
-from gateway.core.terms import Operation
+from gateway.config.values import CookieName, HeaderName, Located, Network, OperationName, Seconds, Whole, meant
 
 ASYMMETRIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 SYMMETRIC = {"HS256": 32, "HS384": 48, "HS512": 64}
@@ -111,12 +110,6 @@ class Identity(Table):
             )
 
 
-def _operation(name: str) -> str:
-    if name not in list(Operation):
-        raise ValueError(f"unknown operation `{name[:32]}`{meant(name, Operation)}")
-    return name
-
-
 def method(name: str) -> str:
     """Return `name` where it is a method that requests may have."""
     if name not in METHODS:
@@ -127,7 +120,7 @@ def method(name: str) -> str:
 class Route(Table):
     """One line of the operation table: what a method and a path attempt."""
 
-    operation: Annotated[str, AfterValidator(_operation)]
+    operation: OperationName
     path: Text
     methods: tuple[Annotated[str, AfterValidator(method)], ...] = ()
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
 from gateway.core.addresses import Networks
 from gateway.core.errors import ConfigError
+from gateway.core.terms import Operation
 
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 * 86_400_000}
 _SIZE = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -111,6 +112,13 @@ def cookie_name(value: str) -> str:
     return value
 
 
+def operation(value: str) -> str:
+    """Return `value` where it is an operation."""
+    if value not in tuple(Operation):
+        raise ValueError(f"unknown operation `{value[:32]}`{meant(value, Operation)}")
+    return value
+
+
 def host_name(value: str) -> str:
     """Return `value` in lower case, where it is a host without a port."""
     lowered = value.lower()
@@ -200,6 +208,7 @@ Located = Annotated[Path, AfterValidator(_located)]
 Network = Annotated[str, AfterValidator(network)]
 HeaderName = Annotated[str, AfterValidator(header_name)]
 CookieName = Annotated[str, AfterValidator(cookie_name)]
+OperationName = Annotated[str, AfterValidator(operation)]
 HostName = Annotated[str, AfterValidator(host_name)]
 Origin = Annotated[str, AfterValidator(origin)]
 Link = Annotated[str, AfterValidator(link)]
