@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from gateway.core.errors import PolicyError, ReplayError
 from gateway.policies.bundle import MAX_FILES, digest_of
 from gateway.policies.document import MAX_CHARACTERS
-from gateway.policies.findings import did_you_mean
+from gateway.policies.findings import Finding, Place, Rejected, did_you_mean
 
 LIBRARY: Final = "library:"
 UNLICENSED: Final = "unlicensed-"
@@ -220,5 +220,8 @@ def _read(file: Path | Traversable, shown: object) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise PolicyError(f"{shown}:{line}: not UTF-8 text") from None
+        before = raw[: error.start].decode("utf-8-sig").split("\n")
+        place = Place(str(shown), len(before), len(before[-1]) + 1)
+        wide = raw.startswith((b"\xff\xfe", b"\xfe\xff"))
+        meant = f"not UTF-8 text: it seems to be {'UTF-16' if wide else 'Latin-1'}, so save the file as UTF-8"
+        raise Rejected([Finding(place, meant, "unreadable")]) from None

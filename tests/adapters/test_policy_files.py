@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.adapters import policy_files
-from gateway.adapters.policy_files import BundleArchive, library, read_sources
+from gateway.adapters.policy_files import UNLICENSED, BundleArchive, library, read_sources
 from gateway.core.errors import PolicyError, ReplayError
 from gateway.policies.bundle import digest_of
 
@@ -52,8 +52,14 @@ def test_the_library_gives_one_policy_by_name_with_the_lists_it_mentions(tmp_pat
 
 def test_the_library_gives_everything(tmp_path):
     found = read_sources(["library:*"], tmp_path)
-    assert {f"library:{name}.yaml" for name in library()} <= set(found)
+    assert {f"library:{name}.yaml" for name in library() if not name.startswith(UNLICENSED)} <= set(found)
     assert any(name.startswith("library:lists/") for name in found)
+
+
+def test_what_an_exchange_lacks_a_licence_for_is_named_by_the_exchange(tmp_path):
+    assert any(name.startswith(UNLICENSED) for name in library())
+    assert not any(UNLICENSED in name for name in read_sources(["library:*"], tmp_path))
+    assert "library:unlicensed-eu.yaml" in read_sources(["library:*", "library:unlicensed-eu"], tmp_path)
 
 
 def test_a_list_of_the_operator_counts_in_place_of_the_shipped_one(folder):
@@ -76,7 +82,7 @@ def test_a_policy_of_the_operator_may_mention_a_shipped_list(folder):
         ("policies/us-exit.yaml", "did you mean `library:us-exit`?"),
         ("nothing", "there is no file or folder `nothing` to read policies from"),
         ("empty", "the folder `empty` holds no policy: no file in it ends in .yaml or .yml"),
-        ("latin.yaml", "latin.yaml:2: not UTF-8 text"),
+        ("latin.yaml", "latin.yaml:2:8: not UTF-8 text: it seems to be Latin-1, so save the file as UTF-8"),
         ("huge.yaml", "huge.yaml: longer than 256 KiB; is this a policy?"),
     ],
 )

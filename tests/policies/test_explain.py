@@ -27,8 +27,10 @@ from tests.corpus.explanations.pages import (
     ALICE,
     AT,
     BUNDLE,
+    BUNDLES,
     HERE,
     ID,
+    OWNERS,
     PEER,
     decision,
     of_rules,
@@ -61,7 +63,8 @@ def test_a_decision_reads_as_its_page(name: str) -> None:
 
 
 def test_every_rule_that_can_refuse_has_a_page_and_every_page_its_decision() -> None:
-    refusing = {f"{rule.policy}.{rule.id}" for rule in BUNDLE.rules if rule.reason is not None}
+    rules = (rule for bundle in BUNDLES.values() for rule in bundle.rules)
+    refusing = {f"{rule.policy}.{rule.id}" for rule in rules if rule.reason is not None}
     assert refusing == set(RULES)
     assert {path.name for path in HERE.glob("*.txt")} == set(PAGES)
 
@@ -76,11 +79,11 @@ def test_every_reason_of_the_library_is_told_on_some_page() -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_the_page_of_a_rule_names_it_with_its_reason_its_basis_and_its_owner(name: str) -> None:
     rule, document = RULES[name]
-    owner = next(policy.owner for policy in BUNDLE.policies if policy.name == rule.policy)
-    (sentence,) = (one for one in explain(document, BUNDLE).rules if one.startswith(f"`{rule.id}` of"))
+    explanation = explain(document, BUNDLES[document["bundle"]])
+    (sentence,) = (one for one in explanation.rules if one.startswith(f"`{rule.id}` of"))
     assert f"`{rule.reason}`" in sentence
     assert str(rule.basis) in sentence
-    assert f"owner: {owner}" in sentence
+    assert f"owner: {OWNERS[rule.policy]}" in sentence
 
 
 def test_an_explanation_as_json_holds_the_same_sentences() -> None:
@@ -262,7 +265,7 @@ def test_nothing_that_teaches_evasion_is_said() -> None:
     suggested = [
         sentence
         for document in documents
-        for sentence in explain(document, BUNDLE, Reader.AUDITOR).change
+        for sentence in explain(document, BUNDLES[document["bundle"]], Reader.AUDITOR).change
         if sentence.startswith("It would have been allowed")
     ]
     assert len(suggested) > 10

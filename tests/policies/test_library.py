@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.adapters.policy_files import UNLICENSED
 from gateway.core.evidence import After
 from gateway.core.facts import Facts, OneOf, Unknown, is_certain
 from gateway.core.reply import reply_to
@@ -29,6 +30,8 @@ NOW = 1_795_219_200_000_000  # 2026-11-21, microseconds
 GUIDE = (ROOT / "docs" / "policies.md").read_text(encoding="utf-8")
 
 EVERYTHING = load(SOURCES, sources_configured=None)
+LICENSED = load({n: text for n, text in SOURCES.items() if not n.startswith(UNLICENSED)}, sources_configured=None)
+"""What `library:*` gives: nobody knows but the exchange for which markets it has no licence."""
 
 ALICE: dict[str, Any] = {
     "country": "PT",
@@ -61,7 +64,7 @@ CHARLIE = {**NOBODY, "credential": "session", "token": "invalid"}
 """He has Alice's password, and a token that he made himself."""
 
 
-def _verdict(who: Mapping[str, Any], operation: str, *, bundle: Bundle = EVERYTHING, **facts: Any) -> Verdict:
+def _verdict(who: Mapping[str, Any], operation: str, *, bundle: Bundle = LICENSED, **facts: Any) -> Verdict:
     return evaluate(Facts(**{"at": NOW, "operation": Operation(operation), **who, **facts}), bundle)
 
 
@@ -261,8 +264,8 @@ def test_a_flag_is_set_only_where_the_connection_is_certain() -> None:
 # Whatever the facts are --------------------------------------------------------------------------------------------
 
 _CHOICES: dict[str, list[Any]] = {
-    "country": ["PT", "US", "PR", "CU", "IR", "UA", "RU", "DE"],
-    "subdivision": ["PT-11", "US-NY", "US-OH", "UA-43", "UA-40", "UA-14", "UA-30", "RU-MOW"],
+    "country": ["PT", "US", "PR", "CU", "IR", "UA", "RU", "DE", "GB", "HK", "JP", "SY"],
+    "subdivision": ["PT-11", "US-NY", "US-OH", "CA-ON", "UA-43", "UA-40", "UA-14", "UA-30", "RU-MOW"],
     "network": [
         frozenset(),
         frozenset({"tor"}),
@@ -277,8 +280,10 @@ _CHOICES: dict[str, list[Any]] = {
     "auth_age": [None, 0, 300, 301, 86_400],
     "account": [None, "alice"],
     "status": [str(status) for status in Status],
-    "documents": [frozenset(), frozenset({"PT"}), frozenset({"US"}), frozenset({"PT", "GU"})],
-    "residence": [None, "PT", "IR", "US", "PR"],
+    "verification": ["basic", "institutional"],
+    "documents": [frozenset(), frozenset({"PT"}), frozenset({"US"}), frozenset({"PT", "GU"}), frozenset({"RU"})],
+    "residence": [None, "PT", "IR", "US", "PR", "GB", "RU", "SG"],
+    "nationality": [None, "PT", "RU"],
     "holds": [frozenset(), frozenset({"withdraw"}), frozenset({"view", "trade.spot"})],
     "signals": [
         frozenset(),

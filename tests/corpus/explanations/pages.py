@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gateway.adapters.policy_files import UNLICENSED
 from gateway.core.client_ip import ClientIP, Hop, How, Role, Unresolved
 from gateway.core.customer import LANGUAGES, texts, told
 from gateway.core.decision import (
@@ -28,10 +29,18 @@ from gateway.policies.testing import QUIET, SIGNED_IN, facts_of_test
 
 HERE = Path(__file__).parent
 FOLDER = Path(library.__file__).parent
-BUNDLE = load(
-    {path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8") for path in sorted(FOLDER.rglob("*.yaml"))},
-    sources_configured=None,
+SOURCES = {
+    path.relative_to(FOLDER).as_posix(): path.read_text(encoding="utf-8") for path in sorted(FOLDER.rglob("*.yaml"))
+}
+LICENSED = {name: text for name, text in SOURCES.items() if not name.startswith(UNLICENSED)}
+BUNDLE = load(LICENSED, sources_configured=None)
+"""What `library:*` gives."""
+UNLICENSED_BUNDLES = tuple(
+    load({**LICENSED, name: text}, sources_configured=None) for name, text in SOURCES.items() if name not in LICENSED
 )
+"""The same, each with one market besides for which an exchange may have no licence."""
+BUNDLES = {one.digest: one for one in (BUNDLE, *UNLICENSED_BUNDLES)}
+OWNERS = {policy.name: policy.owner for bundle in BUNDLES.values() for policy in bundle.policies}
 AT = 1_795_262_400_000_000
 DAY = 86_400_000_000
 ID = "019b0a2c-4d00-7abc-8def-0123456789ab"
@@ -122,11 +131,11 @@ def situations() -> dict[str, Document]:
 def of_rules() -> dict[str, tuple[Rule, Document]]:
     """Return for each rule of the library that can refuse a decision that it determines, from its policy's tests."""
     found: dict[str, tuple[Rule, Document]] = {}
-    for policy in BUNDLE.policies:
+    for bundle, policy in ((one, policy) for one in BUNDLES.values() for policy in one.policies):
         for rule in policy.rules:
-            if rule.effect is not Effect.GRANT:
-                documents = (_of_test(test, facts_of_test(test, policy).at) for test in policy.tests)
-                name = f"{rule.policy}.{rule.id}"
+            name = f"{rule.policy}.{rule.id}"
+            if rule.effect is not Effect.GRANT and name not in found:
+                documents = (_of_test(test, facts_of_test(test, policy).at, bundle) for test in policy.tests)
                 found[name] = next((rule, one) for one in documents if _determined(one, rule))
     return found
 
@@ -137,7 +146,7 @@ def _determined(document: Document, rule: Rule) -> bool:
     return verdict["outcome"] != Outcome.ALLOW and tuple(rule.ref) in by
 
 
-def _of_test(test: PolicyTest, at: int) -> Document:
+def _of_test(test: PolicyTest, at: int, bundle: Bundle) -> Document:
     """Return the decision of a test: what it does not mention is as with Alice, at the place that it names."""
     stated = dict(test.facts)
     customer = any(name in stated for name in ("account", *STORED)) and stated.get("status") != Status.NONE
@@ -147,7 +156,7 @@ def _of_test(test: PolicyTest, at: int) -> Document:
         base["subdivision"], base["continent"] = ELSEWHERE[country]
     if stated.get("credential") == "api_key":
         base["auth_age"] = None
-    return decision(Facts(at or AT, test.operation, **{**base, **stated}))
+    return decision(Facts(at or AT, test.operation, **{**base, **stated}), bundle=bundle)
 
 
 def pages() -> Iterator[tuple[str, str]]:
@@ -159,7 +168,8 @@ def pages() -> Iterator[tuple[str, str]]:
 
 def page(document: Document) -> str:
     """Return what each role reads of a decision, and the customer in each language."""
-    parts = [f"=== {reader}\n\n{explain(document, BUNDLE, reader).text()}\n" for reader in Reader]
+    bundle = BUNDLES[document["bundle"]]
+    parts = [f"=== {reader}\n\n{explain(document, bundle, reader).text()}\n" for reader in Reader]
     for language in LANGUAGES:
         text = told(document, language)
         if text is not None:
