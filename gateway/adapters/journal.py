@@ -107,6 +107,11 @@ class FileJournal:
         """How many decisions could not be written since the start."""
         return self._tail.unrecorded
 
+    @property
+    def fault(self) -> str | None:
+        """Why nothing can be written now; None where it can."""
+        return self._tail.fault
+
     async def start(self) -> None:
         """Take the folder and allocate the first segment. Raise JournalUnavailable where that cannot be."""
         if self._syncing is not None:

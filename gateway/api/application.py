@@ -28,6 +28,7 @@ from gateway.api.services import Services
 from gateway.api.tickets import Tickets
 from gateway.core.errors import GatewayError
 from gateway.core.permissions import Permission
+from gateway.service.health import failing
 
 log: Any = structlog.get_logger("gateway")
 
@@ -48,6 +49,19 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
         await services.archive.taken()
         return json_response({"status": "ok"})
 
+    async def live(_request: Request) -> Response:
+        return json_response({"status": "ok"})
+
+    async def ready(request: Request) -> Response:
+        checks = services.checks()
+        bad = failing(checks)
+        if bad:
+            raise ApiProblem(503, "not-ready", f"not well: {', '.join(bad)}")
+        document: dict[str, Any] = {"status": "ok"}
+        if "verbose" in request.query_params:
+            document["checks"] = [check._asdict() for check in checks]
+        return json_response(document)
+
     async def description(_request: Request) -> Response:
         return json_response(described)
 
@@ -64,6 +78,8 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
         "acknowledgeAlarm": alarms.acknowledge,
         **_desk(room),
         "readHealth": health,
+        "readLive": live,
+        "readReady": ready,
         "readOpenapi": description,
         "readMetrics": metrics,
     }

@@ -143,6 +143,16 @@ ROUTES: Final = (
         "Health",
         problems=(503,),
     ),
+    Route("readLive", "/livez", "Whether this process answers at all.", None, (), "Health"),
+    Route(
+        "readReady",
+        "/readyz",
+        "Whether requests may be sent to this process: 503 where a part that it needs is not well.",
+        None,
+        (Parameter("verbose", "Every part that was looked at.", _text()),),
+        "Readiness",
+        problems=(503,),
+    ),
     Route("readOpenapi", "/api/v1/openapi.json", "This description.", None, (), None),
     Route(
         "readMetrics",

@@ -150,6 +150,21 @@ SCHEMAS: Final[dict[str, Schema]] = {
         },
     ),
     "Health": whole(status={"type": "string", "enum": ["ok"]}),
+    "Readiness": {
+        "type": "object",
+        "required": ["status"],
+        "properties": {
+            "status": {"type": "string", "enum": ["ok"]},
+            "checks": listed(
+                whole(
+                    name={"type": "string"},
+                    ok={"type": "boolean"},
+                    says={"type": "string"},
+                    needed={"type": "boolean"},
+                )
+            ),
+        },
+    },
     "Problem": {
         "type": "object",
         "properties": {

@@ -18,6 +18,7 @@ from gateway.core.masking import Reader, Unmasking
 from gateway.core.search import Page, Search
 from gateway.core.service_token import ServiceToken
 from gateway.ports import Clock, Count, Erasing, Events, Step
+from gateway.service.health import Check
 
 
 class TokenBook(Protocol):
@@ -113,3 +114,5 @@ class Services(NamedTuple):
     """Erase personal data, who and why being noted first; what came of it as JSON. Raise StoreUnavailable."""
     desk: Desk | None = None
     """None: this process serves decisions alone."""
+    checks: Callable[[], Sequence[Check]] = tuple
+    """What is looked at to say whether this process is ready."""

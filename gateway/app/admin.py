@@ -25,6 +25,7 @@ from gateway.app.desk import at_work, desk_of
 from gateway.app.erasing import erase as erase_in
 from gateway.app.finding import Found, by_digest, found_in
 from gateway.app.gateway import Gateway
+from gateway.app.health import checks_of
 from gateway.app.parts import archive_of, archive_to_ask, client_ip_of, geo_of
 from gateway.app.records import Records
 from gateway.config import Settings
@@ -36,6 +37,7 @@ from gateway.core.errors import ConfigError, StoreUnavailable
 from gateway.core.search import Page, Search
 from gateway.enforce.http_server import run
 from gateway.ports import Archive, Clock, Count, Erasing, Step
+from gateway.service.health import Check
 
 log: Any = structlog.get_logger("gateway")
 
@@ -58,7 +60,13 @@ class Admin:
         self._archive = by_digest(archive, gateway.settings)
         self._desk = desk_of(gateway.settings, gateway.store, gateway.desk, gateway.geo)
         self.app: ASGIApp = _api(
-            gateway.settings, gateway.clock, self._desk, self._archive, gateway.metrics.exposition, self._lifespan
+            gateway.settings,
+            gateway.clock,
+            self._desk,
+            self._archive,
+            gateway.metrics.exposition,
+            self._lifespan,
+            checks=partial(checks_of, gateway),
         )
 
     @asynccontextmanager
@@ -191,6 +199,8 @@ def _api(  # noqa: PLR0917 - its two callers stand above
     archive: Recorded,
     metrics: Callable[[], bytes],
     lifespan: Lifespan[Starlette],
+    *,
+    checks: Callable[[], Sequence[Check]] = tuple,
 ) -> ASGIApp:
     records = Records(settings)
     client_ip = client_ip_of(settings)
@@ -229,6 +239,7 @@ def _api(  # noqa: PLR0917 - its two callers stand above
             alarms=AlarmFile(settings.journal.directory),
             erase=erase,
             desk=desk,
+            checks=checks,
         ),
         lifespan,
     )

@@ -22,6 +22,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.permissions import Permission as Scope
 from gateway.core.service_token import ServiceToken, token_text
 from gateway.ports import Erasing
+from gateway.service.health import Check
 from tests.api.desk import desk_of, fill
 from tests.contract.stretches import AT, decision, decision_id, ruling, stretch, text_of
 
@@ -122,7 +123,9 @@ async def world(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
         erased.append((erasing, who, why))
         return {"decisions": 4, "waiting": 0, "journal_keeps_s": 604_800}
 
-    services = Services(clock, book, archive, archive.find, explain, ("en", "de"), metrics, address_of, alarms, erase)
+    checks: list[Check] = []
+    known = (clock, book, archive, archive.find, explain, ("en", "de"), metrics, address_of, alarms, erase)
+    services = Services(*known, checks=lambda: checks)
     app = create_api(services)
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url="http://admin") as client:
@@ -150,6 +153,7 @@ async def world(tmp_path: Path) -> AsyncIterator[SimpleNamespace]:
             explained=explained,
             alarms=alarms,
             erased=erased,
+            checks=checks,
             ids=[text_of(decision_id(n, AT + n * 1000)) for n in range(6)],
         )
 

@@ -2,6 +2,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.core.errors import StoreUnavailable
+from gateway.service.health import Check
 from tests.api.conftest import METER
 
 
@@ -17,6 +18,19 @@ async def test_health_needs_no_token_and_says_when_the_archive_is_away(world, mo
     assert answer.status_code == 503
     assert "secret-place" not in answer.text
     assert "secret-place" in logs[0]["why"]
+
+
+async def test_readiness_names_what_is_needed_and_not_well(world) -> None:
+    checks = [Check("journal", ok=True, says="written"), Check("editions", ok=False, says="1 older", needed=False)]
+    world.checks[:] = checks
+    assert (await world.get("/livez", None)).json() == {"status": "ok"}
+    assert (await world.get("/readyz", None)).json() == {"status": "ok"}
+    told = (await world.get("/readyz?verbose", None)).json()["checks"]
+    assert told == [check._asdict() for check in checks]
+    world.checks[:] = [checks[0]._replace(ok=False), *checks[1:]]
+    answer = await world.get("/readyz", None)
+    assert (answer.status_code, answer.json()["detail"]) == (503, "not well: journal")
+    assert (await world.get("/livez", None)).status_code == 200
 
 
 async def test_metrics_are_told_to_who_may_read_them(world) -> None:

@@ -108,6 +108,17 @@ async def test_the_metrics_are_those_of_the_gateway(open_site) -> None:
     assert "gateway_decisions_unrecorded_total 3.0" in (await client.get("/metrics")).text
 
 
+async def test_a_gateway_is_ready_while_it_can_record_what_it_decides(open_site) -> None:
+    client, gateway, _, _ = open_site
+    checks = {one["name"]: one for one in (await client.get("/readyz?verbose")).json()["checks"]}
+    assert {name for name, one in checks.items() if one["needed"]} == {"started", "policies", "journal"}
+    assert all(one["ok"] for name, one in checks.items() if name != "editions")
+    await gateway.close()
+    answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert "started" in answer.json()["detail"]
+
+
 def test_without_an_archive_there_is_nothing_to_ask(site) -> None:
     configure(site, 'url = "none"', "port = 0")
     with pytest.raises(ConfigError, match="keeps none"):

@@ -1,0 +1,22 @@
+"""What of a gateway is looked at, to say whether it is ready."""
+
+from gateway.app.gateway import Gateway
+from gateway.service.health import Check
+
+
+def checks_of(gateway: Gateway) -> tuple[Check, ...]:
+    """Return every check as it is now. Nothing is waited for."""
+    at = gateway.clock.now()
+    bundle = gateway.line.bundle
+    aged = len(gateway.geo.warnings(at))
+    heard = gateway.store.fresh(at)
+    fault = gateway.journal.fault
+    return (
+        Check("started", gateway.started, "serving" if gateway.started else "starting, or ending"),
+        Check("policies", bool(bundle.policies), f"bundle {bundle.digest[:12]}, {len(bundle.rules)} rules"),
+        Check("journal", fault is None, "written" if fault is None else "decisions cannot be recorded"),
+        # Where the store is away each request is still answered, from what is known or with 503: sending everybody
+        # elsewhere would only help where it is away for this machine alone.
+        Check("store", heard, "heard from" if heard else "not heard from for over a second", needed=False),
+        Check("editions", not aged, f"{aged} older than wished" if aged else "fresh enough", needed=False),
+    )
