@@ -13,6 +13,7 @@ from gateway.cli import (
     hold,
     outbox,
     policy,
+    publish,
     risk,
     serve,
     synth,
@@ -33,6 +34,7 @@ serve.register(app)
 decide.register(app)
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(alarms.app, name="alarms")
+publish.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")

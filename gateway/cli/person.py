@@ -40,19 +40,32 @@ def as_person(
 ) -> T:
     """Return what a person did at the desk; exit 1 where the token is not believed or the step is not made."""
     from gateway.adapters.desk_store import DeskStore
+
+    async def at_their_desk(store: "AccountStore", person: "Person") -> "T | Refused":
+        desk = DeskStore(store)
+        try:
+            return await act(desk, person)
+        finally:
+            await desk.close()
+
+    return in_store(config, url, token_file, as_json, at_their_desk)
+
+
+def in_store(
+    config: Path,
+    url: str | None,
+    token_file: Path | None,
+    as_json: bool,
+    act: "Callable[[AccountStore, Person], Awaitable[T | Refused]]",
+) -> T:
+    """Return what a person did in the store; exit 1 where the token is not believed or the step is not made."""
     from gateway.core.account import Refused
 
     text = _read(token_file)
 
     async def acted(store: "AccountStore") -> "T | Refused":
         person = await _person(store, text)
-        if isinstance(person, Refused):
-            return person
-        desk = DeskStore(store)
-        try:
-            return await act(desk, person)
-        finally:
-            await desk.close()
+        return person if isinstance(person, Refused) else await act(store, person)
 
     done = ask(config, url, acted, write=True)
     if isinstance(done, Refused):

@@ -136,7 +136,9 @@ def is_due(revision: Revision, at: int) -> bool:
 
 def possible(revision: Revision) -> tuple[RevisionAct, ...]:
     """Return what people may do with a revision that stands there, in the order of the table."""
-    return tuple(dict.fromkeys(way.act for way in REVISION_TRANSITIONS[revision.state] if way.by is not None))
+    return tuple(
+        way.act for way in REVISION_TRANSITIONS[revision.state] if way.by is not None and way.act is not _A.LEAVE
+    )
 
 
 def not_permitted(who: Identity, permission: Permission) -> Refused | None:
@@ -190,7 +192,7 @@ def _way(
     way = next((one for one in REVISION_TRANSITIONS[revision.state] if one.act is act), None)
     if way is None:
         can = tuple(str(one) for one in possible(revision))
-        doing = str(act).replace("_", " ")
+        doing = "return to" if act is _A.ROLL_BACK else str(act)
         return Refused("revision", f"revision {revision.name} is {_state(revision)}: nobody can {doing} it", can)
     if way.by is not None and (who is None or not may(who, way.by)):
         assert who is not None, "what a person may do is not done by nobody"

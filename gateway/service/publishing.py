@@ -80,6 +80,12 @@ class Revisions(Protocol):
     ) -> Revision | Refused:
         """Return the revision with two people behind it."""
 
+    async def decline(self, number: int, who: Identity, why: str, version: int | None = None) -> Revision | Refused:
+        """Return the revision, turned down."""
+
+    async def withdraw(self, number: int, who: Identity, why: str, version: int | None = None) -> Revision | Refused:
+        """Return the revision, taken back."""
+
     async def roll_back(  # noqa: PLR0917 - who, why, and from where
         self, number: int, who: Identity, why: str, active: int, lately: int, reason: str = ""
     ) -> Revision | Refused:
@@ -221,6 +227,16 @@ class Publishing:
             if not accept_flips and (said := self._too_many(share, simulated)) is not None:
                 return Refused("flips", said)
             return await self._revisions.approve(number, who, why, version, simulated, accept_flips)
+
+    async def decline(self, number: int, who: Identity, why: str, *, version: int | None = None) -> Revision | Refused:
+        """Return the revision, turned down. Raise StoreUnavailable."""
+        refused = self._closed(who, Permission.POLICIES_APPROVE)
+        return refused or await self._revisions.decline(number, who, why, version)
+
+    async def withdraw(self, number: int, who: Identity, why: str, *, version: int | None = None) -> Revision | Refused:
+        """Return the revision, taken back. Raise StoreUnavailable."""
+        refused = self._closed(who, Permission.POLICIES_PROPOSE)
+        return refused or await self._revisions.withdraw(number, who, why, version)
 
     async def roll_back(
         self, wanted: str | None, who: Identity, why: str, *, allow_widening: bool = False

@@ -1,0 +1,82 @@
+"""From settings to what publishes policies: how a revision is examined, and on which terms."""
+
+from collections.abc import Mapping
+
+from gateway.adapters.revisions import RevisionStore
+from gateway.adapters.sql import AccountStore
+from gateway.app.parts import sources_of
+from gateway.config import Settings
+from gateway.core.errors import ConfigError, GatewayError
+from gateway.core.terms import Operation
+from gateway.policies.bundle import Bundle, assemble, load
+from gateway.policies.diff import Diff, diff
+from gateway.policies.findings import Finding
+from gateway.policies.lock_out import Guarded, guarded
+from gateway.policies.notices import notices
+from gateway.ports import MICROSECONDS
+from gateway.service.publishing import Difference, Examining, Flips, Publishing, Terms
+
+READ_ONLY = (
+    'policies come from files here (`[policies] source = "files"`): change the files, and who reviews them where they '
+    'are kept; `source = "store"` lets two people publish'
+)
+
+
+def publishing_of(settings: Settings, store: AccountStore) -> Publishing:
+    """Return what publishes policies in a store. Raise ConfigError where nobody could be guarded as is said."""
+    policies = settings.policies
+    supplied = sources_of(settings)
+
+    def loaded(texts: Mapping[str, str]) -> Bundle:
+        return load(texts, sources_configured=supplied)
+
+    def assembled(texts: Mapping[str, str]) -> Bundle:
+        return assemble(texts, sources_configured=None)
+
+    async def simulated(_candidate: Bundle) -> Flips:
+        raise GatewayError("recorded decisions are not at hand here")
+
+    return Publishing(
+        RevisionStore(store),
+        Examining(
+            load=loaded,
+            assemble=assembled,
+            notices=_notices,
+            compare=_compared,
+            refuse_widening=_refuse_widening,
+            simulate=simulated,
+            guarded=guarded_by(settings),
+        ),
+        Terms(
+            approve_within=policies.approve_within_s * MICROSECONDS,
+            return_within=policies.return_within_s * MICROSECONDS,
+            flips_at_most=policies.flips_at_most,
+            read_only=None if policies.source == "store" else READ_ONLY,
+        ),
+        store.clock,
+    )
+
+
+def guarded_by(settings: Settings) -> tuple[Guarded, ...]:
+    """Return whom these settings guard. Raise ConfigError where their facts cannot be."""
+    found = []
+    for number, one in enumerate(settings.policies.never_lock_out):
+        try:
+            found.append(guarded(one.name, one.facts, map(Operation, one.operations)))
+        except ValueError as fault:
+            raise ConfigError(f"policies.never_lock_out[{number}]: {fault}") from None
+    return tuple(found)
+
+
+def _notices(bundle: Bundle, at: int) -> list[Finding]:
+    return notices(bundle.policies, bundle.lists, at)
+
+
+def _compared(old: Bundle, new: Bundle, since: int) -> Diff:
+    return diff(old, new, since=since)
+
+
+def _refuse_widening(difference: Difference, allowed: bool, reason: str) -> str | None:
+    if not difference.widens or (allowed and reason.strip()):
+        return None
+    return f"it widens: say `--allow-widening` with a reason\n{difference.text()}"
