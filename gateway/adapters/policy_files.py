@@ -55,7 +55,8 @@ def read_sources(paths: Iterable[str | Path], base: Path) -> dict[str, str]:
             texts |= _from_library(path.removeprefix(LIBRARY))
         else:
             for file in _files(base / path, path):
-                texts[_name(file, base)] = _read(file, file)
+                name = _name(file, base)
+                texts[name] = _read(file, name)
                 if len(texts) > MAX_FILES:
                     raise PolicyError(f"{path}: more than {MAX_FILES} policy files; is this the right folder?")
     return texts | _mentioned_lists(texts)

@@ -2,15 +2,16 @@
 
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gateway.cli.findings import instant_of, refuse, rows, write_sarif
+
 if TYPE_CHECKING:
     from gateway.policies.bundle import Bundle
-    from gateway.policies.findings import Finding
+    from gateway.policies.coverage import Coverage
     from gateway.policies.rules import Policy
     from gateway.policies.schema import Sources
 
@@ -27,58 +28,110 @@ Paths = Annotated[
     ),
 ]
 
+At = Annotated[
+    str | None,
+    typer.Option("--at", metavar="DATE", help="As of this date (midnight, UTC) or time with its offset; else now."),
+]
+
 
 @app.command()
-def check(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = False) -> None:
+def check(
+    paths: Paths = None,
+    config: Config = _DEFAULT,
+    at: At = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where there is a warning, too.")] = False,
+    sarif: Annotated[
+        Path | None,
+        typer.Option("--sarif", metavar="FILE", help="Write the findings as SARIF 2.1.0, for code scanners."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check policies as they are checked before they are loaded, their tests included. Exit 1 where one is refused.
 
-    Example: gateway policy check policies/ library:us-exit
+    Warnings (stale lists, rules that never decide anything) and notes are printed and do not stop a bundle.
+
+    Example: gateway policy check policies/ library:us-exit --sarif policy.sarif
     """
     from gateway.policies.bundle import load
-    from gateway.policies.findings import Rejected
+    from gateway.policies.findings import Rejected, Severity
+    from gateway.policies.review import review
 
-    texts, supplied = _read(paths, config)
+    instant = instant_of(at)
     try:
+        texts, supplied = _read(paths, config)
         bundle = load(texts, sources_configured=supplied)
     except Rejected as rejected:
-        _refuse(rejected.findings, as_json=as_json)
+        write_sarif(sarif, rejected.findings)
+        refuse(rejected.findings, as_json=as_json)
+    found = review(bundle, instant)
+    write_sarif(sarif, found)
+    warned = sum(finding.severity is Severity.WARNING for finding in found)
+    fine = not (strict and warned)
     counted = _count(bundle)
     if as_json:
-        document = {"ok": True, "digest": bundle.digest, "sources_checked": supplied is not None, **counted}
-        print(json.dumps({**document, "findings": []}, indent=2))
+        document = {"ok": fine, "digest": bundle.digest, "sources_checked": supplied is not None, **counted}
+        print(json.dumps({**document, "warnings": warned, "findings": rows(found)}, indent=2))
     else:
+        for finding in found:
+            print(finding, file=sys.stderr)
         said = ", ".join(f"{number} {_ONE[what] if number == 1 else what}" for what, number in counted.items())
-        print(f"{said}: in order, {bundle.digest[:12]}")
+        looked = f", {warned} {'warning' if warned == 1 else 'warnings'}" if warned else ""
+        print(f"{said}: in order{looked}, {bundle.digest[:12]}")
+    if not fine:
+        raise typer.Exit(1)
 
 
 @app.command("test")
-def run_tests(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = False) -> None:
+def run_tests(
+    paths: Paths = None,
+    config: Config = _DEFAULT,
+    with_coverage: Annotated[
+        bool, typer.Option("--coverage", help="Say which parts of the rules no test would miss.")
+    ] = False,
+    fail_under: Annotated[
+        int | None,
+        typer.Option("--fail-under", metavar="PERCENT", min=0, max=100, help="With --coverage: exit 1 below this."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Run the tests that policies carry, and print each. Exit 1 where one fails or a rule has none.
 
-    Example: gateway policy test library:us-exit
+    With --coverage each part of a rule (a branch of its condition, a date, an obligation) is left out in turn: it is
+    tested where some test then fails.
+
+    Example: gateway policy test policies/ --coverage --fail-under 80
     """
     from gateway.policies import testing
     from gateway.policies.bundle import assemble
+    from gateway.policies.coverage import coverage
     from gateway.policies.findings import Rejected
 
-    texts, supplied = _read(paths, config)
+    if fail_under is not None and not with_coverage:
+        raise typer.BadParameter("`--fail-under` is about what `--coverage` measures: give both")
     try:
+        texts, supplied = _read(paths, config)
         bundle = assemble(texts, sources_configured=supplied)
     except Rejected as rejected:
-        _refuse(rejected.findings, as_json=as_json)
-    results = [result for policy in bundle.policies for result in testing.run(policy, bundle.lists)]
+        refuse(rejected.findings, as_json=as_json)
+    results = testing.run(bundle)
     untested = [
         finding
         for policy in bundle.policies
         for finding in testing.untested(policy, [one for one in results if one.policy == policy.name])
     ]
+    covered = coverage(bundle.policies, bundle.lists) if with_coverage else None
     failed = sum(not result.passed for result in results)
+    enough = covered is None or fail_under is None or covered.percent >= fail_under
+    fine = not failed and not untested and enough
     if as_json:
-        rows = [
+        run = [
             {"policy": one.policy, "test": one.name, "at": str(one.place), "passed": one.passed, "why": one.differences}
             for one in results
         ]
-        print(json.dumps({"ok": not (failed or untested), "tests": rows, "findings": _rows(untested)}, indent=2))
+        document = {"ok": fine, "tests": run, "findings": rows(untested)}
+        if covered is not None:
+            document["coverage"] = {**covered.to_json(), "untested": rows(covered.findings())}
+        print(json.dumps(document, indent=2))
     else:
         for one in results:
             print(f"{'ok    ' if one.passed else 'FAILED'}  {one.policy}: {one.name}")
@@ -87,7 +140,9 @@ def run_tests(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = 
         for finding in untested:
             print(finding, file=sys.stderr)
         print(f"{len(results)} {'test' if len(results) == 1 else 'tests'}, {failed} failed")
-    if failed or untested:
+        if covered is not None:
+            _print_coverage(covered)
+    if not fine:
         raise typer.Exit(1)
 
 
@@ -113,7 +168,7 @@ def schema(
         chosen = list_schema if lists else exceptions_schema if exceptions else policy_schema
         print(json.dumps(chosen(), indent=2))
         return
-    rows = [
+    facts = [
         {
             "fact": fact.name,
             "is": f"{'set of ' if fact.is_set else ''}{fact.kind}{' or none' if fact.nullable else ''}",
@@ -126,9 +181,9 @@ def schema(
         for fact in FACTS.values()
     ]
     if as_json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(facts, indent=2))
         return
-    for row in rows:
+    for row in facts:
         print(f"{row['fact']:<20} {row['is']:<24} {row['doc']}")
         if row["values"] is not None:
             print(f"{'':<20} one of {', '.join(map(str, row['values']))}")
@@ -145,11 +200,11 @@ def list_(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = Fals
     from gateway.policies.bundle import assemble
     from gateway.policies.findings import Rejected
 
-    texts, supplied = _read(paths, config)
     try:
+        texts, supplied = _read(paths, config)
         bundle = assemble(texts, sources_configured=supplied)
     except Rejected as rejected:
-        _refuse(rejected.findings, as_json=as_json)
+        refuse(rejected.findings, as_json=as_json)
     policies = [_described(policy) for policy in bundle.policies]
     lists = [
         {"list": one.name, "kind": str(one.kind), "title": one.title, "date": one.date, "entries": len(one.entries)}
@@ -210,18 +265,18 @@ def _read(paths: list[str] | None, config: Path) -> "tuple[dict[str, str], Sourc
     return read_sources(settings.policies.paths, settings.base), sources_of(settings)
 
 
-def _refuse(findings: "Iterable[Finding]", *, as_json: bool) -> NoReturn:
-    """Print what is wrong, and exit 1."""
-    if as_json:
-        print(json.dumps({"ok": False, "findings": _rows(findings)}, indent=2))
-    else:
-        for finding in findings:
-            print(finding, file=sys.stderr)
-    raise typer.Exit(1)
+def _print_coverage(covered: "Coverage") -> None:
+    from gateway.core.terms import Effect, Operation
 
-
-def _rows(findings: "Iterable[Finding]") -> list[dict[str, object]]:
-    return [{**finding.place._asdict(), "message": finding.message} for finding in findings]
+    for finding in covered.findings():
+        print(finding, file=sys.stderr)
+    effects = list(Effect)
+    print(f"{'':<16} {' '.join(f'{effect.value:<8}' for effect in effects)}".rstrip())
+    words = {True: "tested", False: "NO TEST", None: "-"}
+    for operation in Operation:
+        cells = (words[covered.cells.get((effect, operation))] for effect in effects)
+        print(f"{operation.value:<16} {' '.join(f'{cell:<8}' for cell in cells)}".rstrip())
+    print(f"{covered.tested} of {len(covered.parts)} parts tested, {covered.percent} %")
 
 
 def _count(bundle: "Bundle") -> dict[str, int]:

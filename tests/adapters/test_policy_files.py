@@ -82,7 +82,7 @@ def test_a_policy_of_the_operator_may_mention_a_shipped_list(folder):
         ("policies/us-exit.yaml", "did you mean `library:us-exit`?"),
         ("nothing", "there is no file or folder `nothing` to read policies from"),
         ("empty", "the folder `empty` holds no policy: no file in it ends in .yaml or .yml"),
-        ("latin.yaml", "latin.yaml:2:8: not UTF-8 text: it seems to be Latin-1, so save the file as UTF-8"),
+        ("latin.yaml", "latin.yaml:2:11: not UTF-8 text: it seems to be Latin-1, so save the file as UTF-8"),
         ("huge.yaml", "huge.yaml: longer than 256 KiB; is this a policy?"),
     ],
 )

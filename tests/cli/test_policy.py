@@ -89,6 +89,8 @@ def test_check_says_what_is_wrong_and_exits_1(run):
                 "line": 8,
                 "column": 11,
                 "message": "unknown fact `contry` in rule `far`: did you mean `country`?",
+                "code": "unknown-fact",
+                "severity": "error",
             }
         ],
     }
@@ -220,3 +222,69 @@ def test_list_prints_json(run):
 @pytest.mark.parametrize("command", ["check", "test", "schema", "list"])
 def test_every_command_shows_an_example(run, command):
     assert f"Example: gateway policy {command}" in run(command, "--help").stdout
+
+
+def test_check_prints_warnings_and_notes_without_stopping(run):
+    write(run, "in_force: {from: 2026-01-01}", "in_force: {until: 2026-02-01}")
+    (run.folder / "far.yaml").write_text(
+        (run.folder / "far.yaml").read_text().replace("operation: withdraw", "operation: withdraw\n    at: 2026-01-01")
+    )
+    found = run("check", "--at", "2026-02-01")
+    assert found.exit_code == 0
+    assert found.stderr == (
+        "far.yaml:6:5: note: rule `far` is out of force for good since 2026-02-01: it stands for the record alone\n"
+    )
+    assert run("check", "--at", "2026-01-31").stderr == ""
+    (row,) = json.loads(run("check", "--at", "2026-02-01", "--json").stdout)["findings"]
+    assert (row["code"], row["severity"]) == ("dates-passed", "note")
+
+
+def test_check_stops_at_a_warning_where_it_is_asked_to(run):
+    write(run, "basis: b", "basis: 'FILL IN: the law'")
+    lenient = run("check")
+    assert lenient.exit_code == 0
+    assert "far.yaml:6:5: warning: rule `far` still says `FILL IN: the law`" in lenient.stderr
+    assert ": in order, 1 warning, " in lenient.stdout
+    strict = run("check", "--strict", "--json")
+    assert strict.exit_code == 1
+    document = json.loads(strict.stdout)
+    assert (document["ok"], document["warnings"]) == (False, 1)
+
+
+@pytest.mark.parametrize(("old", "new", "code"), [("title: Far", "titel: Far", 1), ("title", "title", 0)])
+def test_check_writes_sarif_whether_or_not_it_loads(run, old, new, code):
+    write(run, old, new)
+    assert run("check", "--sarif", "found.sarif").exit_code == code
+    document = json.loads((run.folder / "found.sarif").read_text())
+    assert bool(document["runs"][0]["results"]) is bool(code)
+
+
+def test_a_file_that_is_no_text_is_a_finding(run):
+    (run.folder / "far.yaml").write_bytes(POLICY.encode("utf-16"))
+    found = run("check")
+    assert found.exit_code == 1
+    assert "far.yaml:1:1: not UTF-8 text: it seems to be UTF-16, so save the file as UTF-8" in found.stderr
+
+
+def test_an_instant_that_is_none_is_wrong_usage(run):
+    found = run("check", "--at", "01.03.2026")
+    assert found.exit_code == 2
+    assert "the year stands first" in found.stderr
+
+
+def test_test_says_what_no_test_would_miss(run):
+    found = run("test", "--coverage")
+    assert found.exit_code == 0
+    assert "far.yaml:6:5: note: no test would miss the date from which rule `far` is in force" in found.stderr
+    assert "withdraw         NO TEST  tested   -\n" in found.stdout
+    assert found.stdout.endswith("1 of 3 parts tested, 33 %\n")
+    document = json.loads(run("test", "--coverage", "--json").stdout)
+    assert document["coverage"]["percent"] == 33
+    assert document["coverage"]["operations"]["limit"]["withdraw"] is True
+    assert {row["code"] for row in document["coverage"]["untested"]} == {"part-untested"}
+
+
+def test_test_fails_where_too_little_is_covered(run):
+    assert run("test", "--coverage", "--fail-under", "33").exit_code == 0
+    assert run("test", "--coverage", "--fail-under", "34").exit_code == 1
+    assert run("test", "--fail-under", "34").exit_code == 2
