@@ -47,6 +47,8 @@ class RuleChange(NamedTuple):
     """The named lists it mentions whose entries changed."""
     matters: bool
     """True where, as it was and as it is, it says different things about these facts and this operation."""
+    exceptions: tuple[str, ...] = ()
+    """The names of the exceptions to it that came, went or changed."""
 
 
 class Comparison(NamedTuple):
@@ -218,7 +220,12 @@ def _rules(then: Facts, facts: Facts, bundle_then: Bundle, bundle_now: Bundle) -
         how: Literal["added", "removed", "changed"] = (
             "added" if before is None else "removed" if after is None else "changed"
         )
-        yield RuleChange(ref.policy, ref.rule, how, mentioned, matters)
+        yield RuleChange(ref.policy, ref.rule, how, mentioned, matters, _exceptions(before, after))
+
+
+def _exceptions(before: Rule | None, after: Rule | None) -> tuple[str, ...]:
+    was, is_now = (frozenset(() if rule is None else rule.exceptions) for rule in (before, after))
+    return tuple(sorted({one.name for one in was ^ is_now}))
 
 
 def lists_of(rule: Rule | None) -> frozenset[str]:

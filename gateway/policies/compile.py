@@ -24,8 +24,6 @@ class CompiledException(NamedTuple):
 
     exception: PolicyException
     bit: int
-    facts: int
-    """The facts that say whom it is for."""
 
 
 class CompiledRule(NamedTuple):
@@ -141,8 +139,7 @@ class Bundle:
         numbered += ((bit, _proof_conjunct(proof)) for proof, bit in proof_bit.items())
         proofs_end = rules_end + len(proofs)
         self._excepting = [
-            CompiledException(one, 1 << (proofs_end + position), fact_bits(facts_of(one.when)))
-            for position, one in enumerate(self.exceptions)
+            CompiledException(one, 1 << (proofs_end + position)) for position, one in enumerate(self.exceptions)
         ]
         numbered += ((each.bit, _whom(each.exception, self.entries)) for each in self._excepting)
         self._every = (1 << (proofs_end + len(self.exceptions))) - 1

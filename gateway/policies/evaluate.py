@@ -8,7 +8,6 @@ from gateway.core.terms import EVERYTHING, Effect, Operation, Operations, Outcom
 from gateway.core.verdict import Challenge, Determining, Excepted, Obligation, RuleRef, Verdict
 from gateway.policies.compile import Bundle, CompiledRule
 from gateway.policies.duties import ON_ACCOUNT
-from gateway.policies.rules import PolicyException
 
 REMEMBERED: Final = 16_384
 """Verdicts remembered; then all are forgotten."""
@@ -45,17 +44,13 @@ def evaluate(facts: Facts, bundle: Bundle) -> Verdict:
     return verdict
 
 
-class _Matched(NamedTuple):
-    """A rule that matches, as far as this operation goes."""
+class _Excluding(NamedTuple):
+    """A limit or requirement that excludes the operation."""
 
     one: CompiledRule
     certain: bool
     outage: bool
-    """True where it would perhaps not match, had an outage not made a fact Unknown."""
-    opened: Operations
-    """What its effect names, and for a limit what exceptions leave open besides."""
-    lifted_by: tuple[PolicyException, ...] = ()
-    """The exceptions by which it does not apply to the operation."""
+    """True where it would perhaps not exclude, had an outage not made a fact Unknown."""
 
 
 def _combine(  # noqa: PLR0917 - the parts of the key
@@ -72,29 +67,32 @@ def _combine(  # noqa: PLR0917 - the parts of the key
     granted: Operations = frozenset()
     limit = EVERYTHING
     grant_lost = False
-    excluding: list[_Matched] = []
+    excluding: list[_Excluding] = []
     excepted: list[Excepted] = []
     uncertain: list[RuleRef] = []
     duties: set[Obligation] = set()
     for one in bundle.matched(possible & bundle.rule_bits):
-        each = _matched(one, operation, possible, certain, doubtful)
         rule = one.rule
         excludes = _excludes(one, operation, certain)
+        holding = [each.exception for each in one.exceptions if certain & each.bit]
         if rule.effect is Effect.LIMIT:
-            limit &= each.opened
-        if each.lifted_by:
+            limit &= rule.operations.union(*(each.operations for each in holding))
+        if lifting := [each for each in holding if operation in each.operations]:
             if excludes:
-                excepted += (Excepted(*rule.ref, by.name, by.owner, by.end) for by in each.lifted_by)
+                excepted += (Excepted(*rule.ref, each.name, each.owner, each.end) for each in lifting)
             continue
-        if each.certain:
+        sure = bool(certain & one.bits)
+        outage = not sure and not one.facts & doubtful
+        if sure:
             duties.update(rule.on_match)
         else:
             uncertain.append(rule.ref)
         if excludes:
-            excluding.append(_with_proof(each, possible, doubtful))
+            unproved = sure and bool(possible & one.satisfied) and not one.proof_facts & doubtful
+            excluding.append(_Excluding(one, sure, outage or unproved))
         elif rule.effect is Effect.GRANT:
-            granted |= rule.operations if each.certain else frozenset()
-            grant_lost |= each.outage and operation in rule.operations
+            granted |= rule.operations if sure else frozenset()
+            grant_lost |= outage and operation in rule.operations
     excluding.sort(key=lambda each: _rank(each.one))
     access = granted & limit
     outcome = _outcome(operation, access, excluding)
@@ -120,29 +118,6 @@ def _combine(  # noqa: PLR0917 - the parts of the key
     )
 
 
-def _matched(one: CompiledRule, operation: Operation, possible: int, certain: int, doubtful: int) -> _Matched:
-    """Return what the exceptions to a rule leave of it: it matches where its condition does and theirs do not."""
-    sure, asked, opened = bool(certain & one.bits), one.facts, one.rule.operations
-    if not one.exceptions:
-        return _Matched(one, sure, not sure and not asked & doubtful, opened)
-    lifted_by: list[PolicyException] = []
-    for each in one.exceptions:
-        lifts = operation in each.exception.operations
-        if certain & each.bit:
-            opened |= each.exception.operations
-            lifted_by += [each.exception] if lifts else []
-        elif lifts and possible & each.bit:
-            sure = False
-            asked |= each.facts
-    return _Matched(one, sure, not sure and not asked & doubtful, opened, tuple(lifted_by))
-
-
-def _with_proof(each: _Matched, possible: int, doubtful: int) -> _Matched:
-    """Return a rule that excludes, to blame on an outage also where that alone keeps its proof from being seen."""
-    unproved = each.certain and bool(possible & each.one.satisfied) and not each.one.proof_facts & doubtful
-    return each._replace(outage=True) if unproved else each
-
-
 def _excludes(one: CompiledRule, operation: Operation, certain: int) -> bool:
     """Return whether a rule that matches excludes the operation, as far as nothing lifts it."""
     match one.rule.effect:
@@ -164,13 +139,13 @@ def _place(duty: Obligation) -> tuple[object, ...]:
     return (*told, duty.expires_s is not None, duty.expires_s or 0, duty.after or (), duty.expeditable)
 
 
-def _outcome(operation: Operation, access: Operations, excluding: list[_Matched]) -> Outcome:
+def _outcome(operation: Operation, access: Operations, excluding: list[_Excluding]) -> Outcome:
     if operation not in access:
         return Outcome.DENY
     return Outcome.CHALLENGE if excluding else Outcome.ALLOW
 
 
-def _reason(outcome: Outcome, excluding: list[_Matched], token: str | None, status_read: bool) -> Reason | None:
+def _reason(outcome: Outcome, excluding: list[_Excluding], token: str | None, status_read: bool) -> Reason | None:
     if outcome is Outcome.ALLOW:
         return None
     for each in excluding:
@@ -181,14 +156,14 @@ def _reason(outcome: Outcome, excluding: list[_Matched], token: str | None, stat
     return _BY_TOKEN.get(token, Reason.ACCOUNT_UNKNOWN)
 
 
-def _challenge(excluding: list[_Matched]) -> Challenge:
+def _challenge(excluding: list[_Excluding]) -> Challenge:
     """Return the strongest proof and the shortest age that any of them asks."""
     proofs = [proof for each in excluding if (proof := each.one.rule.proof) is not None]
     ages = [age for each in excluding if (age := each.one.rule.max_age_s) is not None]
     return Challenge(max(proofs, key=lambda proof: proof.assurance), min(ages, default=None))
 
 
-def _determining(each: _Matched) -> Determining:
+def _determining(each: _Excluding) -> Determining:
     rule = each.one.rule
     assert rule.reason is not None  # `syntax` lets no limit or requirement pass without reason and basis
     assert rule.basis is not None

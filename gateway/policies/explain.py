@@ -176,6 +176,8 @@ def _answer(verdict: Mapping[str, Any], reply: Mapping[str, Any], *, codes: bool
         yield "Allowed by the rules, and refused because the decision could not be recorded."
     else:
         yield OUTCOMES[Outcome(verdict["outcome"])]
+    if verdict["outcome"] != Outcome.DENY and verdict.get("excepted"):
+        yield "It is open by an exception: otherwise rules would refuse it or ask for a proof."
     if verdict["reason"] is not None:
         yield f"The reason is {shown(verdict['reason'])}: {WORDS[Reason(verdict['reason'])][0]}."
     yield _left(verdict, codes=codes)
@@ -217,6 +219,25 @@ def _rules(verdict: Mapping[str, Any], bundle: Bundle | None, reader: Reader) ->
             yield f"  It says: {shown(' '.join(text.when_text.split()))}."
         if text is not None and bundle is not None and reader is Reader.AUDITOR:
             yield from _provenance(text, bundle)
+    yield from _excepted(verdict, bundle, reader)
+
+
+def _excepted(verdict: Mapping[str, Any], bundle: Bundle | None, reader: Reader) -> Iterator[str]:
+    """Yield which rules do not apply by exception. Whom else an exception is for is nobody's business here."""
+    known = {} if bundle is None else {one.name: one for one in bundle.exceptions}
+    for entry in verdict.get("excepted", ()):
+        yield (
+            f"{shown(entry['rule'])} of {_policy(entry['policy'], bundle)} does not apply here: the exception "
+            f"{shown(entry['exception'])} of {printable(entry['owner'])} lifts it until {shown(entry['until'])}."
+        )
+        one = known.get(entry["exception"])
+        if one is None or reader is Reader.SUPPORT:
+            continue
+        approved = "" if one.approved_by is None else f" Approved by {printable(one.approved_by)}."
+        yield f"  It was made because: {printable(one.reason)}. Basis: {printable(one.basis)}.{approved}"
+        if reader is Reader.AUDITOR:
+            dates = f"from {instant_text(one.start)} until {instant_text(one.end)}"
+            yield f"  It stands in {shown(one.place.file)}, line {one.place.line}, in force {dates}."
 
 
 def _provenance(rule: Rule, bundle: Bundle) -> Iterator[str]:

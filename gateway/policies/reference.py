@@ -42,22 +42,23 @@ ANYTHING: Final = "~"
 
 def evaluate(facts: Facts, bundle: Bundle) -> Verdict:
     """Return the verdict."""
-    # Only the rules in force at the instant of the request speak.
-    rules = [rule for policy in bundle.policies for rule in policy.rules if rule.in_force(facts.at)]
-    # One that an exception lifts speaks of all others: it applies where its condition holds and the exception does not.
-    truth = {rule.ref: truth_of(condition_of(rule, facts.operation, facts.at), facts, bundle) for rule in rules}
+    # Only the rules in force at the instant of the request speak, and of these only what no exception lifts.
+    operation = facts.operation
+    in_force = [rule for policy in bundle.policies for rule in policy.rules if rule.in_force(facts.at)]
+    rules = [rule for rule in in_force if not lifting(rule, operation, facts, bundle)]
+    truth = {rule.ref: truth_of(rule.when, facts, bundle) for rule in rules}
 
     # Over an unknown condition a grant does not match; a limit or a requirement does.
     grants = [rule for rule in rules if rule.effect is Effect.GRANT and truth[rule.ref] == TRUE]
     limits = [rule for rule in rules if rule.effect is Effect.LIMIT and truth[rule.ref] != FALSE]
     requirements = [rule for rule in rules if rule.effect is Effect.REQUIRE and truth[rule.ref] != FALSE]
 
-    # Access is the union of the grants that match, inside every limit that matches.
+    # Access is the union of the grants that match, less what some limit closes: for each operation by itself, since
+    # an exception lifts a limit for the operations that it names and leaves it to close the others.
     granted = frozenset().union(*(grant.operations for grant in grants))
-    access = frozenset(one for one in granted if not any(closes(rule, one, facts, bundle) for rule in rules))
+    access = frozenset(one for one in granted if not any(closes(rule, one, facts, bundle) for rule in in_force))
 
     # Every limit that leaves the operation out, and every unmet requirement that guards it, excludes it.
-    operation = facts.operation
     excluding = [limit for limit in limits if operation not in limit.operations]
     excluding += [one for one in requirements if operation in one.operations and proved(one, facts, bundle) != TRUE]
     excluding.sort(key=lambda rule: (list(Reason).index(reason_of(rule)), rule.policy, rule.id))
@@ -96,27 +97,29 @@ def evaluate(facts: Facts, bundle: Bundle) -> Verdict:
                 for rule in rules
             )
         ),
-        excepted=tuple(sorted(one for rule in rules for one in excepted(rule, facts, bundle))),
+        excepted=tuple(sorted(one for rule in in_force for one in excepted(rule, facts, bundle))),
     )
 
 
-def condition_of(rule: Rule, operation: Operation, at: int) -> Condition:
-    """Return when a rule applies to an operation: where its condition holds, and no exception in force does."""
-    return AllOf((rule.when, *(Not(one.when) for one in exceptions_to(rule, operation, at))))
+def lifting(rule: Rule, operation: Operation, facts: Facts, bundle: Bundle) -> list[PolicyException]:
+    """Return the exceptions that lift a rule for an operation: those in force, and certainly for this customer.
 
-
-def exceptions_to(rule: Rule, operation: Operation, at: int) -> list[PolicyException]:
-    """Return the exceptions in force that lift a rule for an operation. Nothing lifts an absolute one."""
+    Nothing lifts an absolute rule. Where it is not certain whom an exception is for, it is for somebody else.
+    """
     if rule.absolute:
         return []
-    return [one for one in rule.exceptions if operation in one.operations and one.start <= at < one.end]
+    return [
+        one
+        for one in rule.exceptions
+        if one.in_force(facts.at) and operation in one.operations and truth_of(one.when, facts, bundle) == TRUE
+    ]
 
 
 def closes(rule: Rule, operation: Operation, facts: Facts, bundle: Bundle) -> bool:
-    """Return whether a rule is a limit that matches and leaves the operation out."""
+    """Return whether a rule is a limit that matches, leaves the operation out, and is not lifted for it."""
     if rule.effect is not Effect.LIMIT or operation in rule.operations:
         return False
-    return truth_of(condition_of(rule, operation, facts.at), facts, bundle) != FALSE
+    return truth_of(rule.when, facts, bundle) != FALSE and not lifting(rule, operation, facts, bundle)
 
 
 def excepted(rule: Rule, facts: Facts, bundle: Bundle) -> list[Excepted]:
@@ -127,11 +130,8 @@ def excepted(rule: Rule, facts: Facts, bundle: Bundle) -> list[Excepted]:
         return []
     if truth_of(rule.when, facts, bundle) == FALSE:
         return []
-    return [
-        Excepted(rule.policy, rule.id, one.name, one.owner, one.end)
-        for one in exceptions_to(rule, facts.operation, facts.at)
-        if truth_of(one.when, facts, bundle) == TRUE
-    ]
+    lifted_by = lifting(rule, facts.operation, facts, bundle)
+    return [Excepted(rule.policy, rule.id, one.name, one.owner, one.end) for one in lifted_by]
 
 
 def truth_of(condition: Condition, facts: Facts, bundle: Bundle) -> float:
@@ -285,9 +285,7 @@ def proved(requirement: Rule, facts: Facts, bundle: Bundle) -> float:
 def caused_by_outage(rule: Rule, truth: float, facts: Facts, bundle: Bundle) -> bool:
     """Return whether an excluding rule would perhaps not exclude, had an outage not made facts Unknown."""
     if truth == UNKNOWN:
-        lifting = exceptions_to(rule, facts.operation, facts.at)
-        unsure = [one.when for one in lifting if truth_of(one.when, facts, bundle) == UNKNOWN]
-        return only_outages(facts_of(AllOf((rule.when, *unsure))), facts)
+        return only_outages(facts_of(rule.when), facts)
     if rule.effect is not Effect.REQUIRE or proved(rule, facts, bundle) != UNKNOWN:
         return False
     return only_outages({"assurance"} if rule.max_age_s is None else {"assurance", "auth_age"}, facts)

@@ -91,7 +91,10 @@ class Rule:
         return tuple(one for one in self.exceptions if operation in one.operations and one.in_force(at))
 
     def condition(self, operation: Operation, at: int) -> Condition:
-        """Return when the rule applies to an operation at an instant: its condition, and that no exception holds."""
+        """Return where the rule applies to an operation at an instant, certainly or not: where this is not false.
+
+        It is the rule's own condition, and that no exception certainly holds. How certain it is, the first alone says.
+        """
         lifting = self.lifted_by(operation, at)
         return AllOf((self.when, *(Not(one.when) for one in lifting))) if lifting else self.when
 

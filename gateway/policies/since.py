@@ -50,9 +50,10 @@ def _causes(comparison: Comparison) -> Iterator[str]:
 
 
 def _cause(name: str) -> str:
-    return {RULES: "the rules", TIME: "the date, by which a rule came into force or went out of it"}.get(
-        name, f"the {NAMES.get(name, name)}"
-    )
+    return {
+        RULES: "the rules",
+        TIME: "the date, by which a rule or an exception came into force or went out of it",
+    }.get(name, f"the {NAMES.get(name, name)}")
 
 
 def _changes(comparison: Comparison, seen: frozenset[Personal]) -> Iterator[str]:
@@ -74,7 +75,9 @@ def _changes(comparison: Comparison, seen: frozenset[Personal]) -> Iterator[str]
 
 def _rule(change: RuleChange) -> str:
     lists = f", with {listed([shown(name) for name in change.lists])}" if change.lists else ""
-    return f"The rule {shown(change.rule)} of the policy {shown(change.policy)} was {change.how}{lists}."
+    many = "s" if len(change.exceptions) > 1 else ""
+    excepted = f", by the exception{many} {listed(map(shown, change.exceptions))}" if change.exceptions else ""
+    return f"The rule {shown(change.rule)} of the policy {shown(change.policy)} was {change.how}{lists}{excepted}."
 
 
 def _fact(change: FactChange, seen: frozenset[Personal]) -> str:

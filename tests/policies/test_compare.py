@@ -137,6 +137,43 @@ def test_rules_added_and_removed_are_named_and_those_that_matter_told_apart() ->
     assert found.causes == ((RULES,),)
 
 
+EXCEPTION = """exceptions: desk
+owner: compliance
+entries:
+  - id: settle
+    operations: [withdraw]
+    account: ACCOUNT
+    lifts: [p/far]
+    reason: tests
+    basis: tests
+    from: 2026-11-20
+    until: 2026-11-22
+"""
+
+
+def _excepting(account: str) -> Bundle:
+    lists = {"lists/far.yaml": LIST.format(entries="CU")}
+    return load({"p.yaml": POLICY, "e.yaml": EXCEPTION.replace("ACCOUNT", account), **lists}, sources_configured=None)
+
+
+def test_an_exception_that_came_is_a_change_of_the_rule_and_matters_to_whom_it_is_for() -> None:
+    facts = _facts(country="CU")
+    found = now(_document(facts), facts, BUNDLE, _excepting("alice"))
+    assert found.rules == (RuleChange("p", "far", "changed", (), matters=True, exceptions=("desk/settle",)),)
+    assert found.causes == ((RULES,),)
+    assert found.now.excepted[0].exception == "desk/settle"
+    others = now(_document(facts), facts, BUNDLE, _excepting("bob"))
+    assert others.same
+    assert [change.matters for change in others.rules] == [False]
+
+
+def test_an_exception_that_ended_is_a_date_that_passed() -> None:
+    bundle, facts = _excepting("alice"), _facts(country="CU")
+    found = now(_document(facts, bundle), facts._replace(at=LATER), bundle, bundle)
+    assert found.causes == ((TIME,),)
+    assert [one.rule for one in found.now.by] == ["far"]
+
+
 def test_a_grant_that_is_gone_matters() -> None:
     facts = _facts()
     found = now(_document(facts), facts, BUNDLE, _bundle(POLICY.replace('status == "open"', 'status == "flagged"', 1)))

@@ -1,5 +1,6 @@
 """The properties that every bundle has, and that `evaluate` says what `reference` says."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -110,6 +111,88 @@ def test_adding_a_limit_never_widens(generate, rng):
 
 def test_adding_a_limit_never_widens_in_many_worlds(generate):
     many(lambda rng: check_limit(generate, rng))
+
+
+def stripped(policies, keep=lambda _: False):
+    """Return the policies with only those exceptions that are to be kept."""
+    return [
+        policy._replace(
+            rules=tuple(
+                replace(rule, exceptions=tuple(one for one in rule.exceptions if keep(one))) for rule in policy.rules
+            )
+        )
+        for policy in policies
+    ]
+
+
+def check_removing(generate, rng):
+    policies = generate.excepted(rng, generate.policies(rng))
+    facts = generate.facts(rng, doubtful=0.1)
+    fewer = stripped(policies, keep=lambda _: rng.random() < 0.5)
+    assert_no_wider(evaluate(facts, generate.bundle_of(fewer)), evaluate(facts, generate.bundle_of(policies)))
+
+
+def test_removing_an_exception_never_widens(generate):
+    many(lambda rng: check_removing(generate, rng))
+
+
+def check_absolute(generate, rng):
+    policies = generate.excepted(rng, generate.policies(rng))
+    absolute = [
+        policy._replace(rules=tuple(replace(rule, absolute=True) for rule in policy.rules)) for policy in policies
+    ]
+    facts = generate.facts(rng, doubtful=0.1)
+    assert evaluate(facts, generate.bundle_of(absolute)) == evaluate(facts, generate.bundle_of(stripped(policies)))
+
+
+def test_an_absolute_rule_is_never_lifted(generate):
+    many(lambda rng: check_absolute(generate, rng))
+
+
+def check_nobody(generate, rng):
+    policies = generate.excepted(rng, generate.policies(rng))
+    unknown = Unknown(rng.choice(tuple(WhyUnknown)))
+    facts = generate.facts(rng, doubtful=0.1)._replace(account=unknown, network=unknown)
+    after, before = (evaluate(facts, generate.bundle_of(some)) for some in (policies, stripped(policies)))
+    assert after == before
+
+
+def test_an_exception_is_for_nobody_who_is_not_known(generate):
+    many(lambda rng: check_nobody(generate, rng))
+
+
+def check_only_what_it_names(generate, rng):
+    """Whatever is open with exceptions and not without them, some exception in force names."""
+    policies = generate.excepted(rng, generate.policies(rng))
+    facts = generate.facts(rng, doubtful=0.1)
+    after, before = (evaluate(facts, generate.bundle_of(some)) for some in (policies, stripped(policies)))
+    bundle = generate.bundle_of(policies)
+    named = frozenset().union(*(one.operations for one in bundle.exceptions if one.in_force(facts.at)))
+    assert after.access - before.access <= named
+    if WIDTH[after.outcome] > WIDTH[before.outcome]:
+        assert after.excepted
+    assert {(one.policy, one.rule) for one in before.by} <= {
+        *((one.policy, one.rule) for one in after.by),
+        *((one.policy, one.rule) for one in after.excepted),
+    }
+
+
+def test_an_exception_opens_only_what_it_names_and_is_named_for_it(generate):
+    many(lambda rng: check_only_what_it_names(generate, rng))
+
+
+def check_customers(generate, rng):
+    """One bundle that has answered many customers answers each as one that has answered nobody."""
+    policies = generate.excepted(rng, generate.policies(rng))
+    shared = generate.bundle_of(policies)
+    facts = generate.facts(rng, doubtful=0.1)
+    for account in rng.choices(("alice", "bob", "carol", None, Unknown(WhyUnknown.NO_ACCOUNT)), k=6):
+        mine = facts._replace(account=account)
+        assert evaluate(mine, shared) == evaluate(mine, generate.bundle_of(policies))
+
+
+def test_no_customer_is_given_the_verdict_of_another(generate):
+    many(lambda rng: check_customers(generate, rng), rounds=300)
 
 
 def check_order(generate, rng):

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.core.facts import Facts, OneOf, Unknown
 from gateway.core.terms import Effect, Operation, Outcome, Proof, Reason, WhyUnknown
-from gateway.core.verdict import Challenge, RuleRef
+from gateway.core.verdict import Challenge, Excepted, RuleRef
 from gateway.policies import reference
 from gateway.policies.bundle import assemble
 from gateway.policies.evaluate import evaluate
@@ -225,6 +225,84 @@ def test_a_requirement_that_challenges_has_refused(judge):
 def test_an_outage_is_to_blame_where_nothing_else_is(judge, rules, changes, outage):
     verdict = judge(ALICE._replace(**changes), *rules)
     assert verdict.outage is outage
+
+
+ABROAD = {"country": "US"}
+HOUR = 3_600_000_000
+
+
+@pytest.fixture
+def judge_excepted(write):
+    """Return the verdict of both evaluators under one rule, and an exception to it for Alice's withdrawals."""
+
+    def verdict(rule, text="account: alice", **facts):
+        policy = f"{write.header}rules:\n  - {GRANT}\n  - {rule}\n"
+        entry = f"{{id: e, operations: [withdraw], {text}, lifts: [p/us], reason: r, basis: b"
+        exceptions = f"exceptions: x\nowner: o\nentries:\n  - {entry}, from: 1969-12-31, until: 1970-01-02}}\n"
+        bundle = assemble({"p.yaml": policy, "x.yaml": exceptions}, sources_configured=None)
+        given = ALICE._replace(**facts)
+        found = reference.evaluate(given, bundle)
+        assert evaluate(given, bundle) == found
+        return found
+
+    return verdict
+
+
+def test_an_exception_opens_its_operations_to_whom_it_is_for_and_is_named(judge_excepted):
+    verdict = judge_excepted(limit("us", to="support_only"), country="US")
+    assert (verdict.outcome, verdict.by, verdict.access) == (
+        Outcome.ALLOW,
+        (),
+        {Operation.SUPPORT, Operation.WITHDRAW},
+    )
+    assert verdict.excepted == (Excepted("p", "us", "x/e", "o", 24 * HOUR),)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"account": "bob"},
+        {"account": None},
+        {"account": LOST},
+        {"account": OneOf(WhyUnknown.SOURCES_DISAGREE, frozenset({"alice", "bob"}))},
+        {"operation": Operation.TRANSFER},
+        {"at": 24 * HOUR},
+        {"at": -24 * HOUR - 1},
+    ],
+)
+def test_for_others_for_more_and_at_other_times_the_rule_is_as_it_was(judge_excepted, facts):
+    verdict = judge_excepted(limit("us"), **ABROAD, **facts)
+    assert (verdict.outcome, names(verdict), verdict.excepted) == (Outcome.DENY, ["us"], ())
+
+
+def test_where_nobody_knows_whom_it_is_for_the_rule_is_as_certain_as_it_was(judge_excepted):
+    for account in (LOST, Unknown(WhyUnknown.TOKEN_LACKS_CLAIM)):
+        verdict = judge_excepted(limit("us", more=", on_match: [{notify: seen}]"), **ABROAD, account=account)
+        assert (verdict.by[0].uncertain, verdict.outage, verdict.uncertain) == (False, False, ())
+        assert [duty.kind for duty in verdict.obligations] == ["notify"]
+
+
+def test_the_account_of_another_network_is_not_asked(judge_excepted):
+    office = frozenset({"office"})
+    assert judge_excepted(limit("us"), "network: office", **ABROAD, network=office).outcome is Outcome.ALLOW
+    assert judge_excepted(limit("us"), "network: office", **ABROAD, network=frozenset()).outcome is Outcome.DENY
+    assert judge_excepted(limit("us"), "network: office", **ABROAD, network=LOST).outcome is Outcome.DENY
+
+
+def test_a_requirement_can_be_lifted_too_and_is_named_only_where_it_would_have_asked(judge_excepted):
+    lifted = judge_excepted(require("us", proof="phishing_resistant"))
+    assert (lifted.outcome, [one.rule for one in lifted.excepted]) == (Outcome.ALLOW, ["us"])
+    assert judge_excepted(require("us"), assurance=3).excepted == ()
+
+
+def test_a_rule_that_does_not_match_is_lifted_by_nobody(judge_excepted):
+    assert judge_excepted(limit("us"), country="PT").excepted == ()
+
+
+def test_what_does_not_apply_to_the_operation_asks_for_nothing_either(judge_excepted):
+    assert judge_excepted(limit("us", more=DUTIES), **ABROAD).obligations == ()
+    other = judge_excepted(limit("us", more=DUTIES), **ABROAD, operation=Operation.VIEW)
+    assert [duty.kind for duty in other.obligations] == ["flag", "notify"]
 
 
 def test_every_order_holds_as_arithmetic_has_it(judge):

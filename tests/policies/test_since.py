@@ -45,7 +45,7 @@ def test_another_answer_names_what_made_the_difference() -> None:
 
 @pytest.mark.parametrize(
     ("cause", "words"),
-    [(RULES, "the rules, alone"), (TIME, "the date, by which a rule came into force or went out of")],
+    [(RULES, "the rules, alone"), (TIME, "the date, by which a rule or an exception came into force or went out of")],
 )
 def test_rules_and_dates_can_make_the_difference(cause: str, words: str) -> None:
     assert words in " ".join(_said(same=False, causes=((cause,),)))
@@ -64,6 +64,7 @@ def test_the_bundle_its_rules_and_its_lists_are_named() -> None:
         rules=(
             RuleChange("p", "held", "removed", (), matters=True),
             RuleChange("p", "far", "changed", ("far_away",), matters=True),
+            RuleChange("p", "lifted", "changed", (), matters=True, exceptions=("desk/settle",)),
             RuleChange("p", "x", "added", (), matters=False),
         ),
     )
@@ -71,6 +72,7 @@ def test_the_bundle_its_rules_and_its_lists_are_named() -> None:
         "The bundle was `aaaaaaaaaaaa` and is `bbbbbbbbbbbb`.",
         "The rule `held` of the policy `p` was removed.",
         "The rule `far` of the policy `p` was changed, with `far_away`.",
+        "The rule `lifted` of the policy `p` was changed, by the exception `desk/settle`.",
         "1 other rule changed too.",
     ]
 
