@@ -97,7 +97,7 @@ def _list(one: NamedList, at: int) -> Iterator[Finding]:
         message = f"the list `{one.name}` is dated {written(since)}, which is yet to come"
         yield Finding(one.place, message, "list-date-ahead", Severity.WARNING)
     elif one.stale_after_s is not None and at - since > one.stale_after_s * 1_000_000:
-        message = f"{compared}, and says that it is stale after {one.stale_after_s // 86_400} days: compare it again"
+        message = f"{compared}, and says that it is stale after {one.stale_after_s // 86_400} days, so compare it again"
         yield Finding(one.place, message, "list-stale", Severity.WARNING)
     elif one.stale_after_s is None and at - since > _A_YEAR:
         message = f"{compared}, over a year ago: compare it again, or say in `stale_after` how long it holds"
