@@ -33,6 +33,8 @@ AT_ONCE: Final = 200
 """Tickets that one sweep ends at most."""
 
 Step = Callable[[Ticket, int], Done | Refused]
+Kept = Callable[[sa.Connection, Ticket], None]
+"""What the caller writes beside a step, in its transaction: where it raises, the step is not made."""
 _Flight = asyncio.Task[tuple[Carried, ...]]
 
 
@@ -80,6 +82,7 @@ class DeskStore(DeskReads):
         length: int | None = None,
         expeditable: bool = True,
         evidence: Iterable[str] = (),
+        kept: Kept | None = None,
     ) -> Ticket | Refused:
         """Return a new ticket that somebody opens, with its hold where it has operations.
 
@@ -105,7 +108,7 @@ class DeskStore(DeskReads):
                 return absent(account)
             return write_step(connection, None, opened, Doing(who.name, at, "open", reason))
 
-        return await self._write("open a ticket", write)
+        return await self._write("open a ticket", write, kept)
 
     async def propose(
         self,
@@ -116,25 +119,34 @@ class DeskStore(DeskReads):
         *,
         to: Status | None = None,
         version: int | None = None,
+        kept: Kept | None = None,
     ) -> Ticket | Refused:
         """Return the ticket with an end proposed, or why not."""
 
         def step(before: Ticket, at: int) -> Done | Refused:
             return propose(before, who, outcome, reason, at, to=to)
 
-        return await self._step(ticket, Act.PROPOSE, step, who.name, reason, version)
+        return await self._step(ticket, Act.PROPOSE, step, who.name, reason, version, kept=kept)
 
-    async def approve(self, ticket: str, who: Identity, reason: str, *, version: int | None = None) -> Ticket | Refused:
+    async def approve(
+        self, ticket: str, who: Identity, reason: str, *, version: int | None = None, kept: Kept | None = None
+    ) -> Ticket | Refused:
         """Return the ticket ended as it was proposed, or why not."""
-        return await self._step(
-            ticket, Act.APPROVE, lambda before, at: approve(before, who, reason, at), who.name, reason, version
-        )
 
-    async def decline(self, ticket: str, who: Identity, reason: str, *, version: int | None = None) -> Ticket | Refused:
+        def step(before: Ticket, at: int) -> Done | Refused:
+            return approve(before, who, reason, at)
+
+        return await self._step(ticket, Act.APPROVE, step, who.name, reason, version, kept=kept)
+
+    async def decline(
+        self, ticket: str, who: Identity, reason: str, *, version: int | None = None, kept: Kept | None = None
+    ) -> Ticket | Refused:
         """Return the ticket as it was before the proposal, or why not."""
-        return await self._step(
-            ticket, Act.DECLINE, lambda before, at: decline(before, who, reason, at), who.name, reason, version
-        )
+
+        def step(before: Ticket, at: int) -> Done | Refused:
+            return decline(before, who, reason, at)
+
+        return await self._step(ticket, Act.DECLINE, step, who.name, reason, version, kept=kept)
 
     async def attach(
         self, ticket: str, evidence: Evidence, *, kept_as: str | None = None, version: int | None = None
@@ -190,6 +202,7 @@ class DeskStore(DeskReads):
         why: str,
         version: int | None,
         also: Callable[[sa.Connection, Ticket, Ticket], None] | None = None,
+        kept: Kept | None = None,
     ) -> Ticket | Refused:
         at = self._store.clock.now()
 
@@ -209,12 +222,16 @@ class DeskStore(DeskReads):
                 also(connection, before, after)
             return after
 
-        return await self._write(f"{act} a ticket", write)
+        return await self._write(f"{act} a ticket", write, kept)
 
-    async def _write(self, what: str, write: Callable[[sa.Connection], Ticket | Refused]) -> Ticket | Refused:
+    async def _write(
+        self, what: str, write: Callable[[sa.Connection], Ticket | Refused], kept: Kept | None
+    ) -> Ticket | Refused:
         try:
             async with self._store.writing(what) as connection:
                 result = await connection.run_sync(write)
+                if kept is not None and isinstance(result, Ticket):
+                    await connection.run_sync(kept, result)
         except RefusedInside as inside:
             return inside.refused
         self._store.bump()

@@ -1,6 +1,7 @@
 """What is taken once: names of signed tokens, and what was answered under an idempotency key."""
 
 import hashlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +18,14 @@ class Answer(NamedTuple):
     """SHA-256 of what was asked."""
     status: int
     body: bytes
+
+
+Keep = Callable[[sa.Connection, bytes], None]
+"""Keeps the body of an answer inside the transaction of what it answers. Raises KeptBefore."""
+
+
+class KeptBefore(Exception):
+    """Somebody was answered under the key in the meantime: whoever raised it lets the whole transaction go."""
 
 
 class OnceStore:
@@ -46,14 +55,20 @@ class OnceStore:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else Answer(*row)
 
-    async def keep(self, caller: str, key: str, answer: Answer, until: int) -> None:
-        """Keep an answer. The first one under a key stays while it lasts."""
-        new = insert(ANSWERS).values(digest=_digest(caller, key), until=until, **answer._asdict())
-        values = {name: new.excluded[name] for name in ("request", "status", "body", "until")}
-        over = ANSWERS.c.until <= self._store.clock.now()
-        kept = new.on_conflict_do_update(index_elements=[ANSWERS.c.digest], set_=values, where=over)
-        async with self._store.writing("keep an answer") as connection:
-            await connection.execute(kept)
+    def keeping(self, caller: str, key: str, request: bytes, until: int) -> Keep:
+        """Return what keeps the answer to a request beside what it did. The first one stays while it lasts."""
+
+        def keep(connection: sa.Connection, body: bytes) -> None:
+            new = insert(ANSWERS).values(
+                digest=_digest(caller, key), until=until, **Answer(request, 200, body)._asdict()
+            )
+            values = {name: new.excluded[name] for name in ("request", "status", "body", "until")}
+            over = ANSWERS.c.until <= self._store.clock.now()
+            kept = new.on_conflict_do_update(index_elements=[ANSWERS.c.digest], set_=values, where=over)
+            if connection.execute(kept).rowcount == 0:
+                raise KeptBefore
+
+        return keep
 
     async def forget(self) -> int:
         """Remove names and answers whose time is over; return how many."""

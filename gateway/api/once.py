@@ -2,24 +2,22 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import orjson
-import structlog
 from starlette.requests import Request
 
-from gateway.adapters.once import Answer, OnceStore
+from gateway.adapters.once import Keep, KeptBefore, OnceStore
 from gateway.api.problems import ApiProblem, bad_parameter
 from gateway.core.decision import Document
-from gateway.core.errors import StoreUnavailable
 from gateway.core.service_token import ServiceToken
 from gateway.ports import MICROSECONDS
+
+Work = Callable[[Keep | None], Awaitable[Document]]
 
 KEY: Final = "Idempotency-Key"
 KEPT_US: Final = 24 * 3600 * MICROSECONDS
 _LONGEST: Final = 255
-
-log: Any = structlog.get_logger("gateway")
 
 
 class Once:
@@ -29,40 +27,46 @@ class Once:
         self._store = store
         self._under_way: set[tuple[str, str]] = set()
 
-    async def do(
-        self, request: Request, token: ServiceToken, body: bytes, now: int, work: Callable[[], Awaitable[Document]]
-    ) -> Document:
+    async def do(self, request: Request, token: ServiceToken, body: bytes, now: int, work: Work) -> Document:
         """Return what the work answers, or what it answered to the same request before.
 
-        Raise ApiProblem: 422 where the key is of another request, 409 where that one is still under way.
+        The work is given what keeps its answer in the transaction of what it does, so that whoever asks again after a
+        crash finds both or neither; None where nothing is to be kept. Raise ApiProblem: 422 where the key is of another
+        request, 409 where that one is still under way.
         """
         key = _key(request)
         if key is None:
-            return await work()
-        caller = token.token_id
+            return await work(None)
+        caller, asked = token.token_id, _digest(request, body)
         if (caller, key) in self._under_way:
-            raise ApiProblem(409, "under-way", f"a request with this {KEY} is still under way; ask again")
+            raise _under_way()
         self._under_way.add((caller, key))
         try:
-            asked = _digest(request, body)
-            known = await self._store.answer(caller, key)
-            if known is not None and known.request != asked:
-                raise ApiProblem(422, "key-used", f"this {KEY} was used for another request; each has its own")
+            known = await self._known(caller, key, asked)
             if known is not None:
-                answer: Document = orjson.loads(known.body)
-                return answer
-            done = await work()
-            await self._keep(caller, key, Answer(asked, 200, orjson.dumps(done)), now)
-            return done
+                return known
+            try:
+                return await work(self._store.keeping(caller, key, asked, now + KEPT_US))
+            except KeptBefore:  # by another process, which had it under way as well
+                known = await self._known(caller, key, asked)
+                if known is None:
+                    raise _under_way() from None
+                return known
         finally:
             self._under_way.discard((caller, key))
 
-    async def _keep(self, caller: str, key: str, answer: Answer, now: int) -> None:
-        try:
-            await self._store.keep(caller, key, answer, now + KEPT_US)
-        except StoreUnavailable as fault:
-            # It is done: whoever is told otherwise does it again.
-            log.error("admin:answer_not_kept", why=str(fault))  # noqa: TRY400 - the fault is the message
+    async def _known(self, caller: str, key: str, asked: bytes) -> Document | None:
+        known = await self._store.answer(caller, key)
+        if known is not None and known.request != asked:
+            raise ApiProblem(422, "key-used", f"this {KEY} was used for another request; each has its own")
+        if known is None:
+            return None
+        answer: Document = orjson.loads(known.body)
+        return answer
+
+
+def _under_way() -> ApiProblem:
+    return ApiProblem(409, "under-way", f"a request with this {KEY} is still under way; ask again")
 
 
 def _key(request: Request) -> str | None:

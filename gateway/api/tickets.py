@@ -1,12 +1,16 @@
 """The endpoints on holds and tickets: looked at, opened, and ended by two people."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.adapters.desk_reads import MOST, TicketFilter
+from gateway.adapters.desk_store import Kept
+from gateway.adapters.once import Keep
 from gateway.api.bodies import members, read_body, text_of, texts_of
 from gateway.api.desk_schemas import HELD_BY_PEOPLE, MOST_HOURS, OPENED_BY_PEOPLE, STATUSES
 from gateway.api.documents import hold_document, log_document, ticket_document
@@ -27,7 +31,8 @@ from gateway.ports import MICROSECONDS
 
 _MOST_KINDS: Final = 16
 _HOUR_US: Final = 3600 * MICROSECONDS
-Step = Callable[[Desk, ServiceToken, Mapping[str, Any], int], Awaitable[Ticket | Refused]]
+Work = Callable[[Kept | None], Awaitable[Ticket | Refused]]
+Step = Callable[[Desk, ServiceToken, Mapping[str, Any], int, Kept | None], Awaitable[Ticket | Refused]]
 
 
 class Tickets:
@@ -93,18 +98,17 @@ class Tickets:
         if strange is not None:
             raise bad_parameter("evidence", f"evidence: {strange}")
 
-        async def work() -> Document:
-            return self._done(
-                await desk.tickets.open(
-                    account,
-                    kind,
-                    token.identity,
-                    why,
-                    operations=operations,
-                    length=None if hours is None else hours * _HOUR_US,
-                    expeditable=expeditable,
-                    evidence=evidence,
-                )
+        async def work(kept: Kept | None) -> Ticket | Refused:
+            return await desk.tickets.open(
+                account,
+                kind,
+                token.identity,
+                why,
+                operations=operations,
+                length=None if hours is None else hours * _HOUR_US,
+                expeditable=expeditable,
+                evidence=evidence,
+                kept=kept,
             )
 
         return _answer(await self._once(request, token, body, work), 201)
@@ -117,20 +121,22 @@ class Tickets:
         kind = _one(asked, "kind", OPENED_BY_PEOPLE)
         account, why = text_of(asked, "account"), text_of(asked, "why")
 
-        async def work() -> Document:
-            return self._done(await desk.tickets.open(account, kind, token.identity, why))
+        async def work(kept: Kept | None) -> Ticket | Refused:
+            return await desk.tickets.open(account, kind, token.identity, why, kept=kept)
 
         return _answer(await self._once(request, token, body, work), 201)
 
     async def propose(self, request: Request) -> Response:
         """Answer the ticket with an end proposed."""
 
-        async def step(desk: Desk, token: ServiceToken, asked: Mapping[str, Any], version: int) -> Ticket | Refused:
+        async def step(
+            desk: Desk, token: ServiceToken, asked: Mapping[str, Any], version: int, kept: Kept | None
+        ) -> Ticket | Refused:
             outcome = _one(asked, "outcome", End)
-            to = None if asked.get("to") is None else _one(asked, "to", STATUSES)
+            to = None if asked.get("to") is None else Status(_one(asked, "to", STATUSES))
             who, why = token.identity, text_of(asked, "why")
             return await desk.tickets.propose(
-                request.path_params["id"], who, outcome, why, to=None if to is None else Status(to), version=version
+                request.path_params["id"], who, outcome, why, to=to, version=version, kept=kept
             )
 
         return await self._step(request, Permission.TICKETS_PROPOSE, step, ("outcome", "why", "to"), ("outcome", "why"))
@@ -138,18 +144,22 @@ class Tickets:
     async def approve(self, request: Request) -> Response:
         """Answer the ticket, ended as another person proposed."""
 
-        async def step(desk: Desk, token: ServiceToken, asked: Mapping[str, Any], version: int) -> Ticket | Refused:
+        async def step(
+            desk: Desk, token: ServiceToken, asked: Mapping[str, Any], version: int, kept: Kept | None
+        ) -> Ticket | Refused:
             who, why = token.identity, text_of(asked, "why")
-            return await desk.tickets.approve(request.path_params["id"], who, why, version=version)
+            return await desk.tickets.approve(request.path_params["id"], who, why, version=version, kept=kept)
 
         return await self._step(request, Permission.TICKETS_APPROVE, step, ("why",), ("why",))
 
     async def decline(self, request: Request) -> Response:
         """Answer the ticket without the proposal, which another person made."""
 
-        async def step(desk: Desk, token: ServiceToken, asked: Mapping[str, Any], version: int) -> Ticket | Refused:
+        async def step(
+            desk: Desk, token: ServiceToken, asked: Mapping[str, Any], version: int, kept: Kept | None
+        ) -> Ticket | Refused:
             who, why = token.identity, text_of(asked, "why")
-            return await desk.tickets.decline(request.path_params["id"], who, why, version=version)
+            return await desk.tickets.decline(request.path_params["id"], who, why, version=version, kept=kept)
 
         return await self._step(request, Permission.TICKETS_APPROVE, step, ("why",), ("why",))
 
@@ -161,21 +171,24 @@ class Tickets:
         body = await read_body(request)
         asked = members(request, body, known, needed)
 
-        async def work() -> Document:
-            return self._done(await step(desk, token, asked, version))
+        async def work(kept: Kept | None) -> Ticket | Refused:
+            return await step(desk, token, asked, version, kept)
 
         return _answer(await self._once(request, token, body, work))
 
-    async def _once(
-        self, request: Request, token: ServiceToken, body: bytes, work: Callable[[], Awaitable[Document]]
-    ) -> Document:
+    async def _once(self, request: Request, token: ServiceToken, body: bytes, work: Work) -> Document:
+        """Return the document of the ticket that the work makes of it. Raise ApiProblem where it is refused."""
         assert self._room.once is not None, "whoever has a desk has it"
-        return await self._room.once.do(request, token, body, self._room.now(), work)
+        now = self._room.now()
 
-    def _done(self, result: Ticket | Refused) -> Document:
-        if isinstance(result, Refused):
-            raise of_refusal(result)
-        return ticket_document(result, self._room.now())
+        async def keeping(keep: Keep | None) -> Document:
+            kept = None if keep is None else partial(_keep, keep, now)
+            result = await work(kept)
+            if isinstance(result, Refused):
+                raise of_refusal(result)
+            return ticket_document(result, now)
+
+        return await self._room.once.do(request, token, body, now, keeping)
 
 
 def no_kind(names: Sequence[str]) -> str | None:
@@ -231,3 +244,7 @@ def _operation(name: str) -> Operation:
 
 def _answer(document: Document, status: int = 200) -> Response:
     return json_response(document, status, etag=f'"{document["version"]}"')
+
+
+def _keep(keep: Keep, now: int, connection: Any, ticket: Ticket) -> None:  # noqa: ANN401 - the store's own
+    keep(connection, orjson.dumps(ticket_document(ticket, now)))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.adapters.once import Answer, OnceStore
+from gateway.adapters.once import Answer, KeptBefore, OnceStore
 from tests.stores import AT, DAY, SetClock, opened
 
 
@@ -32,23 +32,29 @@ async def test_where_the_issuer_ends_and_the_name_begins_is_part_of_it(once: Onc
     assert await once.first("ab", "c", AT + DAY)
 
 
+async def keep(once: OnceStore, caller: str, key: str, answer: Answer, until: int) -> None:
+    async with once._store.writing("keep an answer") as connection:
+        await connection.run_sync(once.keeping(caller, key, answer.request, until), answer.body)
+
+
 async def test_the_first_answer_under_a_key_stays_for_its_time(once: OnceStore, clock: SetClock) -> None:
-    first, second = Answer(b"r" * 32, 200, b"{}"), Answer(b"s" * 32, 409, b"[]")
+    first, second = Answer(b"r" * 32, 200, b"{}"), Answer(b"s" * 32, 200, b"[]")
     assert await once.answer("ann", "key") is None
-    await once.keep("ann", "key", first, AT + DAY)
-    await once.keep("ann", "key", second, AT + DAY)
+    await keep(once, "ann", "key", first, AT + DAY)
+    with pytest.raises(KeptBefore):
+        await keep(once, "ann", "key", second, AT + DAY)
     assert await once.answer("ann", "key") == first
     assert await once.answer("ben", "key") is None
     clock.at = AT + DAY
     assert await once.answer("ann", "key") is None
-    await once.keep("ann", "key", second, AT + 2 * DAY)
+    await keep(once, "ann", "key", second, AT + 2 * DAY)
     assert await once.answer("ann", "key") == second
 
 
 async def test_what_is_over_is_forgotten_and_nothing_else(once: OnceStore, clock: SetClock) -> None:
     await once.first("a", "old", AT + DAY)
     await once.first("a", "new", AT + 3 * DAY)
-    await once.keep("ann", "key", Answer(b"r" * 32, 200, b"{}"), AT + DAY)
+    await keep(once, "ann", "key", Answer(b"r" * 32, 200, b"{}"), AT + DAY)
     clock.at = AT + 2 * DAY
     assert await once.forget() == 2
     assert await once.seen("a", "new")
