@@ -45,8 +45,11 @@ class Profile(State):
             return
         count = 0
         while count < len(waiting) and waiting[count].at_s <= ripe:
-            if not waiting[count].learned:
-                self._learn(waiting[count])
+            one = waiting[count]
+            if not one.learned:
+                self._learn(one)
+            if self.ids is not None:
+                self.ids.discard(one.id)
             count += 1
         del waiting[:count]
 
@@ -59,13 +62,17 @@ class Profile(State):
         short = login.id
         if self.active and login.at <= self.active - QUARANTINE:
             return False
-        # By place, since by name it took a tenth of a back-test: 1 is the id of both.
-        if short and (short in [one[1] for one in self.waiting] or short in [one[1] for one in self.latest]):
+        ids = self.ids
+        if ids is None:
+            ids = self.ids = {one.id for one in self.waiting}
+        # By place, since by name it is far slower, and this is done for each login of a back-test.
+        if short and (short in ids or short in [one[1] for one in self.latest]):
             return False
         self.settle(login.at)
         self._used(login.at)
         if len(self.waiting) < MOST_WAITING:
             self._insert(made(Waiting, (at_s, short, login.values, False)))
+            ids.add(short)
         self._remember(login, short)
         return True
 
@@ -125,14 +132,22 @@ class Profile(State):
         Of values it has only these. For fitting alone: a score by it would trust whoever came yesterday.
         """
         other = Profile()
-        other.total, other.learned_day = self.total, self.learned_day
-        other.known = tuple(
-            {value: known[value]} if value in known else {} for known, value in zip(self.known, values, strict=True)
-        )
+        horizon = self.learned_day
+        total, sums = self.total, [known.get(value) for known, value in zip(self.known, values, strict=True)]
         for one in self.waiting:
-            if not one.learned:
-                same = [mine if mine == value else None for mine, value in zip(one.values, values, strict=True)]
-                other._learn(Waiting(one.at_s, one.id, tuple(same), learned=False))
+            if one.learned:
+                continue
+            weight, today = unit(one.at_s * SECOND), day(one.at_s * SECOND)
+            if horizon < today - EXPIRY_DAYS:
+                total, sums = 0.0, [None] * len(values)
+            for level, (mine, value) in enumerate(zip(one.values, values, strict=True)):
+                if mine == value is not None:
+                    entry = sums[level]
+                    sums[level] = (weight, today) if entry is None else (entry[0] + weight, max(entry[1], today))
+            total += weight
+            horizon = max(horizon, today)
+        other.total, other.learned_day = total, horizon
+        other.known = tuple({} if entry is None else {value: entry} for value, entry in zip(values, sums, strict=True))
         return other
 
     def _used(self, at: int) -> None:
@@ -164,8 +179,8 @@ class Profile(State):
             self.latest = (*latest[1 - LATEST :], seen)
 
     def _learn(self, one: Waiting) -> None:
-        weight = unit(one.at_s * SECOND)
-        today = day(one.at_s * SECOND)
+        at = one.at_s * SECOND
+        weight, today = unit(at), at // DAY
         if self.learned_day < today - EXPIRY_DAYS:
             # Everything is forgotten: a share of what is left would be a share of nothing.
             self.total = 0.0
@@ -174,14 +189,13 @@ class Profile(State):
         for known, value, cap in zip(self.known, one.values, CAPS, strict=True):
             if value is None:
                 continue
-            entry = known.get(value)
-            if entry is None:
+            if value in known:
+                before, seen = known[value]
+                known[value] = (before + weight, today if today > seen else seen)  # noqa: FURB136 - for each value of each login
+            else:
                 known[value] = (weight, today)
                 if len(known) > cap:
                     _make_room(known, value, weight, today)
-            else:
-                before, seen = entry
-                known[value] = (before + weight, today if today > seen else seen)  # noqa: FURB136 - for each value of each login
         self.total += weight
         self.learned_day = max(self.learned_day, today)
 

@@ -82,6 +82,7 @@ class State:
         "active",
         "changes",
         "destinations",
+        "ids",
         "known",
         "latest",
         "learned_day",
@@ -105,6 +106,8 @@ class State:
         """When the account was last used again after 60 days of silence; 0 where it never was."""
         self.waiting: list[Waiting] = []
         """By time."""
+        self.ids: set[int] | None = None
+        """The ids of what waits; None until somebody asks. Not stored."""
         self.latest: tuple[Seen, ...] = ()
         """By time."""
         self.changes: dict[str, Change] = {}

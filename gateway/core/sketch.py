@@ -34,7 +34,8 @@ class Sketch:
         for key in keys:
             i, j, k = key & mask, key >> bits & mask, key >> 2 * bits & mask
             x, y, z = one[i], two[j], three[k]
-            new = min(x, y, z) + weight
+            least = x if x < y else y  # noqa: FURB136 - for each value of each login
+            new = (z if z < least else least) + weight  # noqa: FURB136 - as above
             if x < new:
                 one[i] = new
             if y < new:

@@ -52,6 +52,8 @@ _DIGITS: Final = 10
 _MARK: Final = b"\xef\xbb\xbf"
 """What some editors write before the first line."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_NO_KIND: Final = frozenset[str]()
+_TEXTS: Final = ("account", "id", "ip", "user_agent", "device", "session")
 _GEO_KEYS: Final = frozenset({"country", "asn", "subdivision", "lat", "lon", "radius_km", "network"})
 
 
@@ -118,26 +120,25 @@ class Reader:
             self._ignore(found.keys() - _KEYS, number)
         kind = found.get("type")
         what, done = (_TYPES.get(kind) if type(kind) is str else None) or self._type(kind, number)
-        account = _text(found, "account")
+        account, event_id, ip, agent, device, session = _texts(found)
         if account is None:
             raise ValueError("`account` is missing: whose event is it?")
         if done is None:
             done = self._outcome(found, number)
         at = self._instant(found.get("at"), number)
-        event_id = _text(found, "id")
-        ip = _text(found, "ip")
         country, asn, networks, place = self._where(found.get("geo"), ip, at, number)
         login = login_of(
             self._digests, at,
-            event_id=event_id, ip=ip, agent=_text(found, "user_agent"), device=_text(found, "device"),
-            session=_text(found, "session"), country=country, asn=asn, networks=networks, place=place,
+            event_id=event_id, ip=ip, agent=agent, device=device, session=session, country=country, asn=asn,
+            networks=networks, place=place,
         )  # fmt: skip
-        said = found.get("label")
-        attacker = None if said is None else self._label(said, number)
+        named = found.get("label")
+        attacker = None if named is None else self._label(named, number)
         withdrawal = None
         method = None
         recovered = False
-        proofs = self._proofs(found.get("proved_with"), number)
+        said = found.get("proved_with")
+        proofs = () if said is None else self._proofs(said, number)
         if what == WITHDRAWAL:
             share = _number(found, "balance_share", 0, 1)
             _number(found, "amount_usd", 0, 1e15)
@@ -178,19 +179,25 @@ class Reader:
             if type(networks) is str:
                 self.taken.note(number, "geo.network", networks, "a list of one name")
                 networks = [networks] if networks else []
-            if type(networks) is not list or not all(type(one) is str for one in networks) or len(networks) > 32:
-                raise ValueError(f"`geo.network` is {networks!r:.60}; it is a list of names such as `vpn`")
-            key = tuple(networks)
-            kinds = self._kinds.get(key)
-            if kinds is None:
-                kinds = frozenset(networks)
-                if len(self._kinds) < 1024:
-                    self._kinds[key] = kinds
+            kinds = self._kinds_of(networks)
         place = None
         latitude, longitude = _number(geo, "lat", -90, 90), _number(geo, "lon", -180, 180)
         if latitude is not None and longitude is not None:
             place = made(Place, (latitude, longitude, _number(geo, "radius_km", 0, 20_100)))
         return country, asn, kinds, place
+
+    def _kinds_of(self, networks: Any) -> frozenset[str]:  # noqa: ANN401 - a JSON value
+        if not networks and type(networks) is list:
+            return _NO_KIND
+        if type(networks) is not list or not all(type(one) is str for one in networks) or len(networks) > 32:
+            raise ValueError(f"`geo.network` is {networks!r:.60}; it is a list of names such as `vpn`")
+        key = tuple(networks)
+        kinds = self._kinds.get(key)
+        if kinds is None:
+            kinds = frozenset(networks)
+            if len(self._kinds) < 1024:
+                self._kinds[key] = kinds
+        return kinds
 
     def _looked_up(self, ip: str | None, at: int) -> tuple[str | None, int | None, frozenset[str] | None, Place | None]:
         if ip is None or self._geo is None:
@@ -363,6 +370,15 @@ def _text(found: Mapping[str, Any], key: str) -> str | None:
             return str(value)
         raise ValueError(f"`{key}` is {value!r:.60}; it must be text")
     return value
+
+
+def _texts(found: Mapping[str, Any]) -> list[str | None]:
+    """Return the values of `_TEXTS`: at once where all are there, as in most lines."""
+    told = [found.get(key) for key in _TEXTS]
+    for one in told:
+        if type(one) is not str or not one:
+            return [_text(found, key) for key in _TEXTS]
+    return told
 
 
 def _number(found: Mapping[str, Any], key: str, least: float, most: float) -> float | None:
