@@ -1,12 +1,13 @@
 """What the line needs of the world, as protocols. Adapters implement them; tests have plain in-memory ones."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum, unique
 from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 from gateway.core.account import Account as Account  # noqa: PLC0414 - a word of these ports, defined in core
+from gateway.core.alike import Alike, Each
 from gateway.core.credential import Presented as Presented  # noqa: PLC0414 - exported from here too
 from gateway.core.decision import Document
 from gateway.core.events import Event
@@ -274,6 +275,22 @@ class Archive(Protocol):
         `keep` names those whose journal is there. Several machines may share an archive, each of which knows its own
         alone: whom one does not name, another may.
         """
+
+
+class Moment(Protocol):
+    """All recorded decisions, or a piece of the journal, as one moment had them: read through, not searched."""
+
+    taken: Mapping[str, tuple[int, int]]
+    """How far each worker's journal was taken then."""
+
+    def alike(self, since: int, until: int) -> AsyncIterator[Sequence[Alike]]:
+        """Yield the decisions made in `[since, until)`, by rulings, each told of once. Raise StoreUnavailable."""
+
+    async def documents(self, rulings: Sequence[int]) -> Mapping[int, bytes]:
+        """Return the JSON of rulings. Raise StoreUnavailable."""
+
+    async def each(self, rulings: Sequence[int], since: int, until: int) -> Sequence[Each]:
+        """Return the decisions of rulings that were made in `[since, until)`. Raise StoreUnavailable."""
 
 
 class Decisions(Protocol):

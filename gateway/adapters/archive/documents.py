@@ -1,10 +1,12 @@
 """Whole decision documents from what is kept apart: the ruling that decisions share, and what belongs to one alone."""
 
+from hashlib import blake2b
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import orjson
 
+from gateway.core.alike import matter_of
 from gateway.core.decision import Document, RequestLine, decision_document, instant_text
 from gateway.core.errors import StoreUnavailable
 from gateway.core.search import Findable, findable
@@ -37,6 +39,8 @@ class ReadRuling(NamedTuple):
     kind: Kind
     erased: bool = False
     """Whether it is without personal data."""
+    matter: bytes = bytes(16)
+    """`core.alike.Alike.matter`; zeros where it cannot be read."""
 
     @property
     def refused_by(self) -> tuple[str, ...]:
@@ -63,12 +67,13 @@ def read_ruling(document: bytes) -> ReadRuling:
         texts = (found_by.operation, found_by.outcome, found_by.bundle, found_by.reason or "", country or "")
         if not all(isinstance(text, str) for text in texts):
             return UNREADABLE._replace(erased=erased)
+        matter = blake2b(orjson.dumps(matter_of(ruling)), digest_size=16).digest()
     except _FAULTS:
         return UNREADABLE._replace(erased=erased)
     asns = tuple(sorted({asn for asn in found_by.asns if 0 <= asn < 1 << 32}))
     found_by = found_by._replace(asns=asns, countries=tuple(sorted(set(found_by.countries))))
     kind = Kind(found_by.operation, found_by.outcome, found_by.reason, country or None, found_by.bundle)
-    return ReadRuling(found_by, kind, erased)
+    return ReadRuling(found_by, kind, erased, matter)
 
 
 def whole_document(ruling: bytes, decision: RecordedDecision) -> Document:

@@ -1,9 +1,11 @@
 """The archive in memory: the plain meaning of the port, which other archives are compared with."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
+from gateway.adapters.archive.alike import HeldMoment
 from gateway.adapters.archive.documents import (
     Kind,
     ReadRuling,
@@ -102,6 +104,11 @@ class MemoryArchive:
     async def rule_counts(self, since: int, until: int) -> Sequence[RuleCount]:
         """Return how many refusals each rule determined in the hours that begin in `[since, until)`, oldest first."""
         return [RuleCount(*key, number) for key, number in sorted(self._rule_counts.items()) if since <= key[0] < until]
+
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[HeldMoment]:
+        """Give all of the archive as it is now."""
+        yield HeldMoment(dict(self._rulings), self._decisions.values(), self._taken)
 
     async def forget(self, before: Mapping[Keep, int]) -> int:
         """Remove decisions of each class that were made before its instant; return how many."""

@@ -22,6 +22,7 @@ from asyncpg.exceptions import (  # type: ignore[import-untyped]  # asyncpg brin
 
 from gateway.adapters.archive.documents import Kind, id_of
 from gateway.adapters.archive.memory import QUIET_US, check_rulings
+from gateway.adapters.archive.postgres_alike import PostgresMoment
 from gateway.adapters.archive.postgres_counts import counted
 from gateway.adapters.archive.postgres_erasing import erase
 from gateway.adapters.archive.postgres_export import DayExport
@@ -42,6 +43,7 @@ READ_WITHIN_S: Final = 5.0
 TAKE_WITHIN_S: Final = 60.0
 START_WITHIN_S: Final = 60.0
 FORGET_WITHIN_S: Final = 6 * 3600.0
+MOMENT_WITHIN_S: Final = 3600.0
 CONNECT_WITHIN_S: Final = 5.0
 _ATTEMPTS: Final = 4
 _AGAIN: Final = (DeadlockDetectedError, CheckViolationError)
@@ -192,6 +194,18 @@ class PostgresArchive:
         """Return how many refusals each rule determined in the hours that begin in `[since, until)`, oldest first."""
         async with self._reading("count by rule") as connection:
             return await rules_counted(connection, since, until)
+
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[PostgresMoment]:
+        """Give all of the archive as it is now, for an hour at most. Raise StoreUnavailable."""
+        async with (
+            self._connected(MOMENT_WITHIN_S, "read it through") as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            # A day is read from its first decision to its last, which is what a table is read for.
+            await connection.execute("SET LOCAL enable_seqscan = on")
+            rows = await connection.fetch("SELECT worker, segment, taken FROM progress")
+            yield PostgresMoment(connection, {row["worker"]: (row["segment"], row["taken"]) for row in rows})
 
     async def forget(self, before: Mapping[Keep, int]) -> int:
         """Remove decisions of each class that were made before its instant; return how many.

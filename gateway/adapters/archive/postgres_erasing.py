@@ -129,7 +129,8 @@ async def _erased_rulings(connection: Connection, rows: Sequence[Any], pseudonym
     for row in rows:
         document = pseudonyms.of_ruling(_readable(row["document"]))
         keys[row["number"]] = key = (row["epoch"], ruling_digest(document))
-        new[key] = NewRuling(*key, row["kind"], read_ruling(document).found_by, document, erased=True)
+        read = read_ruling(document)
+        new[key] = NewRuling(*key, row["kind"], read.found_by, document, erased=True, matter=read.matter)
     numbers = await add_rulings(connection, [new[key] for key in sorted(new)])
     return {number: numbers[key] for number, key in keys.items()}
 

@@ -13,10 +13,11 @@ Key = tuple[int, bytes]
 """The epoch and the digest of a ruling: what it is known by."""
 _SEPARATOR: Final = "\x1f"
 _ADD: Final = """
-    INSERT INTO rulings (epoch, kind, erased, digest, address, terms, document)
-    SELECT epoch, kind, erased, digest, address, string_to_array(terms, chr(31)), document
-    FROM unnest($1::integer[], $2::integer[], $3::boolean[], $4::bytea[], $5::bytea[], $6::text[], $7::bytea[])
-        AS new (epoch, kind, erased, digest, address, terms, document)
+    INSERT INTO rulings (epoch, kind, erased, digest, address, terms, document, matter)
+    SELECT epoch, kind, erased, digest, address, string_to_array(terms, chr(31)), document, matter
+    FROM unnest(
+        $1::integer[], $2::integer[], $3::boolean[], $4::bytea[], $5::bytea[], $6::text[], $7::bytea[], $8::bytea[]
+    ) AS new (epoch, kind, erased, digest, address, terms, document, matter)
     ON CONFLICT (epoch, digest) DO UPDATE SET epoch = excluded.epoch
     RETURNING epoch, digest, number
 """
@@ -55,6 +56,7 @@ class NewRuling(NamedTuple):
     found_by: Findable
     document: bytes
     erased: bool
+    matter: bytes
 
 
 async def add_rulings(connection: Connection, rulings: Sequence[NewRuling]) -> Mapping[Key, int]:
@@ -71,6 +73,7 @@ async def add_rulings(connection: Connection, rulings: Sequence[NewRuling]) -> M
         [one.found_by.address for one in rulings],
         [packed[one.digest][0] for one in rulings],
         [packed[one.digest][1] for one in rulings],
+        [one.matter for one in rulings],
     )
     return {(row["epoch"], row["digest"]): row["number"] for row in rows}
 

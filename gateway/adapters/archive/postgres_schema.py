@@ -94,7 +94,9 @@ _FIRST: Final = (
     "CREATE TABLE skew (least bigint NOT NULL, most bigint NOT NULL)",
     "INSERT INTO skew VALUES (0, 999)",
 )
-_STEPS: Final[Sequence[Sequence[str]]] = (_FIRST,)
+# Rulings that were taken before they had a matter have none: whoever asks for it reads their documents.
+_MATTERS: Final = ("ALTER TABLE rulings ADD COLUMN matter bytea",)
+_STEPS: Final[Sequence[Sequence[str]]] = (_FIRST, _MATTERS)
 """Step n brings a schema from n to n + 1. Never changed once released, only added to."""
 REVISION: Final = len(_STEPS)
 

@@ -181,7 +181,7 @@ async def _take_rulings(
         read = {digest: read_ruling(stretch.rulings[digest]) for digest in {digest for _, digest in absent}}
         await _learn_kinds(connection, {one.kind for one in read.values()}, kinds)
         rows = [
-            NewRuling(epoch, digest, kinds[one.kind], one.found_by, stretch.rulings[digest], one.erased)
+            NewRuling(epoch, digest, kinds[one.kind], one.found_by, stretch.rulings[digest], one.erased, one.matter)
             for epoch, digest in absent
             for one in [read[digest]]
         ]

@@ -6,12 +6,13 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
 from gateway.adapters.archive.documents import id_of
 from gateway.adapters.archive.memory import QUIET_US
+from gateway.adapters.archive.sqlite_alike import SqliteMoment, moment_of
 from gateway.adapters.archive.sqlite_erasing import Eraser, is_owed, write_anew
 from gateway.adapters.archive.sqlite_forgetting import (
     Forgetting,
@@ -128,6 +129,10 @@ class SqliteArchive:
     async def rule_counts(self, since: int, until: int) -> Sequence[RuleCount]:
         """Return how many refusals each rule determined in the hours that begin in `[since, until)`, oldest first."""
         return await self._read("count by rule", lambda reader: rule_counts_of(reader, since, until))
+
+    def moment(self) -> AbstractAsyncContextManager[SqliteMoment]:
+        """Give all of the archive as it is now. Raise StoreUnavailable."""
+        return moment_of(self.path)
 
     async def forget(self, before: Mapping[Keep, int]) -> int:
         """Remove decisions of each class that were made before its instant; return how many. Counts stay.

@@ -10,7 +10,7 @@ from typing import Final
 from gateway.adapters.write_ahead import log_ahead
 from gateway.core.errors import StoreUnavailable
 
-VERSION: Final = 1
+VERSION: Final = 2
 _OURS: Final = 0x47574441
 """`GWDA`: what SQLite keeps for telling files apart."""
 BUSY_S: Final = 5.0
@@ -39,7 +39,7 @@ CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, 
 CREATE TABLE rulings (
     id INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, digest BLOB NOT NULL, shape INTEGER NOT NULL, account TEXT,
     address BLOB, ticket TEXT, personal INTEGER NOT NULL, asns BLOB NOT NULL, dictionary INTEGER NOT NULL,
-    document BLOB NOT NULL
+    document BLOB NOT NULL, matter BLOB
 );
 CREATE UNIQUE INDEX rulings_by_digest ON rulings (epoch, digest);
 CREATE INDEX rulings_by_shape ON rulings (shape, epoch);
@@ -72,6 +72,11 @@ CREATE TABLE rule_counts (
     hour INTEGER NOT NULL, rule INTEGER NOT NULL, decisions INTEGER NOT NULL, PRIMARY KEY (hour, rule)
 ) WITHOUT ROWID;
 """
+_STEPS: Final = {1: "ALTER TABLE rulings ADD COLUMN matter BLOB"}
+"""What brings a file from a version to the next. Never changed once released, only added to.
+
+Rulings that were taken before they had a matter have none: whoever asks for it reads their documents.
+"""
 
 
 def make(path: Path) -> None:
@@ -87,11 +92,15 @@ def make(path: Path) -> None:
         log_ahead(database, BUSY_S)
         database.execute("BEGIN IMMEDIATE")
         _check(database, path)
-        if _version(database) == 0:
+        found = _version(database)
+        if found == 0:
             for statement in _TABLES.split(";\n"):
                 database.execute(statement)
             database.execute(f"PRAGMA application_id={_OURS}")
-            database.execute(f"PRAGMA user_version={VERSION}")
+        else:
+            for version in range(found, VERSION):
+                database.execute(_STEPS[version])
+        database.execute(f"PRAGMA user_version={VERSION}")
         database.execute("COMMIT")
     finally:
         database.close()

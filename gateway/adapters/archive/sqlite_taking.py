@@ -144,11 +144,12 @@ class Taker:
                     not read[digest].erased,
                     pack_asns(found_by.asns),
                     *packed[digest],
+                    read[digest].matter,
                 )
             )
             asns += [(asn, epoch, number, shape) for asn in found_by.asns]
             numbers[epoch, digest] = number
-        database.executemany("INSERT INTO rulings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        database.executemany("INSERT INTO rulings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         database.executemany("INSERT INTO ruling_asns VALUES (?, ?, ?, ?)", asns)
         return numbers
 
