@@ -37,6 +37,8 @@ from gateway.desk.revision_lifecycle import RevisionAct, RevisionState
 FIRST_WHY: Final = "the policies of the configuration, where the store had none"
 
 Write = Callable[[sa.Connection], Revision | Refused]
+Kept = Callable[[sa.Connection, Revision], None]
+"""What the caller writes beside a step, in its transaction: where it raises, the step is not made."""
 Step = Callable[[Revision, int], Revision | Refused]
 
 
@@ -48,7 +50,7 @@ class RevisionStore(RevisionReads):
     """
 
     async def propose(
-        self, new: Revision, sources: Mapping[str, str], examined: Mapping[str, Any]
+        self, new: Revision, sources: Mapping[str, str], examined: Mapping[str, Any], kept: Kept | None = None
     ) -> Revision | Refused:
         """Return the new revision with its number, or why it is none: its texts are open, or its base is not active."""
 
@@ -66,7 +68,7 @@ class RevisionStore(RevisionReads):
             )
             return after
 
-        return await self._write("propose a revision", write)
+        return await self._write("propose a revision", write, kept)
 
     async def approve(  # noqa: PLR0917 - who, why, and what was found
         self,
@@ -76,6 +78,7 @@ class RevisionStore(RevisionReads):
         version: int,
         flips: Mapping[str, Any],
         accepted: str = "",
+        kept: Kept | None = None,
     ) -> Revision | Refused:
         """Return the revision with two people behind it; in force, where its instant has come."""
 
@@ -89,18 +92,29 @@ class RevisionStore(RevisionReads):
             write_revision(connection, before, after, doing)
             return _into_force(connection, after, active, doing) if is_due(after, at) else after
 
-        return await self._step("approve a revision", number, version, write)
+        return await self._step("approve a revision", number, version, write, kept)
 
-    async def decline(self, number: int, who: Identity, why: str, version: int | None = None) -> Revision | Refused:
+    async def decline(
+        self, number: int, who: Identity, why: str, version: int | None = None, kept: Kept | None = None
+    ) -> Revision | Refused:
         """Return the revision, turned down."""
-        return await self._plain(RevisionAct.DECLINE, number, version, who, why, decline)
+        return await self._plain(RevisionAct.DECLINE, number, version, who, why, decline, kept)
 
-    async def withdraw(self, number: int, who: Identity, why: str, version: int | None = None) -> Revision | Refused:
+    async def withdraw(
+        self, number: int, who: Identity, why: str, version: int | None = None, kept: Kept | None = None
+    ) -> Revision | Refused:
         """Return the revision, taken back."""
-        return await self._plain(RevisionAct.WITHDRAW, number, version, who, why, withdraw)
+        return await self._plain(RevisionAct.WITHDRAW, number, version, who, why, withdraw, kept)
 
     async def roll_back(  # noqa: PLR0917 - who, why, and from where
-        self, number: int, who: Identity, why: str, active: int, lately: int, reason: str = ""
+        self,
+        number: int,
+        who: Identity,
+        why: str,
+        active: int,
+        lately: int,
+        reason: str = "",
+        kept: Kept | None = None,
     ) -> Revision | Refused:
         """Return the revision, in force again in place of revision `active`.
 
@@ -121,7 +135,7 @@ class RevisionStore(RevisionReads):
             tell_of(connection, Told.POLICY_ROLLED_BACK, after, doing, left=left.number, reason=reason)
             return after
 
-        return await self._step("return to a revision", number, None, write)
+        return await self._step("return to a revision", number, None, write, kept)
 
     async def begin(self, first: Revision, sources: Mapping[str, str], examined: Mapping[str, Any]) -> Revision:
         """Return the active revision: the one that there is, else `first`, which nobody proposed, in force at once."""
@@ -173,6 +187,7 @@ class RevisionStore(RevisionReads):
         who: Identity,
         why: str,
         step: Callable[[Revision, Identity, str, int], Revision | Refused],
+        kept: Kept | None,
     ) -> Revision | Refused:
         def write(connection: sa.Connection, before: Revision, at: int) -> Revision | Refused:
             after = step(before, who, why, at)
@@ -180,7 +195,7 @@ class RevisionStore(RevisionReads):
                 return after
             return write_revision(connection, before, after, Doing(who.name, at, str(act), why))
 
-        return await self._step(f"{act} a revision", number, version, write)
+        return await self._step(f"{act} a revision", number, version, write, kept)
 
     async def _step(
         self,
@@ -188,6 +203,7 @@ class RevisionStore(RevisionReads):
         number: int,
         version: int | None,
         step: Callable[[sa.Connection, Revision, int], Revision | Refused],
+        kept: Kept | None,
     ) -> Revision | Refused:
         def write(connection: sa.Connection) -> Revision | Refused:
             before = read_revision(connection, number)
@@ -200,12 +216,14 @@ class RevisionStore(RevisionReads):
             # The lock is held: nothing that was done before this was done later.
             return step(connection, before, self._store.clock.now())
 
-        return await self._write(what, write)
+        return await self._write(what, write, kept)
 
-    async def _write(self, what: str, write: Write) -> Revision | Refused:
+    async def _write(self, what: str, write: Write, kept: Kept | None = None) -> Revision | Refused:
         try:
             async with self._store.writing(what) as connection:
                 result = await connection.run_sync(_or_nothing, write)
+                if kept is not None:
+                    await connection.run_sync(kept, result)
         except RefusedInside as inside:
             return inside.refused
         self._store.bump(accounts=False)

@@ -21,6 +21,7 @@ from gateway.api.events import Told
 from gateway.api.evidence import Pieces
 from gateway.api.openapi import openapi
 from gateway.api.outbox import Messages
+from gateway.api.policies import Policies
 from gateway.api.problems import COMMON_HEADERS, ApiProblem, json_response, unavailable
 from gateway.api.room import Room
 from gateway.api.routes import ROUTES
@@ -77,6 +78,7 @@ def create_api(services: Services, lifespan: Lifespan[Starlette] | None = None) 
         "listAlarms": alarms.list,
         "acknowledgeAlarm": alarms.acknowledge,
         **_desk(room),
+        **_policies(room),
         "readHealth": health,
         "readLive": live,
         "readReady": ready,
@@ -123,6 +125,20 @@ def _desk(room: Room) -> dict[str, Endpoint]:
         "retryMessage": messages.retry,
         "takeEvents": told.take,
         "takeSecurityEvent": told.take_security_event,
+    }
+
+
+def _policies(room: Room) -> dict[str, Endpoint]:
+    policies = Policies(room)
+    return {
+        "listRevisions": policies.list,
+        "proposeRevision": policies.propose,
+        "readRevision": policies.read,
+        "approveRevision": policies.approve,
+        "declineRevision": policies.decline,
+        "withdrawRevision": policies.withdraw,
+        "rollBack": policies.roll_back,
+        "listRuns": policies.runs,
     }
 
 

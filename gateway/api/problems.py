@@ -73,6 +73,14 @@ _OF_A_STEP: Final[Mapping[str, tuple[int, str]]] = {
     "hold": (409, "not-expeditable"),
     "ticket": (409, "not-possible"),
     "state": (409, "not-possible"),
+    "revision": (409, "not-possible"),
+    "digest": (409, "not-possible"),
+    "base": (409, "base-changed"),
+    "source": (409, "read-only"),
+    "widening": (409, "widens"),
+    "lock-out": (409, "locks-out"),
+    "flips": (409, "flips-too-many"),
+    "policies": (422, "policies-refused"),
     "status": (409, "not-possible"),
 }
 

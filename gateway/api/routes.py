@@ -5,6 +5,7 @@ from typing import Final
 
 from gateway.api.desk_routes import DESK_ROUTES
 from gateway.api.desk_routes import REASON_HEADER as REASON_HEADER  # noqa: PLC0414 - every route's
+from gateway.api.policy_routes import POLICY_ROUTES
 from gateway.api.route import Parameter, Route
 from gateway.api.shapes import Schema, listed
 from gateway.api.shapes import text as _text
@@ -164,4 +165,5 @@ ROUTES: Final = (
         media_type="text/plain",
     ),
     *DESK_ROUTES,
+    *POLICY_ROUTES,
 )

@@ -3,6 +3,7 @@
 from typing import Final
 
 from gateway.api.desk_schemas import DESK_SCHEMAS
+from gateway.api.policy_schemas import POLICY_SCHEMAS
 from gateway.api.shapes import (
     INSTANT,
     MAY_BE_INSTANT,
@@ -181,4 +182,5 @@ SCHEMAS: Final[dict[str, Schema]] = {
         "additionalProperties": False,
     },
     **DESK_SCHEMAS,
+    **POLICY_SCHEMAS,
 }

@@ -8,6 +8,7 @@ from gateway.adapters.evidence_files import EvidenceStore
 from gateway.adapters.identity_results import IdentityResults
 from gateway.adapters.once import OnceStore
 from gateway.adapters.outbox_store import OutboxStore
+from gateway.adapters.revisions import RevisionStore
 from gateway.adapters.security_event_tokens import SetReceiver
 from gateway.adapters.service_tokens import Unmasked
 from gateway.adapters.sql import AccountStore
@@ -19,6 +20,7 @@ from gateway.core.search import Page, Search
 from gateway.core.service_token import ServiceToken
 from gateway.ports import Clock, Count, Erasing, Events, Step
 from gateway.service.health import Check
+from gateway.service.publishing import Publishing
 
 
 class TokenBook(Protocol):
@@ -71,6 +73,13 @@ class AlarmBook(Protocol):
         """
 
 
+class PolicyDesk(NamedTuple):
+    """Revisions of the policies: what publishes them, and where they are kept."""
+
+    publishing: Publishing
+    revisions: RevisionStore
+
+
 class Desk(NamedTuple):
     """Accounts, tickets and messages, and what takes in what others tell. None: not configured."""
 
@@ -82,6 +91,7 @@ class Desk(NamedTuple):
     security_events: SetReceiver | None = None
     evidence: EvidenceStore | None = None
     identity_results: IdentityResults | None = None
+    policies: PolicyDesk | None = None
 
 
 class Wanted(NamedTuple):

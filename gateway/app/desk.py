@@ -11,11 +11,13 @@ from gateway.adapters.evidence_places import place_of
 from gateway.adapters.identity_results import IdentityResults
 from gateway.adapters.once import OnceStore
 from gateway.adapters.outbox_store import OutboxStore
+from gateway.adapters.revisions import RevisionStore
 from gateway.adapters.security_event_tokens import SetReceiver, issuer_of
 from gateway.adapters.sql import AccountStore
 from gateway.adapters.webhooks import SecretFile
-from gateway.api.services import Desk
+from gateway.api.services import Desk, PolicyDesk
 from gateway.app.measuring import digests_of
+from gateway.app.publishing import publishing_of
 from gateway.app.sinks import credentials_in
 from gateway.config import Settings
 from gateway.config.desk import Issuer
@@ -40,6 +42,7 @@ def desk_of(settings: Settings, store: AccountStore, tickets: DeskStore, geo: Ge
         security_events=_receiver(settings, events, once, store.clock),
         evidence=evidence_of(settings),
         identity_results=_results(settings, once, store.clock),
+        policies=PolicyDesk(publishing_of(settings, store), RevisionStore(store)),
     )
 
 

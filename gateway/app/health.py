@@ -11,9 +11,12 @@ def checks_of(gateway: Gateway) -> tuple[Check, ...]:
     aged = len(gateway.geo.warnings(at))
     heard = gateway.store.fresh(at)
     fault = gateway.journal.fault
+    stays = gateway.policies.running.refused is not None
     return (
         Check("started", gateway.started, "serving" if gateway.started else "starting, or ending"),
         Check("policies", bool(bundle.policies), f"bundle {bundle.digest[:12]}, {len(bundle.rules)} rules"),
+        # It decides by what it had, which was published as well.
+        Check("revision", not stays, "decides by what is in force" if not stays else "cannot take it", needed=False),
         Check("journal", fault is None, "written" if fault is None else "decisions cannot be recorded"),
         # Where the store is away each request is still answered, from what is known or with 503: sending everybody
         # elsewhere would only help where it is away for this machine alone.

@@ -14,7 +14,8 @@ from gateway.policies.findings import Finding
 from gateway.policies.lock_out import Guarded, guarded
 from gateway.policies.notices import notices
 from gateway.ports import MICROSECONDS
-from gateway.service.publishing import Difference, Examining, Flips, Publishing, Terms
+from gateway.service.examining import Difference, Examining, Flips
+from gateway.service.publishing import Publishing, Terms
 
 READ_ONLY = (
     'policies come from files here (`[policies] source = "files"`): change the files, and who reviews them where they '
