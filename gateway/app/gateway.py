@@ -7,12 +7,15 @@ from typing import Any, Self
 import structlog
 
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.desk_metrics import Delivered, DeskCounts, DeskMetrics, Observed
 from gateway.adapters.desk_store import DeskStore
+from gateway.adapters.exception_metrics import ExceptionMetrics
 from gateway.adapters.metrics import Metrics
 from gateway.adapters.policy_metrics import PolicyMetrics
 from gateway.adapters.progress import ProgressFile
 from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
+from gateway.app.expiring import Expiring
 from gateway.app.measuring import cookie_of, logins_of, profiles_of, risk_of, withdrawals_of
 from gateway.app.parts import bundle_of, bundles_of, geo_of, journal_of, keys_of, reader_of, shipper_of, tokens_of
 from gateway.app.policies import Policies
@@ -45,6 +48,7 @@ class Gateway:
         self.journal = journal_of(settings, self.clock.now())
         self._telling = Telling(settings, self.store, self.journal.worker)
         self.archive = bundles_of(settings)
+        self._at_once = AtOnce(self.desk)
         self.line = Line(
             reader=reader_of(settings),
             gather=Gather(
@@ -57,7 +61,7 @@ class Gateway:
             bundle=bundle_of(settings),
             journal=self.journal,
             clock=self.clock,
-            at_once=AtOnce(self.desk),
+            at_once=self._at_once,
             withdrawals=withdrawals_of(settings),
         )
         self._shipper = shipper_of(settings)
@@ -68,6 +72,9 @@ class Gateway:
         )
         self.policies = Policies(settings, self.line, self.archive, self.store, self.journal.worker)
         self.metrics.registry.register(PolicyMetrics(self.policies.running.status))
+        self.metrics.registry.register(DeskMetrics(self._desk_counts))
+        self.metrics.registry.register(ExceptionMetrics(lambda: self.line.bundle.exceptions, self.clock))
+        self._expiring = Expiring()
         self.started = False
         """Whether `start` is done and `close` is not."""
         self._refreshing: asyncio.Task[None] | None = None
@@ -147,6 +154,16 @@ class Gateway:
             say = log.info if outcome.taken else log.error
             say("edition:taken" if outcome.taken else "edition:refused", path=str(outcome.path), what=outcome.message)
         await self.policies.look()
+        self._expiring.tell(self.line.bundle.exceptions, self.clock.now())
+
+    def _desk_counts(self) -> DeskCounts:
+        delivery, logins = self._telling.delivery, self.logins
+        return DeskCounts(
+            self._at_once.outcomes,
+            self._at_once.put_off,
+            None if delivery is None else Delivered(delivery.delivered, delivery.failed, delivery.parked),
+            None if logins is None else Observed(logins.lost, logins.unnamed),
+        )
 
     async def _keep_up(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from gateway.cli import (
     alarms,
     decide,
     decisions,
+    exceptions,
     geodb,
     hold,
     outbox,
@@ -35,6 +36,7 @@ decide.register(app)
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(alarms.app, name="alarms")
 publish.register(policy.app)
+exceptions.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Policies: check them, test them, list them, and show what they may say.", no_args_is_help=True)
 
-_DEFAULT = Path("gateway.toml")
+DEFAULT = Path("gateway.toml")
 _ONE = {"policies": "policy", "rules": "rule", "lists": "list", "tests": "test"}
 Config = Annotated[Path, typer.Option("--config", "-c", envvar="GATEWAY_CONFIG", help="The configuration file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -37,7 +37,7 @@ At = Annotated[
 @app.command()
 def check(
     paths: Paths = None,
-    config: Config = _DEFAULT,
+    config: Config = DEFAULT,
     at: At = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 where there is a warning, too.")] = False,
     sarif: Annotated[
@@ -58,7 +58,7 @@ def check(
 
     instant = instant_of(at)
     try:
-        texts, supplied = _read(paths, config)
+        texts, supplied = read(paths, config)
         bundle = load(texts, sources_configured=supplied)
     except Rejected as rejected:
         write_sarif(sarif, rejected.findings)
@@ -84,7 +84,7 @@ def check(
 @app.command("test")
 def run_tests(
     paths: Paths = None,
-    config: Config = _DEFAULT,
+    config: Config = DEFAULT,
     with_coverage: Annotated[
         bool, typer.Option("--coverage", help="Say which parts of the rules no test would miss.")
     ] = False,
@@ -109,7 +109,7 @@ def run_tests(
     if fail_under is not None and not with_coverage:
         raise typer.BadParameter("`--fail-under` is about what `--coverage` measures: give both")
     try:
-        texts, supplied = _read(paths, config)
+        texts, supplied = read(paths, config)
         bundle = assemble(texts, sources_configured=supplied)
     except Rejected as rejected:
         refuse(rejected.findings, as_json=as_json)
@@ -192,7 +192,7 @@ def schema(
 
 
 @app.command("list")
-def list_(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = False) -> None:
+def list_(paths: Paths = None, config: Config = DEFAULT, as_json: AsJson = False) -> None:
     """List policies and the named lists they use, with what each rule does and since when.
 
     Example: gateway policy list 'library:*'
@@ -201,7 +201,7 @@ def list_(paths: Paths = None, config: Config = _DEFAULT, as_json: AsJson = Fals
     from gateway.policies.findings import Rejected
 
     try:
-        texts, supplied = _read(paths, config)
+        texts, supplied = read(paths, config)
         bundle = assemble(texts, sources_configured=supplied)
     except Rejected as rejected:
         refuse(rejected.findings, as_json=as_json)
@@ -250,7 +250,7 @@ def _described(policy: "Policy") -> dict[str, Any]:
     }
 
 
-def _read(paths: list[str] | None, config: Path) -> "tuple[dict[str, str], Sources | None]":
+def read(paths: list[str] | None, config: Path) -> "tuple[dict[str, str], Sources | None]":
     """Return the texts, and what the configuration supplies; None of the latter where paths stand alone."""
     from gateway.adapters.policy_files import read_sources
     from gateway.app.parts import sources_of

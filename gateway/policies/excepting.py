@@ -33,6 +33,11 @@ def standing(one: PolicyException, at: int) -> Standing:
     return Standing.IN_FORCE if at < one.end else Standing.EXPIRED
 
 
+def days_left(one: PolicyException, at: int) -> int:
+    """Return in how many days an exception ends, each begun day counted; 0 where it has ended."""
+    return max(0, -(-(one.end - at) // DAY_US))
+
+
 def expiring(some: Iterable[PolicyException], at: int, within_us: int) -> list[PolicyException]:
     """Return the exceptions in force that end within so long, the next to end first."""
     found = [one for one in some if one.in_force(at) and one.end - at <= within_us]
@@ -86,12 +91,11 @@ def notices(some: Iterable[PolicyException], at: int) -> list[Finding]:
     """Return which exceptions have ended and can go, and which will end soon. None of them stops a bundle."""
     found = []
     for one in some:
-        left = one.end - at
-        if left <= 0:
+        days = days_left(one, at)
+        if days == 0:
             message = f"exception `{one.name}` has ended: take it out"
             found.append(Finding(one.place, message, "exception-expired", Severity.WARNING))
-        elif left <= NOTICE_DAYS * DAY_US and one.in_force(at):
-            days = -(-left // DAY_US)
+        elif days <= NOTICE_DAYS and one.in_force(at):
             message = f"exception `{one.name}` of {one.owner} ends within {days} {'day' if days == 1 else 'days'}"
             found.append(Finding(one.place, message, "exception-expires", Severity.NOTE))
     return found

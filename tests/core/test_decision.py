@@ -33,7 +33,7 @@ from gateway.core.terms import (
     Reason,
     WhyUnknown,
 )
-from gateway.core.verdict import Challenge, Determining, Obligation, RuleRef, Verdict
+from gateway.core.verdict import Challenge, Determining, Excepted, Obligation, RuleRef, Verdict
 
 AT = 1_700_000_000_123_456
 PEER = ClientIP("203.0.113.9", How.FORWARDED, None, (Hop("10.0.0.1", Role.TRUSTED), Hop("203.0.113.9", Role.CLIENT)))
@@ -123,6 +123,24 @@ def test_a_verdict_is_written_with_everything_that_replay_compares() -> None:
             }
         ],
         "outage": False,
+    }
+
+
+def test_exceptions_stand_only_where_one_mattered() -> None:
+    """So that every decision recorded before there were any replays to the same bytes."""
+    assert "excepted" not in verdict_document(VERDICT)
+    spared = VERDICT._replace(excepted=(Excepted("us-exit", "us-closed", "desk/settle", "compliance", AT),))
+    assert verdict_document(spared) == {
+        **verdict_document(VERDICT),
+        "excepted": [
+            {
+                "policy": "us-exit",
+                "rule": "us-closed",
+                "exception": "desk/settle",
+                "owner": "compliance",
+                "until": "2023-11-14T22:13:20.123456Z",
+            }
+        ],
     }
 
 

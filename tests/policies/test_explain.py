@@ -260,6 +260,59 @@ tests:
     assert "marks `a` and `b`" in text
 
 
+EXCEPTED = """
+policy: us-exit
+title: United States
+owner: compliance
+rules:
+  - {id: open, grant: full, when: true}
+  - {id: us-closed, limit: support_only, when: country == "US", reason: jurisdiction-blocked, basis: tests}
+tests:
+  - {name: us, facts: {country: US}, operation: withdraw, expect: {outcome: deny}}
+"""
+EXCEPTION = """
+exceptions: desk
+owner: customer-care
+entries:
+  - id: settle
+    operations: [withdraw]
+    accounts: [alice, mallory]
+    lifts: [us-exit/us-closed]
+    reason: A court asks that the balances be paid out
+    basis: Ticket 4711
+    approved_by: head-of-legal
+    from: 2026-11-01
+    until: 2026-12-01
+"""
+
+
+def test_an_exception_that_opened_it_is_told_to_each_role_as_deep_as_it_reads() -> None:
+    bundle = load({"p.yaml": EXCEPTED, "e.yaml": EXCEPTION}, sources_configured=None)
+    document = _document(bundle=bundle, **{**ALICE, "country": "US"})
+    pages = {reader: explain(document, bundle, reader).text() for reader in Reader}
+    for page in pages.values():
+        assert "It is open by an exception: otherwise rules would refuse it or ask for a proof." in page
+        assert (
+            "`us-closed` of the policy `us-exit` (United States; owner: compliance) does not apply here: the exception "
+            "`desk/settle` of customer-care lifts it until `2026-12-01T00:00:00.000000Z`."
+        ) in page
+        assert "mallory" not in page
+    why = "It was made because: A court asks that the balances be paid out. Basis: Ticket 4711. Approved by head-of-leg"
+    assert [why in pages[reader] for reader in Reader] == [False, True, True]
+    assert ["It stands in `e.yaml`, line 5" in pages[reader] for reader in Reader] == [False, False, True]
+
+
+def test_an_exception_that_was_not_enough_is_told_as_well() -> None:
+    flagged = "  - {id: held, limit: none, when: '\"us-ip\" in flags', reason: hold, basis: tests}\ntests:\n"
+    test = "  - {name: held, facts: {flags: [us-ip]}, operation: view, expect: {outcome: deny}}\n"
+    policy = EXCEPTED.replace("tests:\n", flagged) + test
+    bundle = load({"p.yaml": policy, "e.yaml": EXCEPTION}, sources_configured=None)
+    document = _document(bundle=bundle, **{**ALICE, "country": "US", "flags": frozenset({"us-ip"})})
+    page = explain(document, bundle, Reader.SUPPORT).text()
+    assert "`us-closed` of the policy" in page
+    assert "It is open by an exception" not in page
+
+
 def test_nothing_that_teaches_evasion_is_said() -> None:
     documents = [*SITUATIONS.values(), *(document for _, document in RULES.values())]
     suggested = [
