@@ -19,6 +19,11 @@ _COUNTERS: Final = {
     "faults": ("gateway_shipping_faults", "How often the archive could not be written since shipping began."),
     "damaged": ("gateway_journal_damaged", "Places of the journal that could not be read since shipping began."),
     "removed": ("gateway_journal_segments_removed", "Segments removed since shipping began."),
+    "errands": ("gateway_errands_recovered", "Errands that only the journal brought about since shipping began."),
+    "errands_unreadable": (
+        "gateway_errands_unreadable",
+        "Recorded rulings since shipping began that asked for something nobody could make out.",
+    ),
 }
 
 _SINK: Final = "sink:"

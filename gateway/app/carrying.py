@@ -13,6 +13,11 @@ class Carrying:
         self._url = url
         self._store: AccountStore | None = None
         self._carrier: Carrier | None = None
+        self._new = self._unreadable = 0
+
+    def noted(self) -> dict[str, int]:
+        """Return what was counted, for the progress file: see `adapters.metrics`."""
+        return {"errands": self._new, "errands_unreadable": self._unreadable}
 
     async def carry(self, stretch: Stretch) -> int:
         """Return how many errands of a stretch were new. Raise StoreUnavailable: then it is to be carried again."""
@@ -24,7 +29,12 @@ class Carrying:
                 await store.close()
                 raise
             self._store, self._carrier = store, Carrier(DeskStore(store))
-        return await self._carrier.carry(stretch)
+        try:
+            new = await self._carrier.carry(stretch)
+        finally:
+            self._unreadable = self._carrier.unreadable
+        self._new += new
+        return new
 
     async def close(self) -> None:
         """Let go of the store."""

@@ -86,7 +86,7 @@ async def _archive(plan: Plan, stop: asyncio.Event, upkeep: Upkeep, share: float
             keeping=upkeep.retention,
             archive=archive,
             clock=SystemClock(),
-            note=lambda now: upkeep.note(now._asdict()),
+            note=lambda now: upkeep.note({**now._asdict(), **(carrying.noted() if carrying is not None else {})}),
             terms=terms_of(plan, share),
             workers=lambda: workers_of(directory),
             carry=None if carrying is None else carrying.carry,

@@ -35,6 +35,11 @@ def test_shipping_is_shown_as_it_was_written_down() -> None:
     }
 
 
+def test_what_only_the_journal_brought_about_is_shown() -> None:
+    found = exposed(at=NOW, errands=3, errands_unreadable=1)
+    assert (found["gateway_errands_recovered_total"], found["gateway_errands_unreadable_total"]) == (3, 1)
+
+
 def test_shipping_that_has_it_all_is_not_behind() -> None:
     assert exposed(at=NOW - SECOND, oldest=None, shipped=0)["gateway_shipping_lag_seconds"] == 0
 

@@ -16,6 +16,7 @@ def test_a_store_that_cannot_be_opened_leaves_the_stretch_to_be_carried_again(tm
             await carrying.carry(stretch)
         (tmp_path / "gateway.db").unlink()
         assert await carrying.carry(stretch) == 0
+        assert carrying.noted() == {"errands": 0, "errands_unreadable": 0}
         await carrying.close()
 
     asyncio.run(carry())

@@ -82,6 +82,8 @@ def test_what_it_decides_is_shipped_when_it_ends_and_its_metrics_say_so(site) ->
         before = gateway.metrics.exposition().decode()
         assert "gateway_decisions_unrecorded_total 0.0" in before
         assert "gateway_shipping_lag_seconds" not in before
+        assert 'gateway_errands_total{outcome="done"} 0.0' in before
+        assert "gateway_errands_put_off_total 0.0" in before
         await gateway.start()
         headers = [(b"host", b"exchange.example")]
         await gateway.line.decide(AccessRequest(gateway.clock.now(), "2.80.10.20", "GET", b"/", headers))
@@ -91,6 +93,7 @@ def test_what_it_decides_is_shipped_when_it_ends_and_its_metrics_say_so(site) ->
     after = asyncio.run(live())
     assert "gateway_shipping_decisions_total 1.0" in after
     assert "gateway_shipping_lag_seconds 0.0" in after
+    assert "gateway_errands_unreadable_total 0.0" in after
 
 
 def test_a_gateway_starts_and_serves_whether_its_archive_can_be_used_or_not(site) -> None:
