@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from gateway.core.everyone import ENOUGH, Global
 from gateway.core.forgetting import DAY, EXPIRY_DAYS, SECOND
-from gateway.core.login import ASN, DEV, DEVICE, NET, TIME, Login
+from gateway.core.login import ASN, DEV, DEVICE, NET, PREFIX, TIME, Login
 from gateway.core.profile import Profile
 from gateway.core.risk_tables import (
     ALWAYS_ANONYMOUS,
@@ -169,8 +169,11 @@ def holds(score: Score, threshold: float) -> bool:
 def _device(profile: Profile, login: Login, at_address: float, *, stranger: bool) -> Term:
     """Return what a device says that is not trusted; `at_address` is the ratio of the account's address."""
     key = login.values[DEVICE]
-    since = [one.at_s for one in profile.waiting if one.values[DEVICE] == key] if key is not None else []
-    told = "waiting" if since and login.at // SECOND - since[0] >= _DAY_S else "today"
+    since = [one for one in profile.waiting if one.values[DEVICE] == key] if key is not None else []
+    told = "today"
+    if since and login.at // SECOND - since[0].at_s >= _DAY_S:
+        at_home = any(profile.weight(PREFIX, one.values[PREFIX], login.at) for one in since)
+        told = "waiting" if at_home else "never at home"
     attacker, customer = AT_HOME
     home = log((1 - attacker + attacker * at_address) / (1 - customer + customer * at_address))
     return Term("new device", UNFAMILIAR_DEVICE[told] + home + PAYS_A_STRANGER * stranger, told=told)

@@ -59,8 +59,11 @@ LEAST: Final = -6.0
 MOST: Final = 3.0
 """Nor more than this against: one oddity alone, such as a journey, holds nothing."""
 
-UNFAMILIAR_DEVICE: Final = {"waiting": 1.0, "today": 1.5}
+UNFAMILIAR_DEVICE: Final = {"waiting": 1.0, "today": 1.5, "never at home": 1.8}
 """What a device key is worth that is in quarantine, or that was first seen today or never.
+
+Most has one in quarantine that was in none of the account's networks since: so does who waits until he is familiar. Of
+customers' devices in quarantine, four in five had been (seeds 13 and 16).
 
 Beside the group above, since system, browser and user agent are what anybody copies: matching them shall not make up
 for the one thing that cannot be copied. Nothing for a trusted key, so that this is never a reason for trust.

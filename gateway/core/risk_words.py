@@ -37,6 +37,7 @@ _DEVICES: Final = {
     "": "the device is trusted",
     "today": "the device was first seen less than a day ago, or never",
     "waiting": "the device has been seen for less than 30 days",
+    "never at home": "the device has been seen for less than 30 days, and in no network that the account knows",
 }
 _AGES: Final = {"24 h": "in the last 24 hours", "1-3 d": "1 to 3 days ago", "3-7 d": "3 to 7 days ago"}
 

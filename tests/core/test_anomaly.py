@@ -52,6 +52,20 @@ def test_a_device_that_waits_speaks_against_less_than_one_of_today() -> None:
     assert terms(of(profile, login(2, device=None)))["new device"] == pytest.approx(told[0], abs=0.2)
 
 
+def test_a_device_that_waits_and_was_never_at_home_speaks_against_most() -> None:
+    at_home, elsewhere = alice(), alice()
+    at_home.observe(login(0, "first", device="new phone"))
+    for number in range(5):
+        elsewhere.observe(login(3 * number, f"try {number}", **AWAY))
+
+    told = {term.name: term for term in of(elsewhere, login(14, **AWAY)).terms}["new device"]
+    assert told.told == "never at home"
+    assert told.value > terms(of(alice(), login(14, **AWAY)))["new device"]
+    assert {term.name: term.told for term in of(at_home, login(14, device="new phone")).terms}[
+        "new device"
+    ] == "waiting"
+
+
 def test_a_new_device_at_the_very_address_of_the_account_says_less_than_one_nearby() -> None:
     profile = alice()
     at_home, nearby, away = (
