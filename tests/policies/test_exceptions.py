@@ -1,10 +1,14 @@
 """Reading exceptions: what they must say, and how little they may say it of."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gateway.core.terms import Operation
 from gateway.core.verdict import RuleRef
-from gateway.policies.exceptions import LONGEST_DAYS, MOST_ENTRIES
+from gateway.policies.bundle import load
+from gateway.policies.exceptions import ENTRY_FIELDS, EXCEPTIONS_FIELDS, LONGEST_DAYS, MOST_ENTRIES
 from gateway.policies.findings import Rejected
 from gateway.policies.rules import Exceptions
 from gateway.policies.syntax import parse_file
@@ -108,6 +112,19 @@ def test_what_says_too_little_or_opens_too_much_is_refused(was: str, instead: st
     with pytest.raises(Rejected) as refused:
         read(TEXT.replace(was, instead))
     assert any(one.place.line == line and message in one.message for one in refused.value.findings), refused.value
+
+
+def test_the_page_on_exceptions_shows_what_loads() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "exceptions.md").read_text()
+    shown = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    bundle = load({f"{number}.yaml": text for number, text in enumerate(shown)}, sources_configured=None)
+    assert [one.name for one in bundle.exceptions] == ["payouts/estate-of-a-customer"]
+    assert {rule.id for rule in bundle.rules if rule.absolute} == {"cuba"}
+
+
+@pytest.mark.parametrize("field", [*EXCEPTIONS_FIELDS, *ENTRY_FIELDS])
+def test_every_field_is_on_the_page_of_exceptions(field: str) -> None:
+    assert f"`{field}`" in (Path(__file__).parents[2] / "docs" / "exceptions.md").read_text()
 
 
 def test_ids_are_unique_and_a_file_is_bounded() -> None:

@@ -322,7 +322,8 @@ def _small_bundle(rng: Random, generate: Any) -> Bundle:
         text = _condition(rng)
         made = generate.rule(rng, "p", number, effect=Effect.GRANT if number == 0 else None)
         rules.append(replace(made, when=parse(text, lambda _: Place("p", 1, 1)), when_text=text))
-    return cast("Bundle", generate.bundle_of([Policy("p", "p", "tests", None, tuple(rules), (), Place("p", 1, 1))]))
+    policies = [Policy("p", "p", "tests", None, tuple(rules), (), Place("p", 1, 1))]
+    return cast("Bundle", generate.bundle_of(generate.excepted(rng, policies) if rng.random() < 0.4 else policies))
 
 
 def _small_facts(rng: Random, generate: Any, operation: str) -> Facts:
