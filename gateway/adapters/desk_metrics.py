@@ -32,6 +32,8 @@ class DeskCounts(NamedTuple):
     errands: Mapping[Outcome, int]
     put_off: int
     """Decisions whose errands were not done before the answer."""
+    files_removed: int = 0
+    """Files of evidence that no ticket came to name."""
     outbox: Delivered | None = None
     """None where nobody is to be told."""
     logins: Observed | None = None
@@ -69,6 +71,11 @@ class DeskMetrics(Collector):
             "gateway_errands_put_off",
             "Decisions whose errands were not done before the answer: they are done from the journal.",
             value=counts.put_off,
+        )
+        yield CounterMetricFamily(
+            "gateway_evidence_removed",
+            "Files of evidence that a fault had left without a ticket, and that this process removed.",
+            value=counts.files_removed,
         )
         for told, metrics in ((counts.outbox, _OUTBOX), (counts.logins, _LOGINS)):
             for field, (name, what) in metrics.items() if told is not None else ():

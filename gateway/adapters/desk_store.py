@@ -1,7 +1,7 @@
 """The desk's store: what verdicts ask for is done once, and tickets are stepped by the table, in transactions."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -11,7 +11,7 @@ from gateway.adapters.account_book import LONGEST_WHY, absent, is_line
 from gateway.adapters.account_rows import read_account
 from gateway.adapters.desk_reads import DeskReads
 from gateway.adapters.errand_rows import carry_out_all, look_at_all
-from gateway.adapters.schema import EVIDENCE, TICKETS
+from gateway.adapters.schema import EVIDENCE, FILES_BEGUN, TICKETS
 from gateway.adapters.sql import AccountStore
 from gateway.adapters.ticket_rows import GATEWAY, Doing, RefusedInside, new_ticket_id, read_ticket, write_step
 from gateway.core.account import Refused, is_uid
@@ -30,7 +30,7 @@ from gateway.ports import Carried
 
 _DAY: Final = 86_400_000_000
 AT_ONCE: Final = 200
-"""Tickets that one sweep ends at most."""
+"""Tickets that one sweep ends at most, and files that one removes."""
 
 Step = Callable[[Ticket, int], Done | Refused]
 Kept = Callable[[sa.Connection, Ticket], None]
@@ -166,11 +166,30 @@ class DeskStore(DeskReads):
                     "kept_as": kept_as, "document": {**evidence._asdict(), "result": result},
                 }  # fmt: skip
                 connection.execute(sa.insert(EVIDENCE), row)
+                connection.execute(sa.delete(FILES_BEGUN).where(FILES_BEGUN.c.key == kept_as))
 
         def step(before: Ticket, _: int) -> Done | Refused:
             return attach(before, evidence)
 
         return await self._step(ticket, Act.ATTACH, step, evidence.by, str(evidence.kind), version, also)
+
+    async def begin_file(self, key: str) -> None:
+        """Note that a file of evidence is about to be written: until a ticket names it, it may be removed."""
+        row = {"key": key, "at": self._store.clock.now()}
+        async with self._store.writing("note a file of evidence") as connection:
+            await connection.execute(sa.insert(FILES_BEGUN), row)
+
+    async def unnamed_files(self, before: int) -> Sequence[str]:
+        """Return keys of files that were begun before an instant and that no ticket names, some at a time."""
+        named = sa.exists().where(EVIDENCE.c.kept_as == FILES_BEGUN.c.key)
+        due = sa.select(FILES_BEGUN.c.key).where(FILES_BEGUN.c.at < before, ~named).order_by(FILES_BEGUN.c.at)
+        async with self._store.reading("look for files of evidence", self._store.write_within_s) as connection:
+            return (await connection.execute(due.limit(AT_ONCE))).scalars().all()
+
+    async def forget_file(self, key: str) -> None:
+        """Forget a file that was begun: it is removed."""
+        async with self._store.writing("forget a file of evidence") as connection:
+            await connection.execute(sa.delete(FILES_BEGUN).where(FILES_BEGUN.c.key == key))
 
     async def expire(self) -> int:
         """End the tickets whose time is over; return how many. To be called every so often, by any process."""

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from enum import StrEnum, unique
 from typing import Final, NamedTuple
 
@@ -19,6 +19,10 @@ MOST_EVER: Final = 64 * 1024 * 1024
 """What a file may ever be allowed to have: one that was stored is read, whatever is allowed today."""
 _NAME: Final = 16
 _KEY: Final = re.compile(r"[0-9a-f]{2}/[0-9a-f]{32}", re.ASCII)
+
+
+Begun = Callable[[str], Awaitable[None]]
+"""Hears the key of a file that is about to be written."""
 
 
 class Stored(NamedTuple):
@@ -83,17 +87,20 @@ class EvidenceStore:
         self._draw = draw
         self._room = asyncio.Semaphore(at_once)
 
-    async def put(self, stream: AsyncIterable[bytes], claimed_type: str) -> Stored | NotTaken:
+    async def put(
+        self, stream: AsyncIterable[bytes], claimed_type: str, begun: Begun | None = None
+    ) -> Stored | NotTaken:
         """Return the file as it is kept, or why it is not. No more of the stream is read than a file may have.
 
-        Raise StoreUnavailable where it cannot be kept now, or did not arrive in time.
+        `begun` hears the file's key before it is written. Raise StoreUnavailable where it cannot be kept now, or did
+        not arrive in time.
         """
         await self._enter()
         try:
             content = await self._arrived(stream)
             if isinstance(content, NotTaken):
                 return content
-            return await self._kept(content, claimed_type)
+            return await self._kept(content, claimed_type, begun)
         finally:
             self._room.release()
 
@@ -141,7 +148,7 @@ class EvidenceStore:
             raise StoreUnavailable(f"evidence: a file did not arrive within {self._sent_within_s:g} s") from None
         return bytes(content) if content else NotTaken(Why.EMPTY, "the file is empty")
 
-    async def _kept(self, content: bytes, claimed_type: str) -> Stored | NotTaken:
+    async def _kept(self, content: bytes, claimed_type: str, begun: Begun | None) -> Stored | NotTaken:
         kind, said = await asyncio.to_thread(media_type, content), claimed(claimed_type)
         if kind is None:
             return NotTaken(Why.MEDIA_TYPE, f"a file must be whole, and one of {', '.join(ACCEPTED)}")
@@ -150,6 +157,8 @@ class EvidenceStore:
         name = self._draw(_NAME).hex()
         key = f"{name[:2]}/{name}"
         sha256, stored = await asyncio.to_thread(self._sealed, content, key)
+        if begun is not None:
+            await begun(key)
         await self._place.write(key, stored)
         return Stored(sha256, len(content), kind, key)
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The newest migration: what this code reads and writes."""
 
 METADATA: Final = sa.MetaData()
@@ -173,6 +173,14 @@ EVIDENCE: Final = sa.Table(
     sa.Column("kept_as", sa.Text),
     sa.Column("document", sa.JSON, nullable=False),
 )
+
+FILES_BEGUN: Final = sa.Table(
+    "files_begun",
+    METADATA,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("at", sa.BigInteger, nullable=False, index=True),
+)
+"""Files of evidence from before they are written until a ticket names them: what stays is what a fault left."""
 
 BUNDLES: Final = sa.Table(
     "bundles",

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -10,6 +11,7 @@ import structlog
 
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.event_book import EventBook
+from gateway.adapters.evidence_places import Place
 from gateway.adapters.once import OnceStore
 from gateway.adapters.outbox_store import OutboxStore
 from gateway.adapters.revocations import RevocationStore
@@ -26,14 +28,16 @@ SWEEP_EVERY_S: Final = 10.0
 FORGET_EVERY_S: Final = 600.0
 TOLD_FOR_US: Final = 30 * 86_400 * MICROSECONDS
 """How long a delivered message can be looked up."""
+_UNNAMED_FOR_US: Final = 86_400 * MICROSECONDS
+"""How long a file of evidence may be without a ticket. An upload takes a minute at most."""
 _SEEN_FOR_US: Final = KEPT * 86_400 * MICROSECONDS
 
 
 class Tidying:
     """Tidies one store, in any number of processes at once: each piece of work is done by who comes first."""
 
-    def __init__(self, store: AccountStore, events: EventBook | None = None) -> None:
-        """Build; without `events` none are removed."""
+    def __init__(self, store: AccountStore, events: EventBook | None = None, files: Place | None = None) -> None:
+        """Build; without `events` none are removed, nor evidence without the place where its `files` are."""
         self._store = store
         self._desk = DeskStore(store)
         outbox, once, over = OutboxStore(store), OnceStore(store), RevocationStore(store)
@@ -45,6 +49,10 @@ class Tidying:
         ]
         if events is not None:
             self._forgetting.append(events.forget)
+        if files is not None:
+            self._forgetting.append(partial(self._remove_unnamed, files))
+        self.files_removed = 0
+        """Files of evidence since the start that no ticket came to name."""
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -87,3 +95,16 @@ class Tidying:
         old = SIGHTINGS.c.seen_at < self._store.clock.now() - _SEEN_FOR_US
         async with self._store.writing("forget what was seen") as connection:
             return (await connection.execute(sa.delete(SIGHTINGS).where(old))).rowcount
+
+    async def _remove_unnamed(self, files: Place) -> int:
+        """Remove files of evidence that a fault left without a ticket; return how many.
+
+        Only what this store itself began to write: others may keep theirs in the same place.
+        """
+        keys = await self._desk.unnamed_files(self._store.clock.now() - _UNNAMED_FOR_US)
+        for key in keys:
+            await files.remove(key)
+            await self._desk.forget_file(key)
+            self.files_removed += 1
+            log.info("evidence:removed", key=key, why="no ticket names it, and it is older than a day")
+        return len(keys)

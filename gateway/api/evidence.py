@@ -129,14 +129,15 @@ async def attach_file(  # noqa: PLR0917 - its two callers, the API and the comma
     allowed = kinds_of_files(ticket)
     if kind not in allowed:
         return Refused("kind", f"kind: `{ascii(kind[:40])[1:-1]}` is none of {', '.join(allowed)}", allowed)
-    stored = await files.put(content, claimed)
+    stored = await files.put(content, claimed, tickets.begin_file)
     if isinstance(stored, NotTaken):
         raise _not_taken(stored)
     piece = _piece(ticket, kind, stored, who, now)
     done = await tickets.attach(ticket.id, piece, kept_as=stored.key)
-    # A fault in between leaves a file that no ticket names, rather than a ticket without its file.
+    # A fault in between leaves a file that no ticket names, rather than a ticket without its file: it is swept away.
     if isinstance(done, Refused) or stored.key not in {one.kept_as for one in await tickets.evidence(ticket.id)}:
         await files.remove(stored.key)
+        await tickets.forget_file(stored.key)
     return done
 
 

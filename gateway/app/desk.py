@@ -5,9 +5,6 @@ from contextlib import asynccontextmanager
 
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.event_book import EventBook
-from gateway.adapters.evidence_cipher import read_master_keys
-from gateway.adapters.evidence_files import EvidenceStore
-from gateway.adapters.evidence_places import place_of
 from gateway.adapters.identity_results import IdentityResults
 from gateway.adapters.once import OnceStore
 from gateway.adapters.outbox_store import OutboxStore
@@ -16,9 +13,9 @@ from gateway.adapters.security_event_tokens import SetReceiver, issuer_of
 from gateway.adapters.sql import AccountStore
 from gateway.adapters.webhooks import SecretFile
 from gateway.api.services import Desk, PolicyDesk
+from gateway.app.evidence import evidence_of
 from gateway.app.measuring import digests_of
 from gateway.app.publishing import publishing_of
-from gateway.app.sinks import credentials_in
 from gateway.config import Settings
 from gateway.config.desk import Issuer
 from gateway.core.errors import ConfigError
@@ -57,19 +54,6 @@ async def at_work(desk: Desk) -> AsyncIterator[None]:
     finally:
         if receiver is not None:
             await receiver.close()
-
-
-def evidence_of(settings: Settings) -> EvidenceStore | None:
-    """Return where files of evidence are kept; None where none are taken. Raise ConfigError."""
-    told = settings.evidence
-    if told is None:
-        return None
-    try:
-        options = {**told.options, **credentials_in(told.credentials_file)}
-        place = place_of(told.where, options=options)
-        return EvidenceStore(place, read_master_keys(told.key_file), most_bytes=told.largest_file)
-    except ConfigError as fault:
-        raise ConfigError(f"[evidence] {fault}") from None
 
 
 def _receiver(settings: Settings, events: Events, once: OnceStore, clock: Clock) -> SetReceiver | None:

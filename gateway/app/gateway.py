@@ -161,6 +161,7 @@ class Gateway:
         return DeskCounts(
             self._at_once.outcomes,
             self._at_once.put_off,
+            self._telling.tidying.files_removed,
             None if delivery is None else Delivered(delivery.delivered, delivery.failed, delivery.parked),
             None if logins is None else Observed(logins.lost, logins.unnamed),
         )

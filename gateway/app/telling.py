@@ -14,6 +14,7 @@ from gateway.adapters.sql import AccountStore
 from gateway.adapters.tidying import Tidying
 from gateway.adapters.webhook_target import WebhookTarget
 from gateway.adapters.webhooks import SecretFile
+from gateway.app.evidence import files_of
 from gateway.app.measuring import digests_of
 from gateway.config import Settings
 from gateway.config.desk import Webhook
@@ -30,14 +31,14 @@ class Telling:
     def __init__(self, settings: Settings, store: AccountStore, owner: str) -> None:
         """Build. `owner` names this process among all that share the store.
 
-        Raise ConfigError where a webhook cannot work.
+        Raise ConfigError where a webhook, or the place of evidence, cannot work.
         """
         self.delivery = delivery_of(settings, store, owner)
-        self._tidying = Tidying(store, EventBook(store, digests_of(settings)))
+        self.tidying = Tidying(store, EventBook(store, digests_of(settings)), files_of(settings))
 
     async def start(self) -> None:
         """Begin, once the store has been started."""
-        await self._tidying.start()
+        await self.tidying.start()
         if self.delivery is None:
             log.info("outbox:not_delivered", what=_UNTOLD)
         else:
@@ -47,7 +48,7 @@ class Telling:
         """Return once nothing is under way any more. The store is still needed for it."""
         if self.delivery is not None:
             await self.delivery.close()
-        await self._tidying.close()
+        await self.tidying.close()
 
 
 def delivery_of(settings: Settings, store: AccountStore, owner: str) -> Delivery | None:

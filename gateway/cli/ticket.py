@@ -277,7 +277,7 @@ def _sealed(config: Path, url: str | None, place: str | None, key: Path | None) 
         return EvidenceStore(place_of(place), read_master_keys(key))
     if place is not None or key is not None or url is not None:
         raise typer.BadParameter("say where the gateway keeps evidence: --files and --files-key", param_hint="--files")
-    from gateway.app.desk import evidence_of
+    from gateway.app.evidence import evidence_of
     from gateway.config import load
 
     found = evidence_of(load(config))

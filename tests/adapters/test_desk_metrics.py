@@ -18,12 +18,14 @@ def test_every_outcome_of_an_errand_is_there_from_the_start() -> None:
         'gateway_errands_total{outcome="done"}': 3,
         'gateway_errands_total{outcome="refused"}': 1,
         "gateway_errands_put_off_total": 2,
+        "gateway_evidence_removed_total": 0,
     }
 
 
 def test_messages_and_logins_are_counted_where_there_are_any_to_count() -> None:
-    found = exposed(DeskCounts({}, 0, Delivered(7, 2, 1), Observed(4, 5)))
+    found = exposed(DeskCounts({}, 0, 6, Delivered(7, 2, 1), Observed(4, 5)))
     assert {name: value for name, value in found.items() if "errands" not in name} == {
+        "gateway_evidence_removed_total": 6,
         "gateway_outbox_delivered_total": 7,
         "gateway_outbox_failed_tries_total": 2,
         "gateway_outbox_parked_total": 1,

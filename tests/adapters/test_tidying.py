@@ -8,13 +8,16 @@ from structlog.testing import capture_logs
 from gateway.adapters import tidying
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.event_book import EventBook
+from gateway.adapters.evidence_places import Folder
 from gateway.adapters.once import OnceStore
 from gateway.adapters.outbox_store import OutboxStore
 from gateway.adapters.sql import AccountStore
 from gateway.adapters.tidying import Tidying
+from gateway.core.errors import StoreUnavailable
 from gateway.core.evidence import After
 from gateway.core.login import Digests
 from gateway.core.obligations import SetFlag
+from gateway.desk.evidence import Evidence
 from tests.stores import AT, DAY, HOUR, RULE, SetClock, errands, hold, opened, rows
 
 
@@ -83,3 +86,49 @@ async def test_what_nobody_asks_for_any_more_is_removed_and_nothing_else(store: 
     clock.at = AT + 367 * DAY
     assert await tidier.forget() == 1
     assert rows(store, "SELECT count(*) FROM sightings") == [(0,)]
+
+
+async def test_a_file_of_evidence_without_a_ticket_is_removed_after_a_day_and_no_other_one(
+    store: AccountStore, clock: SetClock, tmp_path: Path
+) -> None:
+    desk = DeskStore(store)
+    await desk.carry_out(errands(hold()))
+    ((ticket,),) = rows(store, "SELECT id FROM tickets")
+    place = Folder(tmp_path / "evidence")
+    left, named, elsewhere = ("ab/" + digit * 32 for digit in "123")
+    for key in (left, named):
+        await desk.begin_file(key)
+    for key in (left, named, elsewhere):
+        await place.write(key, b"sealed")
+    piece = Evidence("E-1", "selfie_with_document", clock.at, "bob", "0" * 64, 6, "image/png")
+    await desk.attach(ticket, piece, kept_as=named)
+    tidier = Tidying(store, files=place)
+    clock.at += DAY
+    assert await tidier.forget() == 0
+    clock.at += 1
+    with capture_logs() as logs:
+        assert await tidier.forget() == 1
+    assert (tidier.files_removed, [one["key"] for one in logs]) == (1, [left])
+    assert sorted(path.name[0] for path in (tmp_path / "evidence" / "ab").iterdir()) == ["2", "3"]
+    assert rows(store, "SELECT count(*) FROM files_begun") == [(0,)]
+    assert await tidier.forget() == 0
+
+
+async def test_a_file_that_cannot_be_removed_is_tried_again(
+    store: AccountStore, clock: SetClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, place, key = DeskStore(store), Folder(tmp_path / "evidence"), "ab/" + "1" * 32
+    await desk.begin_file(key)
+    await place.write(key, b"sealed")
+    clock.at += DAY + 1
+    tidier = Tidying(store, files=place)
+
+    async def away(_: str) -> None:
+        raise StoreUnavailable("the bucket is away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(place, "remove", away)
+        with pytest.raises(StoreUnavailable):
+            await tidier.forget()
+    assert await tidier.forget() == 1
+    assert not (tmp_path / "evidence" / key).exists()

@@ -6,7 +6,8 @@ from base64 import b64encode
 
 import pytest
 
-from tests.api.desk import NOW, PNG, REASON, SECRET, WHY, png
+from gateway.core.errors import StoreUnavailable
+from tests.api.desk import HOUR, NOW, PNG, REASON, SECRET, WHY, png
 from tests.api.test_tickets import placed
 
 RESULT = {"document": True, "liveness": True, "face_match": 0.97, "reference": "idp-1"}
@@ -155,3 +156,25 @@ async def test_a_result_for_no_ticket_is_404_and_one_that_is_no_result_400(desk)
     assert (await desk.ask(None, "POST", "/api/v1/identity-results", content, **headers)).status_code == 404
     content, headers = signed({"ticket": "x"})
     assert (await desk.ask(None, "POST", "/api/v1/identity-results", content, **headers)).status_code == 400
+
+
+async def test_a_file_whose_ticket_never_came_to_name_it_is_known_to_the_store(desk, monkeypatch) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the store is away")
+
+    ticket = await placed(desk)
+    assert (await attach(desk, ticket)).status_code == 200
+    assert await desk.desk.tickets.unnamed_files(NOW + HOUR) == []
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.desk.tickets, "attach", away)
+        assert (await attach(desk, ticket, png(7))).status_code == 503
+    (key,) = await desk.desk.tickets.unnamed_files(NOW + HOUR)
+    assert (desk.path / "evidence" / key).exists()
+
+
+async def test_a_file_that_is_there_already_is_neither_kept_nor_remembered(desk) -> None:
+    ticket = await placed(desk)
+    for _ in range(2):
+        assert (await attach(desk, ticket)).status_code == 200
+    assert await desk.desk.tickets.unnamed_files(NOW + HOUR) == []
+    assert len([one for one in (desk.path / "evidence").rglob("*") if one.is_file()]) == 1

@@ -14,7 +14,6 @@ from structlog.testing import capture_logs
 from gateway.adapters.service_tokens import NewToken, ServiceTokens
 from gateway.app import Gateway
 from gateway.app.admin import Admin, AdminAlone
-from gateway.app.desk import evidence_of
 from gateway.config import load
 from gateway.core.errors import ConfigError
 from gateway.core.permissions import Person, Role
@@ -192,31 +191,3 @@ def test_what_cannot_work_stops_the_build_and_names_the_table(everything, file, 
     assert "hunter2" not in str(refused.value)
     with pytest.raises(ConfigError, match=said):
         AdminAlone(settings)
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ('aws_secret_access_key = "x', "is not TOML with one option a line"),
-        ("aws_secret_access_key = 7", "every option is a text in quotes"),
-        ('password = "hunter2"', "option `password`: those begin with aws_"),
-    ],
-)
-def test_credentials_of_a_bucket_that_cannot_be_used_are_refused_unseen(everything, content, said) -> None:
-    site = everything
-    (site.folder / "credentials").write_text(content)
-    text = site.config.read_text().replace('where = "evidence"', 'where = "s3://b/e"\ncredentials_file = "credentials"')
-    site.config.write_text(text)
-
-    with pytest.raises(ConfigError, match=said) as refused:
-        evidence_of(load(site.config))
-    assert "hunter2" not in str(refused.value)
-
-
-def test_a_bucket_is_built_without_connecting(everything) -> None:
-    site = everything
-    (site.folder / "credentials").write_text('aws_access_key_id = "a"\naws_secret_access_key = "b"\n')
-    more = 'where = "s3://b/e"\noptions = { aws_region = "eu-central-1" }\ncredentials_file = "credentials"'
-    site.config.write_text(site.config.read_text().replace('where = "evidence"', more))
-
-    assert evidence_of(load(site.config)) is not None
