@@ -12,8 +12,8 @@ from gateway.policies.rules import Duty, Expected, PolicyTest
 from gateway.policies.schema import FACTS, FactSchema
 from gateway.policies.values import problem
 
-_TEST: Final = ("name", "facts", "operation", "at", "expect")
-_EXPECT: Final = ("outcome", "by", "reason", "access", "obligations")
+TEST_FIELDS: Final = ("name", "facts", "operation", "at", "expect")
+EXPECT_FIELDS: Final = ("outcome", "by", "reason", "access", "obligations")
 
 
 def read_test(node: Node, policy: str, rule_ids: frozenset[str] | None, findings: list[Finding]) -> PolicyTest | None:
@@ -23,7 +23,7 @@ def read_test(node: Node, policy: str, rule_ids: frozenset[str] | None, findings
             Finding(node.place, "a test is a mapping with `name`, `facts`, `operation` and `expect`", "wrong-form")
         )
         return None
-    fields = Fields(node, "the test", _TEST, findings)
+    fields = Fields(node, "the test", TEST_FIELDS, findings)
     name = fields.text("name", needed=True, limit=200)
     operation = fields.code("operation", Operation, needed=True)
     at = fields.instant("at")
@@ -99,7 +99,7 @@ def _plain(fact: FactSchema, node: Node, findings: list[Finding]) -> str | int |
 
 
 def _expected(table: Table, policy: str, rule_ids: frozenset[str] | None, findings: list[Finding]) -> Expected | None:
-    fields = Fields(table, "`expect`", _EXPECT, findings)
+    fields = Fields(table, "`expect`", EXPECT_FIELDS, findings)
     outcome = fields.code("outcome", Outcome, needed=True)
     reason = fields.code("reason", Reason)
     access = fields.code("access", Access)

@@ -15,8 +15,8 @@ from gateway.policies.rules import Exceptions, NamedList, Policy, Rule
 
 POLICY_FIELDS: Final = ("policy", "title", "owner", "description", "rules", "tests")
 RULE_FIELDS: Final = (
-    "id", "grant", "limit", "require", "when", "reason", "basis", "in_force",
-    "on_match", "on_refusal", "status", "message", "justification", "absolute",
+    "id", "grant", "limit", "require", "when", "absolute", "reason", "basis", "in_force",
+    "status", "message", "on_match", "on_refusal", "justification",
 )  # fmt: skip
 REFUSAL_STATUSES: Final = (403, 451)
 LONGEST_MESSAGE: Final = 300
