@@ -56,6 +56,7 @@ class Demands:
         self._at = ground.at
         self._always = (1 << len(ground.at)) - 1
         self._masks: dict[Atom, int] = {}
+        self._applying: dict[tuple[RuleRef, bool, bool], Formula] = {}
         spoken = [rule for rule in bundle.rules if self._speaks(rule)]
         self.grants: Final = tuple(rule for rule in spoken if rule.effect is Effect.GRANT)
         self.limits: Final = tuple(rule for rule in spoken if rule.effect is Effect.LIMIT)
@@ -64,12 +65,10 @@ class Demands:
 
     def applies(self, rule: Rule, *, wanted: bool = True, possibly: bool = False) -> Formula:
         """Return that a rule is in force and its condition holds, for certain or possibly; or, not `wanted`, fails."""
-        parts = [
-            self._in_force(rule.start, rule.end, wanted=wanted),
-            self.of(rule.when, wanted=wanted, possibly=possibly),
-            *(self._lifts(one, wanted=not wanted, possibly=possibly) for one in self._exceptions(rule)),
-        ]
-        return every(parts) if wanted else some(parts)
+        key = (rule.ref, wanted, possibly)
+        if key not in self._applying:
+            self._applying[key] = self._applies(rule, wanted=wanted, possibly=possibly)
+        return self._applying[key]
 
     def proved(self, rule: Rule, *, wanted: bool = True, possibly: bool = False) -> Formula:
         """Return that the proof which a requirement asks for was given, or, not `wanted`, that it was not."""
@@ -88,9 +87,23 @@ class Demands:
         """Return that a requirement may apply, and that what it asks for may be lacking."""
         return [self.applies(rule, possibly=True), self.proved(rule, wanted=False, possibly=True)]
 
+    def has(self, fact: str, value: str) -> Formula:
+        """Return that a fact has a value; always so where no rule asks about it."""
+        if fact not in self._domains:
+            return ALWAYS
+        return self._leaf(Among(fact, frozenset({value})), wanted=True, possibly=False)
+
     def without(self, rules: Iterable[RuleRef]) -> dict[RuleRef, Formula]:
         """Return, for each of these rules that has a say, that it neither opens nor excludes the operation."""
         return {ref: self._absent(self.rules[ref]) for ref in rules if ref in self.rules}
+
+    def _applies(self, rule: Rule, *, wanted: bool, possibly: bool) -> Formula:
+        parts = [
+            self._in_force(rule.start, rule.end, wanted=wanted),
+            self.of(rule.when, wanted=wanted, possibly=possibly),
+            *(self._lifts(one, wanted=not wanted, possibly=possibly) for one in self._exceptions(rule)),
+        ]
+        return every(parts) if wanted else some(parts)
 
     def _absent(self, rule: Rule) -> Formula:
         if rule.effect is Effect.REQUIRE:

@@ -246,7 +246,7 @@ def _single_value(option: Option, domain: Domain, leafs: Sequence[Leaf]) -> AnyF
     if option.certain or not leafs:
         found: AnyFact = next(domain.of_mask(_usual(option.upper, domain)))
         return found
-    if option.upper == domain.everything:
+    if option.upper == domain.everything and not domain.linked:  # linked, the set of another could hold all of these
         return Unknown(WhyUnknown.NOT_SUPPLIED)
     return OneOf(WhyUnknown.SOURCES_DISAGREE, frozenset(domain.of_mask(option.upper)))
 

@@ -1,4 +1,4 @@
-"""Whether a change that widens may be made: the one place that says so, for the command line, the API and publishing."""
+"""Whether a change that widens may be made: said in one place, for the command line, the API and publishing."""
 
 from typing import Final
 

@@ -13,7 +13,7 @@ from gateway.policies.compile import Bundle
 from gateway.policies.demands import atoms_of
 from gateway.policies.expression import parse
 from gateway.policies.findings import Place
-from gateway.policies.rules import NamedList, Policy, Rule
+from gateway.policies.rules import NamedList, Policy, PolicyException, Rule
 from gateway.policies.schema import FACTS, Kind
 
 PLACE = Place("small.yaml", 1, 1)
@@ -113,12 +113,35 @@ def rule(rng: Random, facts: tuple[str, ...], number: int) -> Rule:
     )
 
 
+def excepted(rng: Random, facts: tuple[str, ...], one: Rule) -> Rule:
+    """Return the rule, at times with an exception to it."""
+    whom = {"account": 'account == "alice"', "network": '"vpn" in network'}
+    if one.effect is Effect.GRANT or not whom.keys() & set(facts) or rng.random() < 0.5:
+        return one
+    text = whom[rng.choice([name for name in whom if name in facts])]
+    start, end = sorted(rng.sample((AT - 1, AT, AT + 1), 2))
+    exception = PolicyException(
+        name="e/x",
+        owner="tests",
+        operations=frozenset({rng.choice(OPERATIONS)}),
+        when=parse(text, lambda _: PLACE),
+        when_text=text,
+        lifts=(one.ref,),
+        reason="a reason",
+        basis="a basis",
+        approved_by=None,
+        start=start,
+        end=end,
+    )
+    return replace(one, exceptions=(exception,), absolute=rng.random() < 0.2)
+
+
 def bundle_of(rules: list[Rule]) -> Bundle:
     return Bundle([Policy("p", "p", "tests", None, tuple(rules), (), PLACE)], LISTS, {}, "")
 
 
 def rules(rng: Random, facts: tuple[str, ...], most: int = 4) -> list[Rule]:
-    return [rule(rng, facts, number) for number in range(rng.randint(1, most))]
+    return [excepted(rng, facts, rule(rng, facts, number)) for number in range(rng.randint(1, most))]
 
 
 def changed(rng: Random, facts: tuple[str, ...], some: list[Rule]) -> list[Rule]:
@@ -127,22 +150,24 @@ def changed(rng: Random, facts: tuple[str, ...], some: list[Rule]) -> list[Rule]
     for _ in range(rng.randint(1, 2)):
         place = rng.randrange(len(made) + 1)
         if place == len(made):
-            made.append(replace(rule(rng, facts, len(some) + 7), id=f"n{len(made)}"))
+            made.append(replace(excepted(rng, facts, rule(rng, facts, len(some) + 7)), id=f"n{len(made)}"))
         elif rng.random() < 0.4 and len(made) > 1:
             del made[place]
         else:
-            made[place] = replace(rule(rng, facts, place), id=made[place].id)
+            made[place] = replace(excepted(rng, facts, rule(rng, facts, place)), id=made[place].id)
     return made
 
 
-def every(bundles: tuple[Bundle, ...], facts: tuple[str, ...]) -> Iterator[Facts]:
+def every(
+    bundles: tuple[Bundle, ...], facts: tuple[str, ...], operations: tuple[Operation, ...] = OPERATIONS
+) -> Iterator[Facts]:
     """Yield facts of every class that the rules can tell apart: each fact certain, in every doubt, or unknown."""
     asked = {atom for bundle in bundles for atom in atoms_of(bundle)}
     named = {*facts, *(name for atom in asked for name in facts_in(atom))} - {"operation"}
     ways = [(name, _classes(name, asked)) for name in sorted(named)]
     for values in product(*(values for _, values in ways)):
         stated = dict(zip((name for name, _ in ways), values, strict=True))
-        for operation, at in product(OPERATIONS, INSTANTS):
+        for operation, at in product(operations, INSTANTS):
             yield Facts(at=at, operation=operation, **stated)
 
 

@@ -5,7 +5,8 @@ from random import Random
 import pytest
 
 from gateway.policies import reference
-from gateway.policies.diff import _Search, diff, widens
+from gateway.policies.blame import Search, widens
+from gateway.policies.diff import diff
 from gateway.policies.evaluate import evaluate
 from tests.policies import small
 
@@ -29,7 +30,7 @@ def test_diff_is_what_trying_every_combination_finds(seed: int) -> None:
                 witness = change.witness._replace(operation=operation)
                 assert since is None or witness.at >= since
                 assert widens(reference.evaluate(witness, one), reference.evaluate(witness, other))
-        search = _Search(one, other, since)
+        search = Search(one, other, since)
         for case in every:
             if widens(evaluate(case, one), evaluate(case, other)):
-                assert any((case.operation, ref) in shown for ref in search._blamed(case)), case
+                assert any((case.operation, ref) in shown for ref in search.blamed(case)), case
