@@ -16,7 +16,7 @@ from gateway.adapters.progress import ProgressFile
 from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
 from gateway.app.expiring import Expiring
-from gateway.app.measuring import cookie_of, logins_of, profiles_of, risk_of, withdrawals_of
+from gateway.app.measuring import cookie_of, hold_line_of, logins_of, profiles_of, risk_of, withdrawals_of
 from gateway.app.parts import bundle_of, bundles_of, geo_of, journal_of, keys_of, reader_of, shipper_of, tokens_of
 from gateway.app.policies import Policies
 from gateway.app.telling import Telling
@@ -42,6 +42,7 @@ class Gateway:
         self.tokens = tokens_of(settings, self._keys, self.store.key_owner)
         self.desk = DeskStore(self.store)
         self._profiles = profiles_of(settings, self.store)
+        self._hold_line = hold_line_of(settings, self.store)
         self.device_cookie = cookie_of(settings)
         """Set on what is let through to whoever has none; None where devices are known otherwise."""
         self.logins = logins_of(settings, self.store, self.geo)
@@ -56,7 +57,7 @@ class Gateway:
                 tokens=self.tokens,
                 accounts=self.store,
                 revocations=RevocationStore(self.store),
-                risk=risk_of(settings, self._profiles),
+                risk=risk_of(settings, self._profiles, self._hold_line),
             ),
             bundle=bundle_of(settings),
             journal=self.journal,
@@ -98,6 +99,8 @@ class Gateway:
                     await self._keys.start()
                 if self._profiles is not None:
                     await self._profiles.start()
+                if self._hold_line is not None:
+                    await self._hold_line.start()
                 if self.logins is not None:
                     await self.logins.start()
                 await self.policies.start()
@@ -144,6 +147,8 @@ class Gateway:
         if self.logins is not None:
             await self.logins.close()
         await self.desk.close()
+        if self._hold_line is not None:
+            await self._hold_line.close()
         if self._profiles is not None:
             await self._profiles.close()
         await self.store.close()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gateway.adapters.event_book import EventBook
 from gateway.adapters.profiles import ProfileStore
+from gateway.adapters.score_store import ScoreStore
 from gateway.adapters.sql import AccountStore
 from gateway.config import Settings
 from gateway.core.device_key import DeviceCookie
@@ -13,6 +14,7 @@ from gateway.core.signals import Lines
 from gateway.core.withdrawal_request import WithdrawalRule
 from gateway.ports import Geo
 from gateway.service.devices import Devices
+from gateway.service.hold_line import HoldLine
 from gateway.service.observing import Logins
 from gateway.service.risk import Risk
 
@@ -35,12 +37,22 @@ def profiles_of(settings: Settings, store: AccountStore) -> ProfileStore | None:
     return None if digests is None else ProfileStore(store, digests)
 
 
-def risk_of(settings: Settings, profiles: ProfileStore | None) -> Risk | None:
+def hold_line_of(settings: Settings, store: AccountStore) -> HoldLine | None:
+    """Return what draws the lines of risk by a budget; None where they are fixed."""
+    risk = settings.risk
+    if risk is None or risk.budget is None:
+        return None
+    fixed = Lines(risk.ask_above, risk.hold_above)
+    return HoldLine(ScoreStore(store), budget=risk.budget, fixed=fixed, clock=store.clock)
+
+
+def risk_of(settings: Settings, profiles: ProfileStore | None, hold_line: HoldLine | None = None) -> Risk | None:
     """Return what measures requests against profiles; None where nothing does. Raise ConfigError."""
     digests, risk = digests_of(settings), settings.risk
     if risk is None or digests is None or profiles is None:
         return None
-    return Risk(profiles=profiles, digests=digests, lines=Lines(risk.ask_above, risk.hold_above))
+    lines = Lines(risk.ask_above, risk.hold_above)
+    return Risk(profiles=profiles, digests=digests, lines=lines, hold_line=hold_line)
 
 
 def cookie_of(settings: Settings) -> DeviceCookie | None:

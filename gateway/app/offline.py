@@ -9,7 +9,7 @@ import orjson
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
-from gateway.app.measuring import profiles_of, risk_of, withdrawals_of
+from gateway.app.measuring import hold_line_of, profiles_of, risk_of, withdrawals_of
 from gateway.app.parts import bundle_of, geo_of, keys_of, reader_of, tokens_of
 from gateway.config import Settings
 from gateway.core.countries import CONTINENT_OF
@@ -48,7 +48,7 @@ async def decide_offline(
     keys = keys_of(settings, clock)
     geo: Geo = geo_of(settings)
     tokens: Tokens = tokens_of(settings, keys, store.key_owner)
-    profiles = profiles_of(settings, store)
+    profiles, hold_line = profiles_of(settings, store), hold_line_of(settings, store)
     sheet = _Sheet()
     line = Line(
         reader=reader_of(settings),
@@ -57,7 +57,7 @@ async def decide_offline(
             tokens=tokens if what_if.account is None else _SignedIn(what_if.account),
             accounts=store,
             revocations=RevocationStore(store),
-            risk=risk_of(settings, profiles),
+            risk=risk_of(settings, profiles, hold_line),
         ),
         bundle=bundle_of(settings, what_if.bundle),
         journal=sheet,
@@ -68,6 +68,9 @@ async def decide_offline(
     try:
         if profiles is not None:
             await profiles.start()
+        if hold_line is not None:
+            # Once, with nothing counted: what is decided here is recorded nowhere.
+            await hold_line.look()
         if keys is not None:
             await keys.start()
         for request in requests:

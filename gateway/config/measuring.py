@@ -15,6 +15,7 @@ class Risk(Table):
     key_file: Located
     hold_above: float = Field(default=3.6, ge=-50, le=50, allow_inf_nan=False)
     ask_above: float = Field(default=0.0, ge=-50, le=50, allow_inf_nan=False)
+    budget: float | None = Field(default=None, gt=0, le=0.25, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def _asking_comes_before_holding(self) -> Self:

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from gateway.core.anomaly import SHIPPED, Params, Score, score
+from gateway.core.anomaly import SHIPPED, Params, Score, holds, score
 from gateway.core.client_ip import ClientIP
 from gateway.core.decision import Document
 from gateway.core.errors import StoreUnavailable
@@ -34,6 +34,7 @@ from gateway.policies.bundle import Bundle
 from gateway.policies.expression import Comparison, Condition, Literal, Literals, comparisons, facts_of
 from gateway.ports import Connection, Identity, Profiles
 from gateway.service.devices import Seen
+from gateway.service.hold_line import HoldLine
 
 log: Any = structlog.get_logger("gateway")
 
@@ -66,10 +67,20 @@ class Measured(NamedTuple):
 class Risk:
     """Measures requests against profiles. What it cannot learn is Unknown, and never a reason for trust."""
 
-    def __init__(self, *, profiles: Profiles, digests: Digests, lines: Lines, params: Params = SHIPPED) -> None:
+    def __init__(
+        self,
+        *,
+        profiles: Profiles,
+        digests: Digests,
+        lines: Lines,
+        params: Params = SHIPPED,
+        hold_line: HoldLine | None = None,
+    ) -> None:
+        """Build for fixed lines, or for those that a budget draws."""
         self._profiles = profiles
         self._digests = digests
         self._lines = lines
+        self._hold_line = hold_line
         self._params = params
 
     @property
@@ -111,16 +122,19 @@ class Risk:
             country=_known(connection.country), asn=_known(connection.asn), networks=_known(connection.network),
         )  # fmt: skip
         withdrawal = self._withdrawal(asked) if operation is Operation.WITHDRAW else None
-        return self._measure(profile or Profile(), login, withdrawal, destination)
+        return self._measure(uid, profile or Profile(), login, withdrawal, destination)
 
     def _measure(
-        self, profile: Profile, login: Login, withdrawal: Withdrawal | None, destination: Fact[str | None]
+        self, uid: str, profile: Profile, login: Login, withdrawal: Withdrawal | None, destination: Fact[str | None]
     ) -> Measured:
         profile.settle(login.at)
         attempts = self._profiles.networks.attempts(_number(login, PREFIX), login.at)
         found = signals_of(profile, login, withdrawal, attempts)
         total = score(profile, self._profiles.everyone, login, withdrawal, self._params)
         to = None if withdrawal is None else withdrawal.destination
+        lines = self._lines if self._hold_line is None else self._hold_line.lines
+        if self._hold_line is not None and withdrawal is not None:
+            self._hold_line.count(uid, to, total, login.at, held=holds(total, lines.high))
         about = {
             "network": network_about(login),
             "device": device_about(login),
@@ -136,9 +150,9 @@ class Risk:
         novelty: Fact[str | None] = "known" if known else "new"
         return Measured(
             frozenset(map(str, {one.name for one in found})),
-            risk_of(total, self._lines),
+            risk_of(total, lines),
             novelty if isinstance(destination, str) else destination,
-            _detail(total, found, login, self._lines),
+            _detail(total, found, login, lines),
             about,
             frozenset(name for name, is_strange in strange.items() if is_strange),
         )

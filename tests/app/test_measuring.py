@@ -6,6 +6,7 @@ from gateway.app.measuring import (
     devices_of,
     digests_of,
     facts_measured,
+    hold_line_of,
     logins_of,
     profiles_of,
     risk_of,
@@ -59,6 +60,14 @@ def test_all_of_it_is_built_and_supplies_its_facts(settings_of) -> None:
     assert withdrawals_of(settings).headers == {b"x-amount"}
     assert logins_of(settings, store, None).watches("POST", "/login")
     assert facts_measured(settings) == {"signals", "risk", "amount_usd", "destination"}
+
+
+def test_a_budget_draws_the_lines_that_fixed_ones_begin(settings_of) -> None:
+    settings = settings_of(ALL)
+    assert hold_line_of(settings, AccountStore(settings.store.url)) is None
+    settings = settings_of(ALL.replace("[device]", "budget = 0.02\nhold_above = 4.2\n[device]"))
+    hold_line = hold_line_of(settings, AccountStore(settings.store.url))
+    assert (hold_line.lines, hold_line.drawn) == ((0.0, 4.2), False)
 
 
 def test_a_destination_is_known_or_new_only_where_there_are_profiles(settings_of) -> None:

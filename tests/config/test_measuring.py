@@ -17,12 +17,12 @@ def test_what_measures_requests_is_off_unless_it_is_asked_for(load_text) -> None
 def test_all_of_it_can_be_said(load_text, keyed, tmp_path) -> None:
     settings = load_text(
         keyed
-        + '[risk]\nkey_file = "key"\nhold_above = 5\nask_above = 1.5\n'
+        + '[risk]\nkey_file = "key"\nhold_above = 5\nask_above = 1.5\nbudget = 0.02\n'
         + '[device]\ncookie = "__Host-gwd"\nkey_file = "key"\n'
         + '[withdrawals]\ndestination = "/to"\namount_usd = "header:X-Amount"\n'
     )
     assert settings.risk.key_file == tmp_path / "key"
-    assert (settings.risk.ask_above, settings.risk.hold_above) == (1.5, 5)
+    assert (settings.risk.ask_above, settings.risk.hold_above, settings.risk.budget) == (1.5, 5, 0.02)
     assert settings.device.cookie == "__Host-gwd"
     assert settings.withdrawals.destination == "/to"
 
@@ -32,6 +32,8 @@ def test_all_of_it_can_be_said(load_text, keyed, tmp_path) -> None:
     [
         ('[risk]\nkey_file = "key"\nhold_above = 1\nask_above = 2\n', "would never be asked for proof"),
         ('[risk]\nkey_file = "key"\nhold_above = nan\n', "risk.hold_above"),
+        ('[risk]\nkey_file = "key"\nbudget = 0\n', "risk.budget"),
+        ('[risk]\nkey_file = "key"\nbudget = 2\n', "risk.budget"),
         ("[risk]\nhold_above = 1\n", "risk.key_file"),
         ('[risk]\nkey_file = "kez"\n', "no such file"),
         ("[device]\n", "neither is given"),

@@ -106,6 +106,31 @@ def measure(identity=ALICE, came=PHONE, operation=Operation.WITHDRAW, asked=None
     return asyncio.run(risk(NOW, operation, HOME, connection, identity, came, asked))
 
 
+class FakeHoldLine:
+    """A line, and what was counted."""
+
+    lines = Lines(0.0, -20.0)
+
+    def __init__(self) -> None:
+        self.counted = []
+
+    def count(self, account, destination, score, at, *, held):
+        self.counted.append((account, destination, round(score.total, 3), at, held))
+
+
+def test_a_line_that_a_budget_draws_serves_in_place_of_the_fixed_one_and_hears_of_each_withdrawal() -> None:
+    hold_line = FakeHoldLine()
+    profiles = FakeProfiles({"alice": known()})
+    risk = Risk(profiles=profiles, digests=DIGESTS, lines=Lines(0.0, 4.9), hold_line=hold_line)
+    for operation in (Operation.WITHDRAW, Operation.LOGIN):
+        measured = asyncio.run(risk(NOW, operation, HOME, PORTUGAL, ALICE, PHONE, Asked(10.0, 0.1, "bc1-old")))
+
+        assert measured.risk == "high"
+        assert measured.detail["lines"] == {"medium": 0.0, "high": -20.0}
+    [(account, destination, _, at, held)] = hold_line.counted
+    assert (account, destination, at, held) == ("alice", DIGESTS.text(b"destination", "bc1-old"), NOW, True)
+
+
 def test_nothing_is_unusual_at_home() -> None:
     measured = measure()
     assert measured.signals == frozenset()
