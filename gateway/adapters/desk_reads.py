@@ -137,6 +137,13 @@ class DeskReads:
         async with self._store.reading("read a ticket's log") as connection:
             return tuple(LogEntry(*row) for row in await connection.execute(query.limit(MOST)))
 
+    async def files(self, after: str = "", limit: int = MOST) -> list[tuple[str, str]]:
+        """Return pieces of evidence that have a file, by id, and under which key it is kept."""
+        query = sa.select(EVIDENCE.c.id, EVIDENCE.c.kept_as).where(EVIDENCE.c.kept_as.is_not(None))
+        page = query.where(EVIDENCE.c.id > after).order_by(EVIDENCE.c.id).limit(limit)
+        async with self._store.reading("list files of evidence", self._store.write_within_s) as connection:
+            return [(row.id, row.kept_as) for row in await connection.execute(page)]
+
     async def evidence(self, ticket_id: str) -> tuple[KeptEvidence, ...]:
         """Return the evidence of a ticket, the oldest first."""
         columns = [EVIDENCE.c[name] for name in KeptEvidence._fields]

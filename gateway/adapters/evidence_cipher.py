@@ -87,12 +87,8 @@ def read_master_keys(path: Path) -> MasterKeys:
 
 def encrypted(content: bytes, name: str, keys: MasterKeys, draw: Draw) -> bytes:
     """Return a file as it is kept under a name."""
-    master = keys.get(keys.newest)
-    assert master is not None
-    key, nonce = draw(_KEY), draw(_NONCE)
-    key_id = keys.newest.encode("ascii")
-    begin = _MAGIC + bytes([len(key_id)]) + key_id
-    sealed = [begin, nonce, master.encrypt(nonce, key, begin + name.encode("utf-8"))]
+    key = draw(_KEY)
+    sealed = [_wrapped(key, name, keys, draw)]
     cipher = AESGCM(key)
     starts = range(0, max(len(content), 1), PIECE)
     for number, start in enumerate(starts):
@@ -103,17 +99,8 @@ def encrypted(content: bytes, name: str, keys: MasterKeys, draw: Draw) -> bytes:
 
 def decrypted(stored: bytes, name: str, keys: MasterKeys) -> Iterator[bytes]:
     """Yield the pieces of a file that is kept under a name. Raise EvidenceDamaged as soon as one is not as it was."""
-    begin, rest = _header(stored, name)
-    master = keys.get(begin[5:].decode("ascii", "replace"))
-    if master is None:
-        raise EvidenceDamaged(
-            f"evidence {name}: its master key `{ascii(begin[5:])[2:-1]}` is not among those configured"
-        )
-    nonce, wrapped = stored[len(begin) : len(begin) + _NONCE], stored[len(begin) + _NONCE : rest]
-    try:
-        cipher = AESGCM(master.decrypt(nonce, wrapped, begin + name.encode("utf-8")))
-    except InvalidTag:
-        raise EvidenceDamaged(f"evidence {name}: it was not stored under this name with this master key") from None
+    key, rest = _unwrapped(stored, name, keys)
+    cipher = AESGCM(key)
     step = PIECE + _TAG
     for number, start in enumerate(range(rest, len(stored), step)):
         last = start + step >= len(stored)
@@ -123,9 +110,48 @@ def decrypted(stored: bytes, name: str, keys: MasterKeys) -> Iterator[bytes]:
             raise EvidenceDamaged(f"evidence {name}: piece {number + 1} is not as it was stored") from None
 
 
+def rewrapped(stored: bytes, name: str, keys: MasterKeys, draw: Draw) -> bytes | None:
+    """Return a file with its key wrapped by the newest master key, its pieces untouched; None where it is already.
+
+    Raise EvidenceDamaged where its key cannot be had. What is in the pieces is not looked at.
+    """
+    key, rest = _unwrapped(stored, name, keys)
+    if _key_id(stored) == keys.newest.encode("ascii"):
+        return None
+    return _wrapped(key, name, keys, draw) + stored[rest:]
+
+
 def stored_size(size: int) -> int:
     """Return how large a file of `size` bytes is at most as it is kept."""
     return 5 + 32 + _WRAPPED + size + _TAG * (size // PIECE + 1)
+
+
+def _wrapped(key: bytes, name: str, keys: MasterKeys, draw: Draw) -> bytes:
+    """Return what a file begins with: the id of the newest master key, and the file's key wrapped by it."""
+    master = keys.get(keys.newest)
+    assert master is not None
+    key_id, nonce = keys.newest.encode("ascii"), draw(_NONCE)
+    begin = _MAGIC + bytes([len(key_id)]) + key_id
+    return begin + nonce + master.encrypt(nonce, key, begin + name.encode("utf-8"))
+
+
+def _unwrapped(stored: bytes, name: str, keys: MasterKeys) -> tuple[bytes, int]:
+    """Return the key of a file, and where its pieces begin. Raise EvidenceDamaged."""
+    begin, rest = _header(stored, name)
+    master = keys.get(_key_id(begin).decode("ascii", "replace"))
+    if master is None:
+        raise EvidenceDamaged(
+            f"evidence {name}: its master key `{ascii(_key_id(begin))[2:-1]}` is not among those configured"
+        )
+    nonce, wrapped = stored[len(begin) : len(begin) + _NONCE], stored[len(begin) + _NONCE : rest]
+    try:
+        return master.decrypt(nonce, wrapped, begin + name.encode("utf-8")), rest
+    except InvalidTag:
+        raise EvidenceDamaged(f"evidence {name}: it was not stored under this name with this master key") from None
+
+
+def _key_id(stored: bytes) -> bytes:
+    return stored[5 : 5 + stored[4]]
 
 
 def _header(stored: bytes, name: str) -> tuple[bytes, int]:

@@ -9,7 +9,15 @@ from collections.abc import AsyncIterable, Awaitable, Callable
 from enum import StrEnum, unique
 from typing import Final, NamedTuple
 
-from gateway.adapters.evidence_cipher import Draw, EvidenceDamaged, MasterKeys, decrypted, encrypted, stored_size
+from gateway.adapters.evidence_cipher import (
+    Draw,
+    EvidenceDamaged,
+    MasterKeys,
+    decrypted,
+    encrypted,
+    rewrapped,
+    stored_size,
+)
 from gateway.adapters.evidence_content import ACCEPTED, UNCLAIMED, claimed, media_type
 from gateway.adapters.evidence_places import Place
 from gateway.core.errors import ConfigError, StoreUnavailable
@@ -115,6 +123,24 @@ class EvidenceStore:
         try:
             stored = await self._place.read(key, stored_size(MOST_EVER))
             return await asyncio.to_thread(self._opened, stored, key, sha256)
+        finally:
+            self._room.release()
+
+    async def rewrap(self, key: str, *, write: bool = True) -> bool:
+        """Return whether a file's key was wrapped by an older master key than the newest, which wraps it from now on.
+
+        A crash leaves the file as it was or as it will be. Raise EvidenceDamaged where its key cannot be had, and
+        StoreUnavailable. Without `write` nothing is changed.
+        """
+        if not _KEY.fullmatch(key):
+            raise EvidenceDamaged("evidence: its key is none that files are kept under")
+        await self._enter()
+        try:
+            stored = await self._place.read(key, stored_size(MOST_EVER))
+            renewed = rewrapped(stored, key, self._keys, self._draw)
+            if renewed is not None and write:
+                await self._place.write(key, renewed)
+            return renewed is not None
         finally:
             self._room.release()
 

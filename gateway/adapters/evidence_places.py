@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -61,7 +62,8 @@ class Folder:
 
     def _write(self, key: str, content: bytes) -> None:
         path = self._path / key
-        beside = self._path / f".{path.name}.part"
+        # One of its own for each try: what a crash left must not be in the way of a file that is written again.
+        beside = self._path / f".{path.name}.{secrets.token_hex(4)}.part"
         path.parent.mkdir(mode=0o700, exist_ok=True)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -9,6 +9,7 @@ from gateway.cli import (
     alarms,
     decide,
     decisions,
+    evidence,
     exceptions,
     geodb,
     hold,
@@ -42,6 +43,7 @@ app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")
 app.add_typer(hold.app, name="hold")
 app.add_typer(ticket.app, name="ticket")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(token.app, name="token")
 synth.register(risk.app)

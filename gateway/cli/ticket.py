@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from gateway.cli.account import AsJson, Config, Store, Uid, Who, Why, refuse
+from gateway.cli.evidence import Files, FilesKey, sealed_files
 from gateway.cli.person import TokenFile, as_person, at_desk
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from gateway.adapters.desk_store import DeskStore
-    from gateway.adapters.evidence_files import EvidenceStore
     from gateway.core.account import Refused
     from gateway.core.permissions import Person
     from gateway.desk.record import Ticket
@@ -118,10 +118,8 @@ def attach(
     ticket: TicketId,
     file: Annotated[Path, typer.Option(help="A picture or PDF.")],
     kind: Annotated[str, typer.Option(help="What the file is, such as selfie_with_document.")],
-    files: Annotated[
-        str | None, typer.Option(help="Where evidence is kept, a folder or s3://BUCKET, in place of a configuration.")
-    ] = None,
-    files_key: Annotated[Path | None, typer.Option(help="The file of the keys that it is sealed with.")] = None,
+    files: Files = None,
+    files_key: FilesKey = None,
     token_file: TokenFile = None,
     config: Config = _DEFAULT,
     store: Store = None,
@@ -140,7 +138,7 @@ def attach(
     from gateway.core.permissions import Permission, may
     from gateway.desk.refusals import not_allowed
 
-    sealed = _sealed(config, store, files, files_key)
+    sealed = sealed_files(config, store, files, files_key)
 
     async def act(desk: "DeskStore", person: "Person") -> "Ticket | Refused":
         if not may(person, Permission.EVIDENCE_WRITE):
@@ -265,25 +263,6 @@ def _absent(ticket: str, as_json: bool) -> NoReturn:
     from gateway.core.account import Refused
 
     refuse(Refused("id", f"there is no ticket `{ascii(ticket[:40])[1:-1]}`"), as_json)
-
-
-def _sealed(config: Path, url: str | None, place: str | None, key: Path | None) -> "EvidenceStore":
-    """Return where the gateway keeps evidence: as the configuration says, unless a place and its keys are given."""
-    from gateway.adapters.evidence_cipher import read_master_keys
-    from gateway.adapters.evidence_files import EvidenceStore
-    from gateway.adapters.evidence_places import place_of
-
-    if place is not None and key is not None:
-        return EvidenceStore(place_of(place), read_master_keys(key))
-    if place is not None or key is not None or url is not None:
-        raise typer.BadParameter("say where the gateway keeps evidence: --files and --files-key", param_hint="--files")
-    from gateway.app.evidence import evidence_of
-    from gateway.config import load
-
-    found = evidence_of(load(config))
-    if found is None:
-        raise typer.BadParameter(f"{config} has no [evidence]: no files are taken here", param_hint="--file")
-    return found
 
 
 async def _content(path: Path) -> "AsyncIterator[bytes]":

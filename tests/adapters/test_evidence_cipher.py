@@ -15,6 +15,7 @@ from gateway.adapters.evidence_cipher import (
     decrypted,
     encrypted,
     read_master_keys,
+    rewrapped,
     stored_size,
 )
 from gateway.core.errors import ConfigError
@@ -135,3 +136,22 @@ def test_a_file_of_keys_that_cannot_work_stops_the_start_and_is_not_told(tmp_pat
     assert SHORT not in str(raised.value)
     with pytest.raises(ConfigError, match="No such file"):
         read_master_keys(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("size", [0, 1, PIECE, PIECE + 1])
+def test_a_rewrapped_file_is_opened_by_the_new_key_alone_and_its_pieces_are_as_they_were(size: int) -> None:
+    old, new = MasterKeys({"a": b"a" * 32}), MasterKeys({"longer-id": b"b" * 32})
+    both = MasterKeys({"longer-id": b"b" * 32, "a": b"a" * 32})
+    content = bytes(size)
+    stored = encrypted(content, "ab/name", old, os.urandom)
+    renewed = rewrapped(stored, "ab/name", both, os.urandom)
+    assert renewed is not None
+    assert b"".join(decrypted(renewed, "ab/name", new)) == content
+    assert renewed[5 + 9 + 60 :] == stored[5 + 1 + 60 :]
+    assert rewrapped(renewed, "ab/name", both, os.urandom) is None
+    with pytest.raises(EvidenceDamaged, match="its master key `longer-id` is not among those configured"):
+        list(decrypted(renewed, "ab/name", old))
+    with pytest.raises(EvidenceDamaged, match="was not stored under this name"):
+        rewrapped(stored, "ab/other", both, os.urandom)
+    with pytest.raises(EvidenceDamaged, match="its master key `a` is not among those configured"):
+        rewrapped(stored, "ab/name", new, os.urandom)

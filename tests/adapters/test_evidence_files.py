@@ -198,3 +198,34 @@ async def test_randomness_is_told_so_that_it_can_be_seen_where_it_goes(tmp_path:
 
     await taken(store(tmp_path, draw=draw), png())
     assert drawn == [16, 32, 12], "a name, a key and its nonce"
+
+
+async def test_a_rewrap_that_is_killed_leaves_a_file_that_opens_and_is_done_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = png()
+    found = await taken(store(tmp_path), content)
+    both = MasterKeys({"two": b"t" * 32, "one": bytes(range(32))})
+    one = EvidenceStore(Folder(tmp_path), both)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        # The process is gone before the new file has the old one's name, and cannot tidy up behind itself.
+        patched.setattr(Path, "rename", killed)
+        patched.setattr(Path, "unlink", lambda *_: None)
+        with pytest.raises(KeyboardInterrupt):
+            Folder(tmp_path)._write(found.key, b"half-made")
+    assert await one.open(found.key, found.sha256) == content
+    assert await one.rewrap(found.key, write=False)
+    assert await one.rewrap(found.key)
+    assert not await one.rewrap(found.key)
+    assert (
+        await EvidenceStore(Folder(tmp_path), MasterKeys({"two": b"t" * 32})).open(found.key, found.sha256) == content
+    )
+
+
+async def test_what_is_no_key_of_a_file_is_not_rewrapped(tmp_path: Path) -> None:
+    with pytest.raises(EvidenceDamaged, match="its key is none"):
+        await store(tmp_path).rewrap("../../etc/passwd")
