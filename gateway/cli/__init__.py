@@ -15,9 +15,11 @@ from gateway.cli import (
     hold,
     outbox,
     policy,
+    policy_writing,
     publish,
     risk,
     serve,
+    simulate,
     synth,
     ticket,
     token,
@@ -38,6 +40,8 @@ app.add_typer(decisions.app, name="decisions")
 app.add_typer(alarms.app, name="alarms")
 publish.register(policy.app)
 exceptions.register(policy.app)
+simulate.register(policy.app)
+policy_writing.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")

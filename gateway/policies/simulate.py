@@ -161,21 +161,22 @@ class Weigher:
         self._since = since
         self._digests = digests
 
-    def key(self, one: Alike, connection: Mapping[str, AnyFact] | None = None) -> Key:
+    def key(self, one: Alike, now: Mapping[str, AnyFact] | None = None) -> Key:
         """Return what decides together with `one`."""
         accounts, asns = self.asked.accounts, self.asked.asns
         account = self._named(one.account)
         return (
             one.matter,
             account if accounts is None or account in accounts else None,
-            one.asn if connection is None and (asns is None or asns) else None,
-            None if connection is None else tuple(connection.values()),
+            one.asn if asns is None or asns else None,
+            None if now is None else tuple(now.values()),
         )
 
-    def variety(self, document: Document, connection: Mapping[str, Any] | None = None) -> Variety | str:
+    def variety(self, document: Document, now: Mapping[str, Any] | None = None) -> Variety | str:
         """Return the decisions that are weighed with those of this ruling; or why they cannot be.
 
-        `connection` replaces what was known of the address. Raise KeyError, TypeError or ValueError where it is none.
+        `now` replaces what was known of the address or the account. Raise KeyError, TypeError or ValueError where
+        `document` is no ruling.
         """
         if document["verdict"] is None:
             return "refused unread"
@@ -188,8 +189,8 @@ class Weigher:
         elif isinstance(facts.account, str):
             facts = facts._replace(account=self._named(facts.account))
         then = facts.country
-        if connection is not None:
-            facts = facts._replace(**connection)
+        if now is not None:
+            facts = facts._replace(**now)
         variety = Variety(facts, answer_in(document["verdict"]), self.asked, self._bundles)
         if facts.country != then:
             variety.moved = (_place(then), _place(facts.country))

@@ -1,6 +1,6 @@
 """What came of a simulation: which answers would be others, whose, by which rules, counted without a sample."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -23,6 +23,12 @@ DIRECTIONS: Final = {
 """What becomes of a decision whose outcome is another, by the new outcome."""
 REASON: Final = "reason"
 """The same outcome, by other rules or for another reason."""
+HEADS: Final = {
+    "refused": "Newly refused",
+    "challenged": "Newly challenged",
+    "allowed": "Newly allowed",
+    REASON: "The same outcome by other rules or for another reason",
+}
 BY: Final = ("rule", "country", "operation", "status")
 _SHOWN: Final = 10
 
@@ -71,8 +77,14 @@ class Tally:
 class Simulation:
     """The counts of one simulation. `add` what changed; `decisions` and the like are counted by whoever weighs."""
 
-    def __init__(self, since: int, until: int, candidate: str, against: str | None = None) -> None:
-        """`against` is the digest of the bundle that is compared with; None where that is what was answered then."""
+    def __init__(
+        self, since: int, until: int, candidate: str, against: str | None = None, most_accounts: int = MOST_ACCOUNTS
+    ) -> None:
+        """`against` is the digest of the bundle that is compared with; None where that is what was answered then.
+
+        Of more than `most_accounts` nobody is told apart any more.
+        """
+        self._most_accounts = most_accounts
         self.since, self.until, self.candidate, self.against = since, until, candidate, against
         self.decisions = 0
         """How many were weighed."""
@@ -117,7 +129,7 @@ class Simulation:
             return None
         known = self._numbers.get(account)
         if known is None:
-            if len(self._numbers) >= MOST_ACCOUNTS:
+            if len(self._numbers) >= self._most_accounts:
                 self.accounts_bounded = True
                 return None
             known = self._numbers[account] = len(self._numbers)
@@ -165,16 +177,21 @@ class Simulation:
             f"{self.flipped:,} would have another outcome ({self.share:.3%})",
         ]
         lines += [f"{number:,} could not be weighed: {why}" for why, number in sorted(self.left_out.items())]
-        for direction, tally in self.directions.items():
-            if tally.decisions:
-                lines += ["", f"{_HEADS[direction]}: {_said(tally)}", *self._parts(direction)]
-                lines += [f"  such as {', '.join(str(UUID(bytes=one)) for one in tally.samples)}"]
+        lines += self.lines(HEADS)
         if self.moved:
             lines += ["", f"{sum(self.moved.values()):,} decisions from addresses that another country is said of:"]
             lines += [f"  {one} → {other}: {number:,}" for (one, other), number in self._moves()[:_SHOWN]]
         if self.accounts_bounded:
-            lines += ["", f"more than {MOST_ACCOUNTS:,} accounts: their numbers are lower bounds"]
+            lines += ["", f"more than {self._most_accounts:,} accounts: their numbers are lower bounds"]
         return "\n".join(lines)
+
+    def lines(self, heads: Mapping[str, str]) -> Iterator[str]:
+        """Yield what became of some directions, each under its head."""
+        for direction, head in heads.items():
+            tally = self.directions[direction]
+            if tally.decisions:
+                yield from ("", f"{head}: {_said(tally)}", *self._parts(direction))
+                yield f"  such as {', '.join(str(UUID(bytes=one)) for one in tally.samples)}"
 
     def rows(self, name: str, direction: str) -> Sequence[tuple[str, Tally]]:
         """Return what a table has of one direction, the most decisions first."""
@@ -191,14 +208,6 @@ class Simulation:
 
     def _moves(self) -> list[tuple[tuple[str, str], int]]:
         return sorted(self.moved.items(), key=lambda one: (-one[1], one[0]))
-
-
-_HEADS: Final = {
-    "refused": "Newly refused",
-    "challenged": "Newly challenged",
-    "allowed": "Newly allowed",
-    REASON: "The same outcome by other rules or for another reason",
-}
 
 
 def _said(tally: Tally) -> str:

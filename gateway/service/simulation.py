@@ -1,6 +1,6 @@
 """Simulations over what was recorded: every decision is weighed, those that are alike together."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
@@ -19,11 +19,10 @@ from gateway.service.memo import Memo
 UNREADABLE: Final = "written by something that does not know the format"
 _VARIETIES: Final = 100_000
 """Distinct facts that are remembered; where there are more, some are weighed more than once."""
-_ADDRESSES: Final = 200_000
 _FAULTS: Final = (KeyError, TypeError, ValueError, AttributeError)
 
-Connected = Callable[[bytes], Mapping[str, AnyFact] | None]
-"""What is known of an address now, as `core.search.packed` has it; None where that is not asked."""
+Refresh = Callable[[Sequence[Alike]], Awaitable[Sequence[Mapping[str, AnyFact] | None]]]
+"""What is known now of the address and the account of each; None where it stays as it was."""
 
 
 @runtime_checkable
@@ -48,53 +47,53 @@ class Weighed(NamedTuple):
 class Walk:
     """One passage through what was recorded."""
 
-    def __init__(self, weigher: Weigher, since: int, until: int, connected: Connected | None = None) -> None:
+    def __init__(self, weigher: Weigher, since: int, until: int, refresh: Refresh | None = None) -> None:
         self._weigher = weigher
         self._since, self._until = since, until
-        self._connected = connected
+        self._refresh = refresh
         self._varieties: Memo[Key, Variety | str] = Memo(_VARIETIES)
-        self._connections: Memo[bytes, Mapping[str, AnyFact] | None] = Memo(_ADDRESSES)
         self.decisions = 0
         self.varieties = 0
         self.left_out: dict[str, int] = {}
         self.moved: dict[tuple[str, str], int] = {}
 
-    async def through(self, moment: Moment) -> AsyncIterator[list[Weighed]]:
-        """Yield what was weighed, some rulings at a time. Raise StoreUnavailable."""
-        async for some in moment.alike(self._since, self._until):
-            keys = self._keys(some)
-            await self._learn(moment, some, keys)
-            yield await self._weigh(moment, some, keys)
-
-    def _keys(self, some: Sequence[Alike]) -> Sequence[Key]:
+    async def weigh(self, moment: Moment, some: Sequence[Alike]) -> list[Weighed]:
+        """Return those of these decisions that are answered otherwise, and count all. Raise StoreUnavailable."""
+        known: Sequence[Mapping[str, AnyFact] | None] = ()
         asked = self._weigher.asked
-        if self._connected is None and asked.accounts == frozenset() == asked.asns:
-            return [(one[1],) for one in some]
-        return [self._weigher.key(one, self._connection(one)) for one in some]
+        if self._refresh is not None:
+            known = await self._refresh(some)
+            keys = [self._weigher.key(one, now) for one, now in zip(some, known, strict=True)]
+        elif asked.accounts == frozenset() == asked.asns:
+            keys = [(one[1],) for one in some]
+        else:
+            keys = [self._weigher.key(one) for one in some]
+        await self._learn(moment, some, keys, known or [None] * len(some))
+        return await self._weigh(moment, some, keys)
 
-    def _connection(self, one: Alike) -> Mapping[str, AnyFact] | None:
-        if self._connected is None or one.address is None:
-            return None
-        known = self._connections.get(one.address)
-        return known if known is not None else self._connections.keep(one.address, self._connected(one.address))
-
-    async def _learn(self, moment: Moment, some: Sequence[Alike], keys: Sequence[Key]) -> None:
-        """See to it that every key of these is known. One reading brings the documents of all that are not."""
-        new = {key: one for key, one in zip(keys, some, strict=True) if key not in self._varieties}
+    async def _learn(
+        self,
+        moment: Moment,
+        some: Sequence[Alike],
+        keys: Sequence[Key],
+        known: Sequence[Mapping[str, AnyFact] | None],
+    ) -> None:
+        """See to it that every key of these has its variety. One reading brings all documents that are needed."""
+        new = {key: place for place, key in enumerate(keys) if key not in self._varieties}
         if not new:
             return
         if len(self._varieties) + len(new) > _VARIETIES:
-            # Not one by one: what these need must be there together.
+            # All at once: what these need must be there together.
             self._varieties.clear()
-            new = dict(zip(keys, some, strict=True))
-        documents = await moment.documents([one.ruling for one in new.values()])
-        for key, one in new.items():
-            self._varieties[key] = self._variety(documents[one.ruling], one)
+            new = {key: place for place, key in enumerate(keys)}
+        documents = await moment.documents([some[place].ruling for place in new.values()])
+        for key, place in new.items():
+            self._varieties[key] = self._variety(documents[some[place].ruling], known[place])
             self.varieties += 1
 
-    def _variety(self, document: bytes, one: Alike) -> Variety | str:
+    def _variety(self, document: bytes, now: Mapping[str, AnyFact] | None) -> Variety | str:
         try:
-            return self._weigher.variety(orjson.loads(document), self._connection(one))
+            return self._weigher.variety(orjson.loads(document), now)
         except _FAULTS:
             return UNREADABLE
 
@@ -160,29 +159,29 @@ async def simulate(
     until: int,
     against: Bundle | None = None,
     digests: Mapping[str, str] | None = None,
-    connected: Connected | None = None,
+    refresh: Refresh | None = None,
     told: Callable[[int], None] = lambda _: None,
 ) -> Simulation:
     """Return what the candidate would have answered to every decision made in `[since, until)`.
 
     It is compared with what was answered then, or with what the bundle `against` would have. `digests` is as in
-    `Weigher`; `connected` replaces what was known of addresses; `told` hears how many were weighed. Raise
+    `Weigher`; `refresh` replaces what was known of addresses and accounts; `told` hears how many were weighed. Raise
     StoreUnavailable.
     """
     weigher = Weigher(candidate, against, since, until, digests=digests)
-    walk = Walk(weigher, since, until, connected)
+    walk = Walk(weigher, since, until, refresh)
     simulation = Simulation(since, until, candidate.digest, None if against is None else against.digest)
-    counter = _Counter(simulation)
+    counter = Counting(simulation)
     async for moment in moments:
-        async for some in walk.through(moment):
-            await counter.count(moment, some)
+        async for some in moment.alike(since, until):
+            await counter.count(moment, await walk.weigh(moment, some))
             told(walk.decisions)
     simulation.decisions, simulation.varieties, simulation.left_out = walk.decisions, walk.varieties, walk.left_out
     simulation.moved = walk.moved
     return simulation
 
 
-class _Counter:
+class Counting:
     """Counts what was weighed into a simulation."""
 
     def __init__(self, simulation: Simulation) -> None:

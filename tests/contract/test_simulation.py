@@ -4,6 +4,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from random import Random
@@ -22,8 +23,11 @@ from gateway.core.alike import ALONE
 from gateway.core.decision import parse_instant, verdict_document
 from gateway.core.facts import Facts
 from gateway.core.pseudonyms import Pseudonyms
+from gateway.core.terms import Effect
 from gateway.policies.compile import Bundle
 from gateway.policies.evaluate import evaluate
+from gateway.policies.expression import parse
+from gateway.policies.rules import Policy
 from gateway.policies.schema import FACTS
 from gateway.policies.simulate import Answer, Turn, answer_in, answer_of, named
 from gateway.policies.simulated import SAMPLES, Simulation
@@ -32,7 +36,7 @@ from gateway.service.digested import digested
 from gateway.service.simulation import Momentary, simulate
 from tests.contract.conftest import Backend
 from tests.contract.stretches import decision_id
-from tests.policies.conftest import AT, bundle, certain, facts
+from tests.policies.conftest import AT, LISTS, PLACE, bundle, certain, facts, rule
 
 HOUR = 3_600_000_000
 INSTANTS = (*range(AT - 3, AT + 4), AT - 2 * HOUR, AT - HOUR, AT + HOUR, AT + 3 * HOUR)
@@ -53,6 +57,28 @@ def ruling_of(some: Facts, made_by: Bundle) -> bytes:
         "reply": {"status": 200, "reason": None},
     }
     return orjson.dumps(document)
+
+
+POINTED = (
+    'account in ["alice"]',
+    'account != "bob"',
+    "asn == 7",
+    "asn not in carriers",
+    "amount_usd > 99.5",
+    "withdrawn_today_usd >= amount_usd",
+    "auth_age <= 60",
+    "auth_age == 300",
+)
+
+
+def pointed(rng: Random) -> Bundle:
+    """Return a bundle that asks about nothing but what stands beside a matter."""
+    some = [rule(rng, "p", number, effect=effect) for number, effect in enumerate((Effect.GRANT, Effect.LIMIT) * 2)]
+    texts = rng.sample(POINTED, len(some))
+    rules = [
+        replace(one, when=parse(text, lambda _: PLACE), when_text=text) for one, text in zip(some, texts, strict=True)
+    ]
+    return Bundle([Policy("p", "p", "tests", None, tuple(rules), (), PLACE)], LISTS, {}, "")
 
 
 UNREAD = orjson.dumps(
@@ -132,7 +158,7 @@ class Plain:
         row = (raw, some.account if isinstance(some.account, str) else None, some.operation == "withdraw", cents)
         for place in (
             (direction,),
-            *((direction, "rule", rule) for rule in by or ("(nothing granted)",)),
+            *((direction, "rule", one) for one in by or ("(nothing granted)",)),
             (direction, "country", some.country if isinstance(some.country, str) else "(uncertain)"),
             (direction, "operation", str(some.operation)),
             (direction, "status", some.status if isinstance(some.status, str) else "(uncertain)"),
@@ -194,8 +220,8 @@ async def moments(opened: Sequence[Moment]) -> AsyncIterator[Moment]:
 @settings(max_examples=120)
 @given(rng=st.randoms(use_true_random=False), digests=st.sampled_from(["none", "unknown", "known"]))
 def test_a_simulation_equals_replaying_every_decision_one_by_one(backend: Backend, rng: Random, digests: str) -> None:
-    made_by, candidate = bundle(rng), bundle(rng)
-    against = bundle(rng) if rng.random() < 0.3 else None
+    made_by, candidate = bundle(rng), rng.choice((bundle, pointed))(rng)
+    against = rng.choice((bundle, pointed))(rng) if rng.random() < 0.3 else None
     recorded = Recorded(rng, made_by)
     since, until = sorted(rng.sample((*INSTANTS, AT - 9 * HOUR, AT + 9 * HOUR), 2))
 

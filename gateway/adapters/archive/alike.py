@@ -23,7 +23,7 @@ class HeldMoment:
         decisions: Iterable[RecordedDecision],
         taken: Mapping[str, tuple[int, int]] | None = None,
     ) -> None:
-        self.taken = dict(taken or {})
+        self.taken: Mapping[str, tuple[int, int]] = dict(taken or {})
         self._rulings = rulings
         self._of: dict[bytes, list[RecordedDecision]] = {}
         for decision in decisions:
