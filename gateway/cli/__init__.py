@@ -16,6 +16,7 @@ from gateway.cli import (
     outbox,
     policy,
     policy_writing,
+    policy_writing,
     publish,
     risk,
     serve,
@@ -41,6 +42,7 @@ app.add_typer(alarms.app, name="alarms")
 publish.register(policy.app)
 exceptions.register(policy.app)
 simulate.register(policy.app)
+policy_writing.register(policy.app)
 policy_writing.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")

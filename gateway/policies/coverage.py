@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from gateway.core.terms import Effect, Operation
-from gateway.core.verdict import Obligation, RuleRef
+from gateway.core.verdict import RuleRef
 from gateway.policies.compile import Bundle
 from gateway.policies.evaluate import evaluate
 from gateway.policies.expression import AllOf, AnyOf, Condition, Not, comparisons
@@ -110,12 +110,10 @@ def _without_a_part(rule: Rule) -> Iterator[tuple[str, Place, str, Rule | None]]
         place = next((one.place for one in comparisons(left_out)), rule.place)
         advice = f"{said} in rule `{rule.id}`: test facts where only that decides"
         yield "condition", place, advice, replace(rule, when=condition)
-    for name in ("on_match", "on_refusal"):
-        duties: tuple[Obligation, ...] = getattr(rule, name)
-        for position, duty in enumerate(duties):
-            advice = f"`{duty.kind}: {duty.value}` of rule `{rule.id}`: expect it among the `obligations`"
-            rest = (*duties[:position], *duties[position + 1 :])
-            yield "obligation", rule.place, advice, replace(rule, **{name: rest})
+    for duty in (*rule.on_match, *rule.on_refusal):
+        advice = f"`{duty.kind}: {duty.value}` of rule `{rule.id}`: expect it among the `obligations`"
+        left = [tuple(one for one in duties if one is not duty) for duties in (rule.on_match, rule.on_refusal)]
+        yield "obligation", rule.place, advice, replace(rule, on_match=left[0], on_refusal=left[1])
 
 
 def _without_a_comparison(condition: Condition) -> Iterator[tuple[Condition, Condition]]:

@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.core.signals import Name as Signal
 from gateway.policies.expression import Comparison, FactName, ListName, Literal, Literals, Operand, comparisons
-from gateway.policies.findings import Finding, Severity, did_you_mean, quoted
+from gateway.policies.findings import Finding, Place, Severity, did_you_mean, quoted
 from gateway.policies.rules import NamedList, Policy, Rule
 from gateway.policies.schema import FACTS, Kind
 from gateway.policies.times import instant, written
@@ -53,6 +53,7 @@ def _dates(policy: Policy, at: int) -> Iterator[Finding]:
 
 
 def _texts(policy: Policy) -> Iterator[Finding]:
+    texts: list[tuple[Place, str, tuple[str | None, ...]]]
     texts = [(policy.place, "the policy", (policy.title, policy.owner, policy.description))]
     texts += [
         (rule.place, f"rule `{rule.id}`", (rule.basis, rule.message, rule.justification)) for rule in policy.rules

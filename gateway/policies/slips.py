@@ -89,6 +89,8 @@ def _meant_in_yaml(problem: str, line: str, column: int) -> Iterator[str]:
         )
     if "could not find expected ':'" in problem or re.match(r"[\w-]+:[^\s:]", stripped):
         yield "between a field and its value stand a colon and a blank"
+    if "'<stream end>'" in problem:
+        yield "the file ends in the middle of a value"
     if "cannot start any token" in problem or "expected alphabetic" in problem:
         yield f"a text that begins with `{(rest or line[column - 1 :])[:1]}` stands in quotes"
     if "expected <block end>" in problem:

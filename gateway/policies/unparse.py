@@ -20,8 +20,6 @@ _MOST_VALUES = 8
 def text_of(part: Condition | Operand, *, whole: bool = True) -> str:
     """Return a condition or operand as conditions write it. Unless `whole`, a long list is cut."""
     match part:
-        case FactName() | ListName() | Literal() | Literals():
-            text = _operand(part, whole=whole)
         case Comparison(left, operator, right):
             text = f"{_operand(left, whole=whole)} {operator} {_operand(right, whole=whole)}"
         case Known(fact):
@@ -32,6 +30,8 @@ def text_of(part: Condition | Operand, *, whole: bool = True) -> str:
             text = " and ".join(_within(one, whole=whole) for one in parts) or "True"
         case AnyOf(parts):
             text = " or ".join(_within(one, whole=whole) for one in parts) or "not True"
+        case _:
+            text = _operand(part, whole=whole)
     return text
 
 

@@ -176,4 +176,3 @@ def test_formatting_never_changes_what_a_policy_says_and_is_idempotent(seed):
         return
     assert formatted("f", once) == once
     assert assembled(once) == assembled(text)
-    assert all(line == line.rstrip() for line in once.splitlines())

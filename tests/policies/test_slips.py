@@ -51,6 +51,7 @@ def test_what_is_right_and_what_stands_in_quotes_is_no_slip(text):
         ("a: b\n  c: d", "this line is indented deeper than the field above it"),
         ('a: "b" in c', "a text that begins with a quote ends at the next one."),
         ("a: 1\nb:c\nd: e", "between a field and its value stand a colon and a blank"),
+        ("a: [", "the file ends in the middle of a value"),
         ("a: @b", "a text that begins with `@` stands in quotes"),
         ("a:\n  b: 1\n c: 2", "is this line indented like its neighbours?"),
     ],
