@@ -22,6 +22,7 @@ from gateway.core.errors import GatewayError, PolicyError, StoreUnavailable
 from gateway.desk.revision import Revision
 from gateway.policies.bundle import Bundle, assemble, digest_of
 from gateway.policies.bundle import load as load_bundle
+from gateway.service.memo import Memo
 from gateway.service.pipeline import Line
 
 log: Any = structlog.get_logger("gateway")
@@ -29,24 +30,33 @@ log: Any = structlog.get_logger("gateway")
 SAID_EVERY_S: Final = 15.0
 """How often a process says what it runs, though nothing changed."""
 AGAIN_S: Final = 1.0
-LOOKED_EVERY_S: Final = 0.05
+_RECENT: Final = 4
+LOOKED_EVERY_S: Final = 0.03
 """How often it is asked whether anything in the store was committed: a number in memory."""
 
 
 class Running:
     """The bundle that this process decides by, and what it says of it: to the store, to the log, to metrics."""
 
-    def __init__(  # noqa: PLR0917 - what it speaks for and whom it tells
-        self, line: Line, archive: BundleArchive, revisions: RevisionStore, worker: str, now: int, pointed: bool
+    def __init__(
+        self,
+        line: Line,
+        archive: BundleArchive,
+        revisions: RevisionStore,
+        *,
+        worker: str,
+        now: Callable[[], int],
+        pointed: bool,
     ) -> None:
         """`pointed`: it is remembered on this machine what decides, for a start at which the store cannot say."""
+        self._now = now
         self._pointed = pointed
         self._line = line
         self._archive = archive
         self._revisions = revisions
         self._worker = worker
         self._machine = platform.node()[:255]
-        self.since = now
+        self.since = now()
         """When it began to decide by it, microseconds since the epoch."""
         self.adoptions = 0
         self.refused: tuple[str, str] | None = None
@@ -62,17 +72,17 @@ class Running:
         """Return what runs here, for metrics."""
         return Status(self.digest, self.since, self.adoptions, self.refused is not None)
 
-    async def adopt(self, bundle: Bundle, now: int) -> None:
+    async def adopt(self, bundle: Bundle) -> None:
         """Decide by the bundle from the next request on, once it can be replayed. Raise OSError where it cannot."""
         await asyncio.to_thread(self._archive.put, bundle)
-        if self._pointed:
-            await asyncio.to_thread(self._archive.point, bundle.digest)
         if bundle.digest != self.digest:
             self._line.adopt(bundle)
-            self.since, self.adoptions = now, self.adoptions + 1
+            self.since, self.adoptions = self._now(), self.adoptions + 1
             log.info("policies:adopted", bundle=bundle.digest[:12])
         self.refused = None
         self._news.set()
+        if self._pointed:
+            await asyncio.to_thread(self._archive.point, bundle.digest)
 
     def refuse(self, digest: str, why: str) -> None:
         """Go on as before, and say so."""
@@ -80,12 +90,12 @@ class Running:
         log.error("policies:refused", running=self.digest[:12], refused=digest[:12], why=why)
         self._news.set()
 
-    async def speak(self, now: Callable[[], int]) -> None:
+    async def speak(self) -> None:
         """Tell the store what runs here, when that changes and every so often; never ends."""
         while True:
             self._news.clear()
             digest, why = self.refused or (None, None)
-            run = Run(self._worker, self._machine, self.digest, self.since, now(), digest, why and why[:2000])
+            run = Run(self._worker, self._machine, self.digest, self.since, self._now(), digest, why and why[:2000])
             with suppress(StoreUnavailable):  # whoever watches the store says that it is away
                 await self._revisions.acknowledge(run)
             with suppress(TimeoutError):
@@ -110,8 +120,12 @@ class Policies:
         self._store = store
         self._revisions = RevisionStore(store)
         self._from_store = settings.policies.source == "store"
-        self.running = Running(line, archive, self._revisions, worker, store.clock.now(), self._from_store)
+        self.running = Running(
+            line, archive, self._revisions, worker=worker, now=store.clock.now, pointed=self._from_store
+        )
         self._sources = line.bundle.sources
+        self._recent: Memo[str, Bundle] = Memo(_RECENT)
+        """What decided lately: whoever returns to it waits for nothing."""
         self._due: int | None = None
         self._lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -121,10 +135,10 @@ class Policies:
         if self._from_store:
             await self._begin()
         else:
-            await self.running.adopt(self._line.bundle, self._store.clock.now())
+            await self.running.adopt(self._line.bundle)
         loop = asyncio.get_running_loop()
         watch = self._watch_store() if self._from_store else self._watch_files()
-        self._tasks = [loop.create_task(watch), loop.create_task(self.running.speak(self._store.clock.now))]
+        self._tasks = [loop.create_task(watch), loop.create_task(self.running.speak())]
 
     async def close(self) -> None:
         """Stop, and take leave."""
@@ -154,7 +168,7 @@ class Policies:
             return
         try:
             bundle = await asyncio.to_thread(load_bundle, sources, sources_configured=sources_of(self._settings))
-            await self.running.adopt(bundle, self._store.clock.now())
+            await self.running.adopt(bundle)
         except PolicyError as fault:
             # The same texts would be refused again: said once, until they change. Any other fault may pass by itself.
             self._sources = sources
@@ -184,7 +198,7 @@ class Policies:
                 raise
             self.running.refuse("", f"what the store says is in force cannot be taken: {fault}")
         else:
-            await self.running.adopt(bundle, self._store.clock.now())
+            await self.running.adopt(bundle)
 
     async def _first(self) -> Revision:
         """Return the active revision, made of the configured policies where the store had none."""
@@ -196,13 +210,15 @@ class Policies:
 
     async def _prepared(self, revision: Revision) -> Bundle:
         """Return the bundle of a revision. Raise PolicyError where this process cannot decide by it."""
-        if revision.digest == self.running.digest:
-            return self._line.bundle
+        known = self._line.bundle if revision.digest == self.running.digest else self._recent.get(revision.digest)
+        if known is not None:
+            return known
         texts = await self._revisions.texts(revision.digest)
         if texts is None or digest_of(texts) != revision.digest:
             raise PolicyError(f"the texts of revision {revision.name} are not in the store as they were proposed")
         # Its tests were run before it was approved; what depends on this process is which facts have a source here.
-        return await asyncio.to_thread(assemble, texts, sources_configured=sources_of(self._settings))
+        bundle = await asyncio.to_thread(assemble, texts, sources_configured=sources_of(self._settings))
+        return self._recent.keep(revision.digest, bundle)
 
     async def _look_at_store(self) -> None:
         if self._due is not None and self._due <= self._store.clock.now():
@@ -215,7 +231,7 @@ class Policies:
         if active.digest == self.running.digest and self.running.refused is None:
             return
         try:
-            await self.running.adopt(await self._prepared(active), self._store.clock.now())
+            await self.running.adopt(await self._prepared(active))
         except PolicyError as fault:
             self.running.refuse(active.digest, str(fault))
         except OSError as fault:
