@@ -8,6 +8,7 @@ from gateway.core.terms import EVERYTHING, Effect, Operation, Operations, Outcom
 from gateway.core.verdict import Challenge, Determining, Excepted, Obligation, RuleRef, Verdict
 from gateway.policies.compile import Bundle, CompiledRule
 from gateway.policies.duties import ON_ACCOUNT
+from gateway.policies.rules import PolicyException
 
 REMEMBERED: Final = 16_384
 """Verdicts remembered; then all are forgotten."""
@@ -74,10 +75,10 @@ def _combine(  # noqa: PLR0917 - the parts of the key
     for one in bundle.matched(possible & bundle.rule_bits):
         rule = one.rule
         excludes = _excludes(one, operation, certain)
-        holding = [each.exception for each in one.exceptions if certain & each.bit]
+        opened, lifting = _lifted(one, operation, certain) if one.exceptions else (rule.operations, ())
         if rule.effect is Effect.LIMIT:
-            limit &= rule.operations.union(*(each.operations for each in holding))
-        if lifting := [each for each in holding if operation in each.operations]:
+            limit &= opened
+        if lifting:
             if excludes:
                 excepted += (Excepted(*rule.ref, each.name, each.owner, each.end) for each in lifting)
             continue
@@ -116,6 +117,13 @@ def _combine(  # noqa: PLR0917 - the parts of the key
         ),
         excepted=tuple(sorted(excepted)),
     )
+
+
+def _lifted(one: CompiledRule, operation: Operation, certain: int) -> tuple[Operations, tuple[PolicyException, ...]]:
+    """Return what a rule names and exceptions open besides, and by which of these it does not apply here."""
+    holding = [each.exception for each in one.exceptions if certain & each.bit]
+    opened = one.rule.operations.union(*(each.operations for each in holding))
+    return opened, tuple(each for each in holding if operation in each.operations)
 
 
 def _excludes(one: CompiledRule, operation: Operation, certain: int) -> bool:

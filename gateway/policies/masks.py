@@ -18,6 +18,7 @@ from gateway.policies.schema import FACTS
 REMEMBERED: Final = 8_192
 """Values remembered at each place; then all are forgotten, which costs each one cold answer."""
 
+_UNNAMED: Final = object()
 _INDEX: Final = {name: index for index, name in enumerate(Facts._fields)}
 
 
@@ -42,15 +43,21 @@ class Column:
         """Each with the mask of all conjuncts but those that it stands in."""
         self._every = every
         self._remembered: dict[Any, Masks] = {}
+        self._named: frozenset[Any] = frozenset()
+        """The values that some literal names."""
 
     def add(self, atom: Single, denied: bool, bits: int) -> None:
         """Let the conjuncts in `bits` depend on a literal."""
         self.literals.append((atom, denied, self._every & ~bits))
+        if isinstance(atom, Among):
+            self._named |= atom.values
 
     def masks(self, value: AnyFact) -> Masks:
         """Return what a value leaves."""
-        found = self._remembered.get(value)
-        return found if found is not None else _keep(self._remembered, value, self._work_out(value))
+        # Texts that no literal names are alike: one answer serves all, however many literals name an account.
+        key = _UNNAMED if isinstance(value, str) and value not in self._named else value
+        found = self._remembered.get(key)
+        return found if found is not None else _keep(self._remembered, key, self._work_out(value))
 
     def _work_out(self, value: AnyFact) -> Masks:
         possible = certain = self._every

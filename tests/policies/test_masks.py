@@ -93,8 +93,17 @@ def test_a_full_memory_is_emptied(monkeypatch):
     monkeypatch.setattr(masks, "REMEMBERED", 2)
     column = country()
     for code in ("US", "CA", "DE", "FR", "PT"):
-        column.masks(code)
+        column.masks(OneOf(WhyUnknown.NO_RECORD, frozenset({code})))
         assert len(column._remembered) <= 2
+
+
+def test_texts_that_nothing_names_are_alike_and_take_one_place():
+    column = country()
+    assert column.masks("CA") is column.masks("DE")
+    assert column.masks("US") is not column.masks("DE")
+    assert len(column._remembered) == 2
+    assert column.masks(None) == column.masks("DE")
+    assert len(column._remembered) == 3
 
 
 def test_only_amounts_and_ages_are_measured():
