@@ -9,6 +9,7 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from gateway.core.country_names import NAMES
 from gateway.policies.findings import did_you_mean, quoted
 from gateway.policies.phrases import printable
 
@@ -68,7 +69,7 @@ def world_map(
     """Return one `<svg>` that needs nothing besides itself: no script, no reference, nothing of a caller's unescaped.
 
     `fill` is a CSS class, or a colour such as `#2f9e77`, by ISO 3166-1 alpha-2 code (Kosovo is XK); a country without
-    one has the class NOT_NAMED. `title` is what is read when a country is pointed at, by default its code. `label` is
+    one has the class NOT_NAMED. `title` is what is read when a country is pointed at, by default its name. `label` is
     read in place of the whole. `legend` says in words what a class or colour means. Without `styled` the classes are
     coloured by the page. The same arguments give the same text. Raise ValueError for a code that is none, and for a
     fill that is neither a class nor a colour.
@@ -85,7 +86,7 @@ def world_map(
     if styled:
         parts.append(f"<style>{STYLE}</style>")
     for code, place in world.places.items():
-        name = f"<title>{_text(title.get(code, code))}</title>"
+        name = f"<title>{_text(title.get(code, NAMES[code]))}</title>"
         parts.append(f'<{place} data-country="{code}" {_painted(fill.get(code, NOT_NAMED), code)}>{name}')
         parts.append("</path>" if place.startswith("path") else "</circle>")
     for row, (paint, words) in enumerate(legend.items()):

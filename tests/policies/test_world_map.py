@@ -65,7 +65,7 @@ def test_a_country_is_filled_by_the_class_or_colour_said_of_it_and_by_none_where
     assert "class" not in found["SG"].attrib
     assert found["US"].findtext(f"{SVG}title") == "closed"
     assert {found[code].attrib["class"] for code in found if code not in {"US", "SG"}} == {NOT_NAMED}
-    assert found["FR"].findtext(f"{SVG}title") == "FR"
+    assert found["FR"].findtext(f"{SVG}title") == "France"
 
 
 @settings(max_examples=40, deadline=None)

@@ -70,7 +70,11 @@ ALICE: dict[str, Any] = {
     "residence": "PT",
     "nationality": "PT",
 }
-ELSEWHERE = {"CU": ("CU-03", "NA"), "US": ("US-OH", "NA"), "PR": ("PR-SJ", "NA"), "DE": ("DE-BE", "EU")}
+ELSEWHERE = {
+    "CU": ("CU-03", "NA"), "US": ("US-OH", "NA"), "PR": ("PR-SJ", "NA"), "CA": ("CA-ON", "NA"), "DE": ("DE-BE", "EU"),
+    "GB": ("GB-LND", "EU"), "ES": ("ES-MD", "EU"), "RU": ("RU-MOW", "EU"), "AE": ("AE-DU", "AS"), "SY": ("SY-DI", "AS"),
+    "JP": ("JP-13", "AS"), "SG": ("SG-01", "AS"), "HK": ("CN-HK", "AS"),
+}  # fmt: skip
 STORED = ("status", "flags", "verification", "documents", "residence", "nationality", "holds")
 
 
