@@ -15,7 +15,7 @@ from gateway.cli import (
     hold,
     outbox,
     policy,
-    policy_writing,
+    policy_effect,
     policy_writing,
     publish,
     risk,
@@ -43,7 +43,7 @@ publish.register(policy.app)
 exceptions.register(policy.app)
 simulate.register(policy.app)
 policy_writing.register(policy.app)
-policy_writing.register(policy.app)
+policy_effect.register(policy.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(geodb.app, name="geodb")
 app.add_typer(account.app, name="account")

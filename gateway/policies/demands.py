@@ -79,6 +79,10 @@ class Demands:
         """Return that some grant opens the operation."""
         return some(self.applies(rule) for rule in self.grants)
 
+    def exceptions(self, rule: Rule) -> list[PolicyException]:
+        """Return what may lift a rule for the operation."""
+        return [] if rule.absolute else [one for one in rule.exceptions if self.operation in one.operations]
+
     def met(self, rule: Rule) -> Formula:
         """Return that a requirement is met, or does not apply."""
         return some([self.applies(rule, wanted=False), self.proved(rule)])
@@ -101,7 +105,7 @@ class Demands:
         parts = [
             self._in_force(rule.start, rule.end, wanted=wanted),
             self.of(rule.when, wanted=wanted, possibly=possibly),
-            *(self._lifts(one, wanted=not wanted, possibly=possibly) for one in self._exceptions(rule)),
+            *(self._lifts(one, wanted=not wanted, possibly=possibly) for one in self.exceptions(rule)),
         ]
         return every(parts) if wanted else some(parts)
 
@@ -126,9 +130,6 @@ class Demands:
         """Return whether a rule has a say in whether the operation is open, at some of the instants."""
         said = (self.operation in rule.operations) is (rule.effect is not Effect.LIMIT)
         return said and self._in_force(rule.start, rule.end, wanted=True) != NEVER
-
-    def _exceptions(self, rule: Rule) -> list[PolicyException]:
-        return [] if rule.absolute else [one for one in rule.exceptions if self.operation in one.operations]
 
     def _lifts(self, one: PolicyException, *, wanted: bool, possibly: bool) -> Formula:
         parts = [self._in_force(one.start, one.end, wanted=wanted), self.of(one.when, wanted=wanted, possibly=possibly)]

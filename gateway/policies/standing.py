@@ -76,10 +76,7 @@ class _Standing:
         ground = Ground(Operation.VIEW, domains(atoms_of(bundle)), instants((bundle,), at))
         self._grounds = {one: ground._replace(operation=one) for one in Operation}
         self._demands = {one: Demands(bundle, self._grounds[one]) for one in Operation}
-        if any("operation" in facts_of(rule.when) for rule in bundle.rules):
-            self._distinct = tuple(self._demands.values())
-        else:  # operations of which the same rules speak are alike
-            self._distinct = tuple({frozenset(one.rules): one for one in self._demands.values()}.values())
+        self._distinct = tuple({_kind(one, bundle): one for one in self._demands.values()}.values())
         self._at = at
         self._grants = any(rule.effect is Effect.GRANT for rule in bundle.rules)
         self._left = IN_ALL
@@ -228,11 +225,19 @@ _NEVER_DETERMINES: Final = {
     Effect.REQUIRE: "can never ask for anything: nothing grants what it guards, or the proof has always been given",
 }
 _SHADOWED: Final = {
-    Effect.GRANT: "whatever it opens {} opens too, or closes. Leave it out, or look at its condition",
-    Effect.LIMIT: "wherever it applies, {} refuses the same, with the same reason or one that goes before. Leave it out, "
-    "or look at its condition",
-    Effect.REQUIRE: "wherever it applies, {} asks for no less, or refuses. Leave it out, or look at its condition",
+    Effect.GRANT: "whatever it opens is opened as well, or closed, by {}. Leave it out, or look at its condition",
+    Effect.LIMIT: "wherever it applies, {} refuses the same, for the same reason or one that goes before. Leave it out, or "
+    "look at its condition",
+    Effect.REQUIRE: "wherever it applies, no less is asked or refused by {}. Leave it out, or look at its condition",
 }
+
+
+def _kind(demands: Demands, bundle: Bundle) -> object:
+    """Return what operations have in common that no rule and no exception tells apart."""
+    if any("operation" in facts_of(rule.when) for rule in bundle.rules):
+        return demands.operation
+    lifted = ((rule.ref, one.name) for rule in demands.rules.values() for one in demands.exceptions(rule))
+    return frozenset(demands.rules), frozenset(lifted)
 
 
 def _covers(one: Rule, question: _Question) -> bool:

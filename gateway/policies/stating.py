@@ -17,8 +17,8 @@ UNKNOWN: Final = "unknown"
 def stated(texts: Iterable[str]) -> dict[str, AnyFact]:
     """Return the facts that texts such as `flags=staff` state. Raise PolicyError with what is wrong.
 
-    The members of a set are joined by commas, and nothing is the empty set; `A|B` is one of several; `none` is "there is
-    none" where that may be, and `unknown` is no knowledge at all.
+    The members of a set are joined by commas, and nothing is the empty set; `A|B` is one of several; `none` is "there
+    is none" where that may be, and `unknown` is no knowledge at all.
     """
     return dict(map(_one, texts))
 

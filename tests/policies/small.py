@@ -203,7 +203,7 @@ def _values(name: str, paired: bool) -> Iterator[Any]:
         certain.append(None)
     yield from certain
     yield Unknown(WhyUnknown.NO_RECORD)
-    sizes = (2,) if paired and len(certain) > 4 else range(1, 5)
+    sizes = (1, 2) if paired and len(certain) > 4 else range(1, 5)
     for size in sizes:
         for some in combinations(certain, size):
             yield OneOf(WhyUnknown.SOURCES_DISAGREE, frozenset(some))
