@@ -1,23 +1,28 @@
 """From settings to what publishes policies: how a revision is examined, and on which terms."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from gateway.adapters.revisions import RevisionStore
 from gateway.adapters.sql import AccountStore
 from gateway.app.parts import sources_of
+from gateway.app.simulating import Window, simulated
 from gateway.config import Settings
-from gateway.core.errors import ConfigError, GatewayError
+from gateway.core.errors import ConfigError
 from gateway.core.terms import Operation
 from gateway.policies.bundle import Bundle, assemble, load
 from gateway.policies.diff import Diff, diff
 from gateway.policies.findings import Finding
 from gateway.policies.lock_out import Guarded, guarded
-from gateway.policies.notices import notices
+from gateway.policies.review import review
+from gateway.policies.standing import notices
+from gateway.policies.widening import refuse_widening
 from gateway.ports import MICROSECONDS
 from gateway.service.examining import Difference, Examining, Flips
 from gateway.service.publishing import Publishing, Terms
 
-READ_ONLY = (
+DAY_US: Final = 86_400 * MICROSECONDS
+READ_ONLY: Final = (
     'policies come from files here (`[policies] source = "files"`): change the files, and who reviews them where they '
     'are kept; `source = "store"` lets two people publish'
 )
@@ -34,8 +39,9 @@ def publishing_of(settings: Settings, store: AccountStore) -> Publishing:
     def assembled(texts: Mapping[str, str]) -> Bundle:
         return assemble(texts, sources_configured=None)
 
-    async def simulated(_candidate: Bundle) -> Flips:
-        raise GatewayError("recorded decisions are not at hand here")
+    async def of_the_day_before(candidate: Bundle, against: Bundle | None) -> Flips:
+        now = store.clock.now()
+        return await simulated(settings, candidate, Window(now - DAY_US, now), against=against)
 
     return Publishing(
         RevisionStore(store),
@@ -44,8 +50,8 @@ def publishing_of(settings: Settings, store: AccountStore) -> Publishing:
             assemble=assembled,
             notices=_notices,
             compare=_compared,
-            refuse_widening=_refuse_widening,
-            simulate=simulated,
+            refuse_widening=_refused_widening,
+            simulate=of_the_day_before,
             guarded=guarded_by(settings),
         ),
         Terms(
@@ -70,14 +76,13 @@ def guarded_by(settings: Settings) -> tuple[Guarded, ...]:
 
 
 def _notices(bundle: Bundle, at: int) -> list[Finding]:
-    return notices(bundle.policies, bundle.lists, at)
+    return sorted({*review(bundle, at), *notices(bundle, at)})
 
 
 def _compared(old: Bundle, new: Bundle, since: int) -> Diff:
     return diff(old, new, since=since)
 
 
-def _refuse_widening(difference: Difference, allowed: bool, reason: str) -> str | None:
-    if not difference.widens or (allowed and reason.strip()):
-        return None
-    return f"it widens: say `--allow-widening` with a reason\n{difference.text()}"
+def _refused_widening(difference: Difference, allowed: bool, reason: str) -> str | None:
+    assert isinstance(difference, Diff), "it comes from the comparison above"
+    return refuse_widening(difference, allowed=allowed, reason=reason)

@@ -56,8 +56,11 @@ class Examining:
     """What the second opens and closes against the first, from an instant on."""
     refuse_widening: Callable[[Difference, bool, str], str | None]
     """Why it may not be published, where widening is allowed or not, for a reason or none; None: it may."""
-    simulate: Callable[[Bundle], Awaitable[Flips]]
-    """What the decisions of the day before would have been. Raises GatewayError where that cannot be known."""
+    simulate: Callable[[Bundle, Bundle | None], Awaitable[Flips]]
+    """What the first makes of the decisions of the day before against the second; None: against what was answered.
+
+    Raises GatewayError where that cannot be known.
+    """
     guarded: tuple[Guarded, ...] = ()
 
     async def loaded(self, sources: Mapping[str, str]) -> Bundle | Refused:
@@ -80,10 +83,12 @@ class Examining:
                 return Refused("widening", said)
         return await self.locks_out(new, at) or difference
 
-    async def found(self, new: Bundle, difference: Difference | None, at: int) -> Mapping[str, Any]:
+    async def found(
+        self, old: Mapping[str, str] | None, new: Bundle, difference: Difference | None, at: int
+    ) -> Mapping[str, Any]:
         """Return what is kept with a revision, as a JSON object."""
         findings = await asyncio.to_thread(self.notices, new, at)
-        _, simulated = await self.simulated(new)
+        _, simulated = await self.simulated(old, new)
         return {
             "policies": len(new.policies),
             "rules": len(new.rules),
@@ -103,11 +108,12 @@ class Examining:
         more = f", and {len(locked) - _MOST_SAID} more" if len(locked) > _MOST_SAID else ""
         return Refused("lock-out", f"{said}{more}; `[[policies.never_lock_out]]` says who that must not happen to")
 
-    async def simulated(self, bundle: Bundle) -> tuple[float | None, Mapping[str, Any]]:
+    async def simulated(self, old: Mapping[str, str] | None, new: Bundle) -> tuple[float | None, Mapping[str, Any]]:
         """Return which part of recorded decisions would flip, and all that is known of it; None where it is not."""
         try:
+            before = None if old is None else await asyncio.to_thread(self.assemble, old)
             async with asyncio.timeout(SIMULATE_WITHIN_S):
-                flips = await self.simulate(bundle)
+                flips = await self.simulate(new, before)
         except TimeoutError:
             return None, {"not_run": f"it took longer than {SIMULATE_WITHIN_S:.0f} s"}
         except GatewayError as fault:

@@ -151,7 +151,7 @@ class Publishing:
             if isinstance(difference, Refused):
                 return difference
             widens = difference is not None and difference.widens
-            examined = await self._examining.found(new, difference, at)
+            examined = await self._examining.found(old, new, difference, at)
             draft = Revision(
                 0,
                 new.digest,
@@ -196,7 +196,9 @@ class Publishing:
             locked = await self._examining.locks_out(new, at)
             if locked is not None:
                 return locked
-            share, simulated = await self._examining.simulated(new)
+            active = await self._revisions.active()
+            old = None if active is None else await self._texts(active)
+            share, simulated = await self._examining.simulated(old, new)
             if not accept_flips and (said := self._too_many(share, simulated)) is not None:
                 return Refused("flips", said)
             return await self._revisions.approve(number, who, why, version, simulated, accept_flips, kept)
