@@ -129,14 +129,19 @@ def journal_of(settings: Settings, at: int) -> FileJournal:
 
 
 def plan_of(settings: Settings) -> Plan | None:
-    """Return what shipping needs to know; None where decisions stay in the journal.
+    """Return what shipping needs to know; None where decisions stay in the journal, and no candidate follows it.
 
     Raise ConfigError where a sink or the export cannot work.
     """
     url = settings.archive_url
     archive = settings.archive
     sinks = tuple({"personal": archive.personal, **spec_of(sink)} for sink in settings.sinks)
-    if url is None and not sinks:
+    shadow = None
+    if settings.policies.shadow:
+        supplied = sources_of(settings)
+        named = {"facts": sorted(supplied.facts), "networks": sorted(supplied.networks)}
+        shadow = {"paths": settings.policies.shadow, "base": str(settings.base), **named}
+    if url is None and not sinks and shadow is None:
         return None
     # Nothing is opened: what cannot work is said here, at the start, and not by a process in the background.
     for sink in sinks:
@@ -160,6 +165,7 @@ def plan_of(settings: Settings) -> Plan | None:
         signing_key=_text(settings.journal.signing_key),
         store=settings.store.url,
         sinks=sinks,
+        shadow=shadow,
     )
 
 

@@ -31,6 +31,8 @@ class Plan(NamedTuple):
     """Of the accounts, for what decisions ask for besides an answer; empty where nothing carries that out."""
     sinks: Sequence[Mapping[str, Any]] = ()
     """What `sinks_of` reads: one mapping for each sink."""
+    shadow: Mapping[str, Any] | None = None
+    """What `Shadowing` reads of the candidate that is followed beside the policies in force; None where none is."""
 
     def line(self) -> bytes:
         """Return the plan as one line, for `of_line` in another process."""
@@ -40,6 +42,11 @@ class Plan(NamedTuple):
     def of_line(cls, line: bytes) -> "Plan":
         """Return the plan that `line` is."""
         return cls(*orjson.loads(line))
+
+    @property
+    def ships(self) -> bool:
+        """Whether decisions go anywhere: else the journal is only read."""
+        return self.url is not None or bool(self.sinks)
 
     @property
     def to_stdout(self) -> bool:

@@ -21,6 +21,7 @@ from gateway.app.archives import archive_at
 from gateway.app.carrying import Carrying
 from gateway.app.feeding import Feeding
 from gateway.app.plan import Plan
+from gateway.app.shadowing import Shadowing
 from gateway.app.terms import terms_of, workers_of
 from gateway.app.upkeep import Upkeep
 from gateway.ports import MICROSECONDS
@@ -50,6 +51,9 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
     if not lock.take():
         return False
     try:
+        if not plan.ships:
+            await _shadow(plan, stop, share)
+            return True
         feeding = Feeding(
             plan.sinks,
             directory,
@@ -64,6 +68,7 @@ async def ship(plan: Plan, stop: asyncio.Event, *, share: float = 1.0) -> bool:
             tasks.create_task(feeding.run(stop))
             tasks.create_task(upkeep.compress(stop))
             tasks.create_task(_archive(plan, stop, upkeep, share) if plan.url else upkeep.alone(stop))
+            tasks.create_task(_shadow(plan, stop, share))
     except ExceptionGroup as faults:
         raise faults.exceptions[0] from None
     finally:
@@ -96,6 +101,19 @@ async def _archive(plan: Plan, stop: asyncio.Event, upkeep: Upkeep, share: float
             await carrying.close()
         await watch.close()
         await archive.close()
+
+
+async def _shadow(plan: Plan, stop: asyncio.Event, share: float) -> None:
+    """Follow the journal with a candidate until `stop` is set, where there is one."""
+    if plan.shadow is not None:
+        await Shadowing(
+            plan.shadow,
+            Path(plan.directory),
+            clock=SystemClock(),
+            bounds=_bounds(share),
+            share=share,
+            digest_key=plan.digest_key,
+        ).run(stop)
 
 
 def _bounds(share: float) -> Bounds:

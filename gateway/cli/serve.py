@@ -101,7 +101,7 @@ def ship(
 
     logs.to_stderr()
     plan = plan_of(load(config))
-    if plan is None:
+    if plan is None or not plan.ships:
         raise ConfigError(f'{config}: there is nowhere to ship to; `[archive]` says `url = "none"`')
     asyncio.run(ship_until_ended(plan))
 

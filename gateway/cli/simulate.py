@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to those of `gateway policy`."""
     app.command("simulate")(simulate)
     app.command("lookback")(lookback)
+    app.command("shadow")(shadow)
 
 
 def simulate(
@@ -133,6 +134,28 @@ def lookback(
     else:
         print(found.text(), file=sys.stderr if as_csv else sys.stdout)
     if not (found.then.flipped or found.now.flipped):
+        raise typer.Exit(1)
+
+
+def shadow(config: Config = DEFAULT, as_json: AsJson = False) -> None:
+    """Print what the candidate of `[policies] shadow` would have answered since it is followed. Exit 1: none is.
+
+    Example: gateway policy shadow --json
+    """
+    from gateway.adapters.shadow_file import ShadowFile
+
+    settings = _settings(config)
+    found = ShadowFile(settings.journal.directory).read()
+    if as_json:
+        print(json.dumps(found, indent=2))
+    elif "text" in found:
+        print(found["text"])
+    if "refused" in found:
+        print(f"the candidate as it is now does not load: {found['refused']}", file=sys.stderr)
+    elif not found:
+        missing = "" if settings.policies.shadow else '; name it: `[policies] shadow = ["candidate/"]`'
+        print(f"no candidate is followed beside {settings.journal.directory}{missing}", file=sys.stderr)
+    if "decisions" not in found:
         raise typer.Exit(1)
 
 

@@ -47,9 +47,10 @@ def unusable_files(settings: Settings) -> Iterator[Problem]:
                 identity.require_long_enough(identity.secret_file.read_bytes().rstrip(b"\r\n"), "secret_file")
             except ValueError as error:
                 yield Problem(("identity", "secret_file"), str(error))
-    for number, path in enumerate(settings.policies.paths):
-        if not path.startswith(LIBRARY):
-            yield from _unreadable(("policies", "paths", number), path, (LIBRARY,), folder=True)
+    for name, paths in (("paths", settings.policies.paths), ("shadow", settings.policies.shadow)):
+        for number, path in enumerate(paths):
+            if not path.startswith(LIBRARY):
+                yield from _unreadable(("policies", name, number), path, (LIBRARY,), folder=True)
     for kind in ("country", "subdivision", "asn", "anonymizer"):
         for number, source in enumerate(getattr(settings.geodb, kind)):
             if source not in BUILT_IN:

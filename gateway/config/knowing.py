@@ -35,6 +35,7 @@ class Policies(Table):
         "library:credentials",
         "library:holds",
     )
+    shadow: tuple[Annotated[Text, AfterValidator(_policy_path)], ...] = ()
     source: Literal["files", "store"] = "files"
     approve_within_s: Seconds = Field(default=7 * 86_400, alias="approve_within", ge=60, le=90 * 86_400)
     return_within_s: Seconds = Field(default=7 * 86_400, alias="return_within", ge=3600, le=90 * 86_400)
