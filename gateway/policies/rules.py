@@ -8,7 +8,7 @@ from gateway.core.evidence import After
 from gateway.core.facts import AnyFact
 from gateway.core.terms import Access, Effect, Operation, Operations, Outcome, Proof, Reason
 from gateway.core.verdict import Obligation, RuleRef
-from gateway.policies.expression import AllOf, Condition, Not
+from gateway.policies.expression import Condition
 from gateway.policies.findings import Place
 from gateway.policies.schema import Kind
 
@@ -83,20 +83,6 @@ class Rule:
     def in_force(self, at: int) -> bool:
         """Return whether the rule is in force at an instant."""
         return (self.start is None or self.start <= at) and (self.end is None or at < self.end)
-
-    def lifted_by(self, operation: Operation, at: int) -> tuple[PolicyException, ...]:
-        """Return the exceptions that lift the rule for an operation at an instant, from whom they are for."""
-        if self.absolute or not self.exceptions:
-            return ()
-        return tuple(one for one in self.exceptions if operation in one.operations and one.in_force(at))
-
-    def condition(self, operation: Operation, at: int) -> Condition:
-        """Return where the rule applies to an operation at an instant, certainly or not: where this is not false.
-
-        It is the rule's own condition, and that no exception certainly holds. How certain it is, the first alone says.
-        """
-        lifting = self.lifted_by(operation, at)
-        return AllOf((self.when, *(Not(one.when) for one in lifting))) if lifting else self.when
 
 
 class Duty(NamedTuple):

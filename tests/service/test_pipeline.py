@@ -112,6 +112,54 @@ def test_nothing_settled_crosses_a_date_of_a_rule(world, asked) -> None:
     assert decide(world, asked(at=eve, **deposit)).reply.status == 403
 
 
+EXCEPTION = """exceptions: desk
+owner: compliance
+entries:
+  - id: look
+    operations: [view]
+    account: alice
+    lifts: [house/closed-country]
+    reason: She may see what she is owed
+    basis: Ticket 1
+    from: 2023-11-01
+    until: 2023-11-15
+"""
+
+
+def excepting(world):
+    """Decide by a bundle that spares Alice the closed country until the date of the rule `later`; Bob stays Bob."""
+    bundle = load({"house.yaml": world.policy, "e.yaml": EXCEPTION}, sources_configured=None)
+    world.line.adopt(bundle)
+    world.accounts.accounts["bob"] = world.accounts.accounts["alice"]._replace(uid="bob")
+    return bundle
+
+
+def test_an_exception_opens_to_one_customer_and_is_settled_for_no_other(world, asked) -> None:
+    excepting(world)
+    for token in ("alice-token", "bob-token", "alice-token", "bob-token", None):
+        passage = decide(world, asked(address="9.9.9.9", token=token))
+        assert passage.reply.status == (200 if token == "alice-token" else 403), token
+        excepted = document(passage)["verdict"].get("excepted", [])
+        assert [one["exception"] for one in excepted] == (["desk/look"] if token == "alice-token" else [])
+    assert world.tokens.asked == 3  # the third and the fourth were answered from what was settled
+
+
+def test_an_exception_ends_on_the_instant_for_what_was_settled_too(world, asked) -> None:
+    excepting(world)
+    eve = 1_700_006_400 * SECOND
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, eve, None)
+    assert decide(world, asked(at=eve - 1, address="9.9.9.9")).reply.status == 200
+    refused = decide(world, asked(at=eve, address="9.9.9.9"))
+    assert (refused.reply.status, refused.reply.reason) == (403, Reason.JURISDICTION_BLOCKED)
+
+
+def test_the_access_that_is_told_has_what_an_exception_opens(world, asked) -> None:
+    excepting(world)
+    refused = decide(world, asked(address="9.9.9.9", method="POST", target="/api/v1/deposits"))
+    assert refused.reply.status == 403
+    assert refused.reply.allowed_operations == (Operation.VIEW, Operation.SUPPORT)
+
+
 def test_nothing_settled_outlives_the_credential(world, asked) -> None:
     world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, NOON, NOON + SECOND)
     decide(world, asked())

@@ -15,6 +15,7 @@ from gateway.core.pseudonyms import Pseudonyms
 from gateway.policies.bundle import load
 from gateway.policies.evaluate import evaluate
 from gateway.service.replay import Replayer
+from tests.service.test_pipeline import EXCEPTION
 
 SECOND = 1_000_000
 NOON = 1_700_000_000 * SECOND
@@ -94,6 +95,19 @@ def test_an_archive_that_gives_another_bundle_is_not_believed(recorded, world) -
 @pytest.mark.parametrize("damage", [{"at": "yesterday"}, {"facts": {"contry": "DE"}}, {"facts": 3}, {"verdict": 1}])
 def test_a_damaged_record_is_called_damaged(recorded, replayer, damage) -> None:
     assert replayer.replay(recorded() | damage).kind != "same"
+
+
+def test_a_decision_opened_by_an_exception_replays_and_without_the_exception_differs(recorded, world) -> None:
+    texts = {"house.yaml": world.policy, "e.yaml": EXCEPTION}
+    world.line.adopt(load(texts, sources_configured=None))
+    document = recorded(address="9.9.9.9")
+    assert document["verdict"]["outcome"] == "allow"
+    assert Replayer(lambda _: texts).replay(document).kind == "same"
+    without = load({"house.yaml": world.policy}, sources_configured=None)
+    outcome = Replayer(lambda _: {"house.yaml": world.policy}).replay(document | {"bundle": without.digest})
+    assert outcome.kind == "different"
+    erased = json.loads(ONES.of_ruling(json.dumps(document).encode()))
+    assert Replayer(lambda _: texts).replay(erased).why == "its account was erased, and a rule of its bundle names one"
 
 
 ONES = Pseudonyms(b"a key of thirty-two bytes, or so.")
