@@ -47,6 +47,14 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "unknown-rule": "No rule has this name.",
         "part-untested": "No test would miss this part of a rule.",
         "duplicate-test": "Two tests of one name.",
+        # What is certain of the answers, without any traffic
+        "rule-says-nothing": "A rule that leaves everything open, or guards nothing.",
+        "rule-never-matches": "A condition that no facts make true.",
+        "rule-never-determines": "A rule that never decides an answer.",
+        "rule-shadowed": "A rule that changes no answer, since others say the same or more.",
+        "operation-never-open": "An operation that nobody may ever perform.",
+        "operation-closed-to-customers": "An operation that no ordinary customer may perform.",
+        "nothing-granted": "The policies grant nothing by themselves.",
         # What somebody should look at
         "dates-passed": "A rule is out of force for good.",
         "policy-passed": "Every rule of a policy is out of force for good.",

@@ -1,10 +1,12 @@
 """The corpus of seeded faults: each is caught, and the message names the place and what was probably meant.
 
 A fault is an edit of the sound bundle beside it (`was` becomes `is` in `file`), or a file more. It is caught where the
-bundle is loaded, or among its notices, as of the date `on`.
+bundle is loaded, or among what a review finds as of the date `on`; or it loads, and what it `widens` is caught by the
+comparison with the sound bundle.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -12,6 +14,7 @@ from ruamel.yaml import YAML
 from gateway.adapters.policy_files import read_sources
 from gateway.policies.bundle import load
 from gateway.policies.codes import CODES
+from gateway.policies.diff import diff
 from gateway.policies.findings import Finding, Rejected, Severity
 from gateway.policies.review import review
 from gateway.policies.times import instant
@@ -40,7 +43,7 @@ def seed(fault, folder: Path) -> None:
     for name, text in SOUND.items():
         (folder / name).write_text(text)
     name = fault.get("file", "canada.yaml")
-    for edit in (fault, *([fault["also"]] if "also" in fault else [])):
+    for edit in (fault, *fault.get("also", ())):
         edited = folder / edit.get("file", "canada.yaml")
         if "was" in edit:
             text = edited.read_text()
@@ -59,7 +62,23 @@ def test_the_sound_bundle_is_sound(tmp_path):
     assert found_in(tmp_path, ON) == ()
 
 
-@pytest.mark.parametrize("fault", list(faults()))
+def caught_by(key: str) -> list[Any]:
+    return [fault for fault in faults() if key in fault.values[0]]
+
+
+@pytest.mark.parametrize("fault", caught_by("widens"))
+def test_a_widening_that_nobody_mentions_is_caught_with_whom_it_lets_in(fault, tmp_path):
+    sound = load(SOUND, sources_configured=None)
+    seed(fault, tmp_path)
+    seeded = load(read_sources(["."], tmp_path), sources_configured=None)
+    found = diff(sound, seeded)
+    assert found.widens
+    places = {rule.ref: str(rule.place) for rule in seeded.rules}
+    at_place = [one.text() for one in found.widenings if fault["at"] in {places[ref] for ref in one.rules}]
+    assert any(fault["widens"] in text for text in at_place), at_place
+
+
+@pytest.mark.parametrize("fault", caught_by("code"))
 def test_a_seeded_fault_is_caught_where_it_stands_with_what_was_meant(fault, tmp_path):
     seed(fault, tmp_path)
     found = found_in(tmp_path, str(fault.get("on", ON)))
