@@ -141,8 +141,7 @@ class Related:
         here, there = state[self.fact].upper, state[self.other].upper
         bit = next(bit for bit in bits(here) if there & ~self.relation[bit.bit_length() - 1])
         related = self.relation[bit.bit_length() - 1]
-        joined = [found for one in _keeping(state, self.fact, bit) for found in _keeping(one, self.other, related)]
-        return [*joined, *_keeping(state, self.fact, ~bit)]
+        return [*_keeping(state, self.other, related), *_keeping(state, self.fact, ~bit)]
 
 
 @dataclass(frozen=True, slots=True)

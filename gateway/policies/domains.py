@@ -132,7 +132,7 @@ def ordinary(domains: Mapping[str, Domain]) -> dict[str, Any]:
     country = domains.get("country")
     facts = natural() if country is None else natural(next(country.of_mask(country.usual)))
     for fact, domain in domains.items():
-        if not domain.is_set and facts[fact] not in domain.position:
+        if not domain.is_set and facts[fact] in domain.position:
             facts[fact] = next(domain.of_mask(domain.usual))
     return facts
 
@@ -195,6 +195,6 @@ def _numbers(kind: Kind, named: set[Any], thresholds: set[Any], pairs: int) -> l
 
 def _between(left: Any, right: Any, many: int) -> list[Any]:  # noqa: ANN401 - whole numbers or fractions
     """Return numbers between two, whole ones where they are far enough apart."""
-    if right - left > many + 1 or abs(left) > _WHOLE:
+    if ceil(right) - floor(left) > many + 2 or abs(left) > _WHOLE:
         return [floor(left) + step for step in range(1, many + 1)]
     return [left + (right - left) * (step / (many + 1)) for step in range(1, many + 1)]

@@ -226,8 +226,8 @@ _NEVER_DETERMINES: Final = {
 }
 _SHADOWED: Final = {
     Effect.GRANT: "whatever it opens is opened as well, or closed, by {}. Leave it out, or look at its condition",
-    Effect.LIMIT: "wherever it applies, {} refuses the same, for the same reason or one that goes before. Leave it out, or "
-    "look at its condition",
+    Effect.LIMIT: "wherever it applies, {} refuses as well, for the same reason or one that goes before. Leave it out, "
+    "or look at its condition",
     Effect.REQUIRE: "wherever it applies, no less is asked or refused by {}. Leave it out, or look at its condition",
 }
 

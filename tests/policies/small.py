@@ -194,7 +194,7 @@ def _values(name: str, paired: bool) -> Iterator[Any]:
         if fact.kind is not Kind.USD:
             certain = [number for number in certain if number == int(number)]
         if paired:
-            certain = [99, 99.5, 99.7, 100, 101]
+            certain = [98, 99, 99.5, 99.7, 99.8, 100, 101, 102]
     elif fact.domain is not None:
         certain = list(fact.domain)
     else:
