@@ -6,17 +6,20 @@ from gateway.adapters.event_book import EventBook
 from gateway.adapters.profiles import ProfileStore
 from gateway.adapters.score_store import ScoreStore
 from gateway.adapters.sql import AccountStore
+from gateway.adapters.withdrawn import WithdrawnStore
 from gateway.config import Settings
 from gateway.core.device_key import DeviceCookie
 from gateway.core.errors import ConfigError
 from gateway.core.login import Digests
 from gateway.core.signals import Lines
+from gateway.core.terms import Operation
 from gateway.core.withdrawal_request import WithdrawalRule
 from gateway.ports import Geo
 from gateway.service.devices import Devices
 from gateway.service.hold_line import HoldLine
 from gateway.service.observing import Logins
 from gateway.service.risk import Risk
+from gateway.service.withdrawn import WithdrawnToday
 
 _LARGEST_KEY = 4096
 
@@ -52,7 +55,9 @@ def risk_of(settings: Settings, profiles: ProfileStore | None, hold_line: HoldLi
     if risk is None or digests is None or profiles is None:
         return None
     lines = Lines(risk.ask_above, risk.hold_above)
-    return Risk(profiles=profiles, digests=digests, lines=lines, hold_line=hold_line)
+    told = withdrawals_of(settings)
+    paying = frozenset({Operation.WITHDRAW}) if told is None else told.operations
+    return Risk(profiles=profiles, digests=digests, lines=lines, hold_line=hold_line, paying=paying)
 
 
 def cookie_of(settings: Settings) -> DeviceCookie | None:
@@ -74,7 +79,18 @@ def withdrawals_of(settings: Settings) -> WithdrawalRule | None:
     told = settings.withdrawals
     if told is None:
         return None
-    return WithdrawalRule(amount_usd=told.amount_usd, balance_share=told.balance_share, destination=told.destination)
+    return WithdrawalRule(
+        amount_usd=told.amount_usd,
+        balance_share=told.balance_share,
+        destination=told.destination,
+        transfers=told.transfers,
+    )
+
+
+def withdrawn_today_of(settings: Settings, store: AccountStore) -> WithdrawnToday | None:
+    """Return what adds up the last day's withdrawals; None where nothing does."""
+    told = settings.withdrawals
+    return None if told is None or told.withdrawn_today_usd is None else WithdrawnToday(WithdrawnStore(store))
 
 
 def logins_of(settings: Settings, store: AccountStore, geo: Geo) -> Logins | None:
@@ -98,6 +114,7 @@ def facts_measured(settings: Settings) -> frozenset[str]:
         "signals": settings.risk is not None,
         "risk": settings.risk is not None,
         "amount_usd": told is not None and told.amount_usd is not None,
+        "withdrawn_today_usd": told is not None and told.withdrawn_today_usd is not None,
         "destination": settings.risk is not None and told is not None and told.destination is not None,
     }
     return frozenset(name for name, supplied in found.items() if supplied)

@@ -9,7 +9,7 @@ import orjson
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
-from gateway.app.measuring import hold_line_of, profiles_of, risk_of, withdrawals_of
+from gateway.app.measuring import hold_line_of, profiles_of, risk_of, withdrawals_of, withdrawn_today_of
 from gateway.app.parts import bundle_of, geo_of, keys_of, reader_of, tokens_of
 from gateway.config import Settings
 from gateway.core.countries import CONTINENT_OF
@@ -58,6 +58,7 @@ async def decide_offline(
             accounts=store,
             revocations=RevocationStore(store),
             risk=risk_of(settings, profiles, hold_line),
+            withdrawn_today=withdrawn_today_of(settings, store),
         ),
         bundle=bundle_of(settings, what_if.bundle),
         journal=sheet,

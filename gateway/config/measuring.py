@@ -1,6 +1,6 @@
 """What a request is measured against: the tables about risk, devices and what a withdrawal says of itself."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -54,10 +54,15 @@ class Withdrawals(Table):
     amount_usd: Text | None = None
     balance_share: Text | None = None
     destination: Text | None = None
+    transfers: bool = False
+    withdrawn_today_usd: Literal["events"] | None = None
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if self.amount_usd is None and self.balance_share is None and self.destination is None:
+        places = (self.amount_usd, self.balance_share, self.destination)
+        if self.transfers and places == (None, None, None):
+            raise ValueError("`transfers` are read in the same places as withdrawals, and none is named")
+        if (*places, self.withdrawn_today_usd) == (None, None, None, None):
             raise ValueError('says where nothing stands: name a place, such as `destination = "/address"`')
         return self
 

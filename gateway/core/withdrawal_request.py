@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from gateway.core.errors import ConfigError
 from gateway.core.facts import Fact, Unknown
-from gateway.core.terms import WhyUnknown
+from gateway.core.terms import Operation, WhyUnknown
 
 MOST_BODY: Final = 64 * 1024
 """Bytes of a body that are read. A request to withdraw is far shorter; of a longer one nothing is known."""
@@ -45,15 +45,22 @@ class _Place(NamedTuple):
 class WithdrawalRule:
     """Reads withdrawals. It fails when built, never when asked."""
 
-    __slots__ = ("_amount", "_destination", "_share")
+    __slots__ = ("_amount", "_destination", "_share", "operations")
 
     def __init__(
-        self, *, amount_usd: str | None = None, balance_share: str | None = None, destination: str | None = None
+        self,
+        *,
+        amount_usd: str | None = None,
+        balance_share: str | None = None,
+        destination: str | None = None,
+        transfers: bool = False,
     ) -> None:
         """Build from places such as `/amount_usd` (a JSON pointer, RFC 6901) or `header:X-Amount-USD`.
 
         Raise ConfigError for a place that is neither.
         """
+        self.operations = frozenset({Operation.WITHDRAW, Operation.TRANSFER} if transfers else {Operation.WITHDRAW})
+        """What is read so: transfers too, where they say the same in the same places."""
         self._amount = _place("amount_usd", amount_usd)
         self._share = _place("balance_share", balance_share)
         self._destination = _place("destination", destination)

@@ -62,7 +62,6 @@ class FactSchema(NamedTuple):
 NETWORKS: Final = ("hosting", "mobile", "public_proxy", "relay", "residential_proxy", "satellite", "tor", "vpn")
 """What anonymizer databases say of an address, besides the names of the operator's own network lists."""
 
-_NOT_SUPPLIED: Final = "nothing supplies it in this version, so leave the rule out"
 _RISK: Final = 'add a table `[risk]` with `key_file = "FILE"`'
 
 _ALL: Final = (
@@ -137,7 +136,7 @@ _ALL: Final = (
         "what was withdrawn in the last 24 hours",
         nullable=True,
         measured=True,
-        configure=_NOT_SUPPLIED,
+        configure='add `withdrawn_today_usd = "events"` under `[withdrawals]`, and send `withdrawal.completed` events',
     ),
 )
 

@@ -14,6 +14,7 @@ from gateway.core.withdrawal_request import Asked
 from gateway.ports import Account, Accounts, Geo, Identity, Revocation, Revocations, Tokens
 from gateway.service.memo import Memo
 from gateway.service.risk import Came, Measured, Risk
+from gateway.service.withdrawn import WithdrawnToday
 
 log: Any = structlog.get_logger("gateway")
 
@@ -55,14 +56,19 @@ class Gather:
         accounts: Accounts,
         revocations: Revocations | None = None,
         risk: Risk | None = None,
+        withdrawn_today: WithdrawnToday | None = None,
         limit: int = 16_384,
     ) -> None:
-        """Build. Without `revocations` no session is ended early; without `risk` nothing is measured."""
+        """Build. Without `revocations` no session is ended early; without `risk` nothing is measured.
+
+        Without `withdrawn_today` nothing is added up.
+        """
         self._geo = geo
         self._tokens = tokens
         self._accounts = accounts
         self._revocations = revocations
         self._risk = risk
+        self._withdrawn_today = withdrawn_today
         self._known: Memo[str, tuple[int, Account]] = Memo(limit)
         self._revoked: Memo[str, tuple[int, tuple[Revocation, ...]]] = Memo(limit)
 
@@ -119,6 +125,9 @@ class Gather:
         )
         if asked is not None:
             facts = facts._replace(amount_usd=asked.amount_usd)
+        if self._withdrawn_today is not None:
+            today = await self._withdrawn_today(at, operation, identity.account)
+            facts = facts._replace(withdrawn_today_usd=today)
         measured = None
         if self._risk is not None:
             told = Asked() if asked is None else asked

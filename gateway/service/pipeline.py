@@ -164,7 +164,7 @@ class Line:
         if self._withdrawals is None or not self._withdrawals.reads_body:
             return False
         reading = self.reader.read(request)
-        return isinstance(reading, Reading) and reading.route.operation is Operation.WITHDRAW
+        return isinstance(reading, Reading) and reading.route.operation in self._withdrawals.operations
 
     async def decide(self, request: AccessRequest, body: bytes | None = None) -> Passage:
         """Return the answer to the request, from facts gathered now, recorded."""
@@ -246,7 +246,7 @@ class Line:
     def _asked(self, request: AccessRequest, operation: Operation, body: bytes | None) -> Asked | None:
         if self._withdrawals is None:
             return None
-        if operation is not Operation.WITHDRAW:
+        if operation not in self._withdrawals.operations:
             return _NOTHING_ASKED
         return self._withdrawals.read(request.headers, body)
 

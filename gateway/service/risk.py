@@ -39,6 +39,7 @@ from gateway.service.hold_line import HoldLine
 log: Any = structlog.get_logger("gateway")
 
 _NOTHING: Final = Asked()
+_WITHDRAWALS: Final = frozenset({Operation.WITHDRAW})
 _NO_SIGNALS: Final[frozenset[str]] = frozenset()
 
 
@@ -75,12 +76,14 @@ class Risk:
         lines: Lines,
         params: Params = SHIPPED,
         hold_line: HoldLine | None = None,
+        paying: frozenset[Operation] = _WITHDRAWALS,
     ) -> None:
-        """Build for fixed lines, or for those that a budget draws."""
+        """Build for fixed lines, or for those that a budget draws. `paying` is what is measured as a withdrawal."""
         self._profiles = profiles
         self._digests = digests
         self._lines = lines
         self._hold_line = hold_line
+        self._paying = paying
         self._params = params
 
     @property
@@ -101,7 +104,7 @@ class Risk:
         """Return what is unusual about a request. Never raises."""
         uid = identity.account
         # Other operations have no destination, and that is knowledge.
-        destination = asked.destination if operation is Operation.WITHDRAW else None
+        destination = asked.destination if operation in self._paying else None
         if uid is None:
             # Nobody is signed in, which is knowledge too: nothing is unusual for nobody.
             return Measured(_NO_SIGNALS, "low", "new" if isinstance(destination, str) else destination)
@@ -121,7 +124,7 @@ class Risk:
             ip=client_ip.geo_key or client_ip.address, agent=came.agent, device=device, session=identity.session,
             country=_known(connection.country), asn=_known(connection.asn), networks=_known(connection.network),
         )  # fmt: skip
-        withdrawal = self._withdrawal(asked) if operation is Operation.WITHDRAW else None
+        withdrawal = self._withdrawal(asked) if operation in self._paying else None
         return self._measure(uid, profile or Profile(), login, withdrawal, destination)
 
     def _measure(

@@ -11,6 +11,7 @@ from gateway.app.measuring import (
     profiles_of,
     risk_of,
     withdrawals_of,
+    withdrawn_today_of,
 )
 from gateway.app.parts import bundle_of, reader_of
 from gateway.config import load
@@ -72,6 +73,20 @@ def test_a_budget_draws_the_lines_that_fixed_ones_begin(settings_of) -> None:
 
 def test_a_destination_is_known_or_new_only_where_there_are_profiles(settings_of) -> None:
     assert facts_measured(settings_of('[withdrawals]\ndestination = "/to"\n')) == frozenset()
+
+
+def test_what_was_withdrawn_within_a_day_is_a_fact_where_events_tell_it(settings_of) -> None:
+    settings = settings_of('[withdrawals]\nwithdrawn_today_usd = "events"\n')
+    assert facts_measured(settings) == {"withdrawn_today_usd"}
+    store = AccountStore(settings.store.url)
+    assert withdrawn_today_of(settings, store) is not None
+    assert withdrawn_today_of(settings_of(ALL), store) is None
+
+
+def test_transfers_are_read_as_withdrawals_where_that_is_said(settings_of) -> None:
+    said = withdrawals_of(settings_of('[withdrawals]\ndestination = "/to"\ntransfers = true\n'))
+    assert said.operations == {"withdraw", "transfer"}
+    assert withdrawals_of(settings_of('[withdrawals]\ndestination = "/to"\n')).operations == {"withdraw"}
 
 
 def test_a_newline_at_the_end_of_a_key_is_no_part_of_it(settings_of, site) -> None:

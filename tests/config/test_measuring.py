@@ -37,6 +37,8 @@ def test_all_of_it_can_be_said(load_text, keyed, tmp_path) -> None:
         ("[risk]\nhold_above = 1\n", "risk.key_file"),
         ('[risk]\nkey_file = "kez"\n', "no such file"),
         ("[device]\n", "neither is given"),
+        ("[withdrawals]\ntransfers = true\n", "none is named"),
+        ('[withdrawals]\nwithdrawn_today_usd = "body"\n', "withdrawn_today_usd"),
         ('[device]\ncookie = "__Host-gwd"\nheader = "X-Device-Key"\nkey_file = "key"\n', "both is given"),
         ('[device]\ncookie = "__Host-gwd"\n', "`cookie` needs `key_file`"),
         ('[device]\nheader = "X-Device-Key"\nkey_file = "key"\n', "takes none"),

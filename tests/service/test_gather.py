@@ -8,6 +8,7 @@ from gateway.core.sessions import session_digest
 from gateway.core.terms import Operation, WhyUnknown
 from gateway.ports import Identity, Revocation
 from gateway.service.gather import Gather
+from gateway.service.withdrawn import WithdrawnToday
 
 HERE = ClientIP("8.8.8.8", How.PEER, geo_key="8.8.8.8")
 ALICE = Presented("session", b"alice-token")
@@ -34,6 +35,20 @@ def test_nobody_signed_in_is_knowledge(world) -> None:
 def test_an_unresolved_address_makes_the_connection_unknown(world) -> None:
     facts = gather(world, client_ip=ClientIP(None, How.UNRESOLVED)).facts
     assert facts.country == Unknown(WhyUnknown.ADDRESS_UNRESOLVED)
+
+
+def test_what_was_withdrawn_within_a_day_is_known_where_somebody_adds_it_up(world) -> None:
+    class Withdrawals:
+        async def amount_usd(self, uid: str, after: int, until: int) -> float:
+            return 12.5
+
+    assert gather(world).facts.withdrawn_today_usd == Unknown(WhyUnknown.NOT_CONFIGURED)
+    world.line.gather = Gather(
+        geo=world.geo, tokens=world.tokens, accounts=world.accounts, withdrawn_today=WithdrawnToday(Withdrawals())
+    )
+    told = asyncio.run(world.line.gather(NOON, Operation.WITHDRAW, HERE, ALICE, fresh=True))
+    assert told.facts.withdrawn_today_usd == 12.5
+    assert gather(world).facts.withdrawn_today_usd is None
 
 
 def test_two_credentials_prove_nothing(world) -> None:

@@ -131,6 +131,19 @@ def test_a_line_that_a_budget_draws_serves_in_place_of_the_fixed_one_and_hears_o
     assert (account, destination, at, held) == ("alice", DIGESTS.text(b"destination", "bc1-old"), NOW, True)
 
 
+def test_a_transfer_is_measured_as_a_withdrawal_where_that_is_said() -> None:
+    asked = Asked(10.0, 0.99, "bc1-new")
+    for paying, signals in (({Operation.WITHDRAW}, set()), ({Operation.TRANSFER}, {"new_destination"})):
+        risk = Risk(
+            profiles=FakeProfiles({"alice": known()}), digests=DIGESTS, lines=Lines(0.0, 4.9),
+            paying=frozenset(paying),
+        )  # fmt: skip
+        measured = asyncio.run(risk(NOW, Operation.TRANSFER, HOME, PORTUGAL, ALICE, PHONE, asked))
+
+        assert measured.signals == signals
+        assert measured.destination == ("new" if signals else None)
+
+
 def test_nothing_is_unusual_at_home() -> None:
     measured = measure()
     assert measured.signals == frozenset()
