@@ -253,6 +253,15 @@ def test_what_no_route_names_is_closed_with_anything_that_it_may_be(rule: Rule) 
     assert rule.operations >= _LIKE_IT or Operation.UNCLASSIFIED not in rule.operations
 
 
+def test_no_exception_lifts_a_sanction() -> None:
+    sanctions = [rule for rule in EVERYTHING.rules if rule.reason is Reason.SANCTIONED_REGION]
+    assert sanctions
+    assert [rule.id for rule in sanctions if not rule.absolute] == []
+    # The doubt about a region closes a country for want of data, so that people may see to one customer.
+    doubt = next(rule for rule in EVERYTHING.rules if rule.id == "region-uncertain")
+    assert not doubt.absolute
+
+
 def test_a_flag_is_set_only_where_the_connection_is_certain() -> None:
     flags = [(one.value, one.after) for one in _verdict(BOB, "view").obligations]
     # One connection marks nobody; documents do.
