@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.core.terms import EVERYTHING, Effect, Operation, Operations
 from gateway.core.verdict import RuleRef
-from gateway.policies.expression import Comparison, Literal
+from gateway.policies.expression import Comparison, Literal, facts_of
 from gateway.policies.findings import Finding, Place, Severity, did_you_mean, quoted
 from gateway.policies.rules import Exceptions, Policy, PolicyException, Rule
 from gateway.policies.schema import NETWORKS, Sources
@@ -127,19 +127,18 @@ def _lifted(one: PolicyException, ref: RuleRef, rules: Mapping[RuleRef, Rule]) -
     if rule is None:
         hint = did_you_mean(written, ("/".join(known) for known in rules))
         return f"no rule {quoted(written)} to lift{hint}", "unknown-rule"
-    if rule.effect is Effect.GRANT:
-        return f"`{written}` is a grant: an exception lifts limits and requirements", "exception-lifts-grant"
-    if rule.absolute:
-        return f"`{written}` is absolute: no exception lifts it, whoever it is for", "exception-lifts-absolute"
-    if not one.operations & _excluded(rule):
-        listed = ", ".join(sorted(one.operations))
-        return f"`{written}` never excludes {listed}: there is nothing to lift", "exception-lifts-nothing"
-    if (rule.end is not None and rule.end <= one.start) or (rule.start is not None and one.end <= rule.start):
-        return (
-            f"`{written}` is not in force while the exception is: there is nothing to lift",
-            "exception-lifts-nothing",
-        )
-    return None
+    apart = (rule.end is not None and rule.end <= one.start) or (rule.start is not None and one.end <= rule.start)
+    listed = ", ".join(sorted(one.operations))
+    faults = (
+        (rule.effect is Effect.GRANT, "is a grant: an exception lifts limits and requirements", "grant"),
+        (rule.absolute, "is absolute: no exception lifts it, whoever it is for", "absolute"),
+        # A hold is lifted by two people at its ticket, and one that is not expeditable by nobody.
+        ("holds" in facts_of(rule.when), "asks about holds: those are lifted at their tickets", "hold"),
+        (not one.operations & _excluded(rule), f"never excludes {listed}: there is nothing to lift", "nothing"),
+        (apart, "is not in force while the exception is: there is nothing to lift", "nothing"),
+    )
+    found = ((f"`{written}` {said}", f"exception-lifts-{what}") for wrong, said, what in faults if wrong)
+    return next(found, None)
 
 
 def _excluded(rule: Rule) -> Operations:

@@ -16,6 +16,7 @@ rules:
   - {id: us-closed, limit: support_only, when: country == "US", reason: jurisdiction-blocked, basis: b}
   - {id: sanctioned, limit: support_only, when: country == "CU", reason: sanctioned-region, basis: b, absolute: true}
   - {id: fresh, require: {for: [withdraw], proof: mfa}, when: status == "open", reason: step-up-required, basis: b}
+  - {id: held, limit: read_only, when: operation in holds, reason: hold, basis: b}
   - id: past
     limit: none
     when: country == "DE"
@@ -26,6 +27,7 @@ tests:
   - {name: a, facts: {country: US}, operation: view, expect: {outcome: deny, by: [us-closed]}}
   - {name: b, facts: {country: CU}, operation: view, expect: {outcome: deny, by: [sanctioned]}}
   - {name: c, facts: {country: PT, status: open}, operation: withdraw, expect: {outcome: challenge, by: [fresh]}}
+  - {name: e, facts: {country: PT, holds: [withdraw]}, operation: withdraw, expect: {outcome: deny, by: [held]}}
   - {name: d, facts: {country: DE}, operation: view, at: 2026-09-01, expect: {outcome: deny, by: [past]}}
 """
 TEXT = """exceptions: desk
@@ -68,6 +70,7 @@ def test_a_policy_is_tested_as_it_is_for_everybody() -> None:
     [
         ("/us-closed", "/sanctioned", 7, "`us-exit/sanctioned` is absolute: no exception lifts it"),
         ("/us-closed", "/all", 7, "`us-exit/all` is a grant"),
+        ("/us-closed", "/held", 7, "`us-exit/held` asks about holds: those are lifted at their tickets"),
         ("/us-closed", "/us-clsoed", 7, "no rule `us-exit/us-clsoed` to lift: did you mean `us-exit/us-closed`?"),
         ("us-exit/", "us-exits/", 7, "no rule `us-exits/us-closed` to lift: did you mean `us-exit/us-closed`?"),
         ("[login, withdraw]", "[support]", 7, "`us-exit/us-closed` never excludes support: there is nothing to lift"),
@@ -94,9 +97,7 @@ def test_a_network_must_be_one_of_the_lists_that_are_configured() -> None:
 
 
 def test_names_of_files_are_unique_and_exceptions_alone_are_no_bundle() -> None:
-    with pytest.raises(
-        Rejected, match="a second file of exceptions named `desk`: the first stand in e"
-    ):
+    with pytest.raises(Rejected, match="a second file of exceptions named `desk`: the first stand in e"):
         assemble({"p.yaml": POLICY, "e.yaml": TEXT, "f.yaml": TEXT}, sources_configured=None)
     with pytest.raises(Rejected, match="no policy: nothing would ever be granted"):
         assemble({"e.yaml": TEXT}, sources_configured=None)
