@@ -53,6 +53,8 @@ class _Told(NamedTuple):
     operation: str
     access: str | None
     rules: tuple[Mapping[str, Any], ...]
+    exceptions: tuple[str, ...]
+    """The exceptions without which some rule would have excluded it."""
     account: str | None
     address: str | None
     """The address held responsible; None where there is none, or only its network may be seen."""
@@ -76,6 +78,7 @@ def _told(document: Document) -> _Told:
         operation=document["operation"] or AMBIGUOUS,
         access=None if verdict is None else verdict["access"],
         rules=() if verdict is None else tuple(verdict["by"]),
+        exceptions=() if verdict is None else tuple(sorted({one["exception"] for one in verdict.get("excepted", ())})),
         account=account if isinstance(account, str) else None,
         address=address if whole else None,
         network=None if whole else address,
@@ -154,6 +157,7 @@ def ocsf_event(document: Document) -> Document:
             outcome=told.outcome,
             access=told.access,
             rules=[_rule(one) for one in told.rules],
+            exceptions=list(told.exceptions),
             bundle=document["bundle"],
             editions=list(document["editions"]),
             took_us=document["took_us"],
@@ -219,6 +223,7 @@ def ecs_event(document: Document) -> Document:
                 outcome=told.outcome,
                 access=told.access,
                 rules=[_rule(one) for one in told.rules],
+                exceptions=list(told.exceptions),
                 bundle=document["bundle"],
                 editions=list(document["editions"]),
             ),

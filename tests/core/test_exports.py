@@ -145,6 +145,13 @@ def test_a_masked_decision_gives_no_address_away(form: str) -> None:
     assert "Android" not in text
 
 
+def test_an_exception_that_opened_it_is_named() -> None:
+    excepted = {"policy": "p", "rule": "r", "exception": "desk/settle", "owner": "o", "until": "2026-12-01T00:00:00Z"}
+    verdict = {**DENIED["verdict"], "excepted": [excepted, {**excepted, "rule": "s"}]}
+    assert ocsf_event({**DENIED, "verdict": verdict})["unmapped"]["exceptions"] == ["desk/settle"]
+    assert ecs_event({**DENIED, "verdict": verdict})["gateway"]["exceptions"] == ["desk/settle"]
+
+
 def test_a_row_has_a_cell_for_each_column() -> None:
     row = dict(zip(CSV_COLUMNS, csv_row(DENIED), strict=True))
 
