@@ -17,6 +17,7 @@ from gateway.policies.rules import NamedList, Policy, PolicyException, Rule
 from gateway.policies.schema import FACTS, Kind
 
 PLACE = Place("small.yaml", 1, 1)
+WHY = WhyUnknown.NO_RECORD
 AT = 1_700_000_000_000_000
 OPERATIONS = (Operation.VIEW, Operation.WITHDRAW, Operation.TRADE_SPOT)
 INSTANTS = (AT - 2, AT, AT + 2)
