@@ -14,6 +14,7 @@ from gateway.core.events import Event
 from gateway.core.everyone import Global
 from gateway.core.facts import Fact
 from gateway.core.keeping import Keep as Keep  # noqa: PLC0414 - exported from here too
+from gateway.core.login import Place
 from gateway.core.obligations import Errands
 from gateway.core.profile import Profile
 from gateway.core.pseudonyms import Pseudonyms
@@ -43,6 +44,8 @@ class Connection(NamedTuple):
     continent: Fact[str]
     asn: Fact[int]
     network: Fact[frozenset[str]]
+    place: Place | None = None
+    """Where on earth, for journeys alone: no rule names it."""
 
 
 class Geo(Protocol):

@@ -42,6 +42,14 @@ class Missing(NamedTuple):
     detail: str
 
 
+class Area(NamedTuple):
+    """A place on earth: degrees, and how many kilometres it may be off; None where the database does not say."""
+
+    latitude: float
+    longitude: float
+    radius_km: float | None
+
+
 class GeoRecord(NamedTuple):
     """An answer; each part is None, or empty, where the database does not say."""
 
@@ -56,6 +64,8 @@ class GeoRecord(NamedTuple):
     """What stood where a country should, in words."""
     region: str | None = None
     """The name or code of a region that ISO 3166-2 does not know."""
+    place: Area | None = None
+    """Where the address is used, as far as the database knows places."""
 
 
 NOWHERE: Final = Missing(Why.NO_RECORD, "no record of this address")
@@ -80,6 +90,8 @@ _CONNECTIONS: Final = {"cellular": "mobile", "satellite": "satellite"}
 _FLAG_KEYS: Final = frozenset({*_FLAGS, "is_anonymous", "connection_type"})
 _ASN_KEYS: Final = ("autonomous_system_number", "asn")
 _LARGEST_ASN: Final = 0xFFFF_FFFF
+_HALF_ROUND_KM: Final = 20_038
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,5}(?:\.[0-9]{1,16})?")
 _ISO_REGION: Final = re.compile(r"[A-Z0-9]{1,3}")
 
 
@@ -104,6 +116,7 @@ def interpret(record: object) -> GeoRecord | Missing:
             _flags(record) | _flags(traits),
             mark,
             region,
+            _area(record),
         )
     except _Damaged as error:
         return Missing(Why.LOOKUP_FAILED, f"damaged record: {error}")
@@ -228,6 +241,29 @@ def _asn(record: Record) -> int | None:
         # AS 0 is announced by nobody (RFC 7607): it is a way of writing that there is none.
         return value or None
     return None
+
+
+def _area(record: Record) -> Area | None:
+    """Return the place; None where there is none on earth, and for 0, 0, which stands where nobody knows."""
+    part = record.get("location")
+    said = part if isinstance(part, dict) else record
+    latitude, longitude = _number(said.get("latitude"), 90), _number(said.get("longitude"), 180)
+    if latitude is None or longitude is None or latitude == longitude == 0:
+        return None
+    return Area(latitude, longitude, _radius(said.get("accuracy_radius")))
+
+
+def _radius(value: object) -> float | None:
+    radius = _number(value, _HALF_ROUND_KM)
+    return radius if radius is not None and radius >= 0 else None
+
+
+def _number(value: object, most: float) -> float | None:
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -most <= value <= most:
+        return None
+    return float(value)
 
 
 def _flags(record: Record) -> frozenset[str]:

@@ -78,6 +78,8 @@ class EventBook:
             found[event.id] = {
                 name: sorted(value) if isinstance(value, frozenset) else value for name, value in known.items()
             }
+            if told.place is not None:
+                found[event.id] = {**found[event.id], "place": list(told.place)}
         return found
 
 

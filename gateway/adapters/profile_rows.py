@@ -23,7 +23,7 @@ from gateway.core.events import (
     WithdrawalCompleted,
 )
 from gateway.core.forgetting import DAY, EXPIRY_DAYS, SECOND
-from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, LEVELS, PREFIX, Digests, Feature, Login, login_of
+from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, LEVELS, PREFIX, Digests, Feature, Login, Place, login_of
 from gateway.core.obligations import parts_of
 from gateway.core.profile import Profile
 from gateway.core.profile_state import Use, Waiting
@@ -66,17 +66,18 @@ class Kept(NamedTuple):
 
 
 Where = Mapping[str, Any] | None
-"""What the databases said of an event's address when it was taken: `country`, `asn`, `network`."""
+"""What the databases said of an event's address when it was taken: `country`, `asn`, `network`, `place`."""
 
 
 def login_from(digests: Digests, event: Told, geo: Where) -> Login:
     """Return the login that an event was, or was made as."""
     told = geo or {}
-    networks = told.get("network")
+    networks, place = told.get("network"), told.get("place")
     return login_of(
         digests, event.at,
         event_id=event.id, ip=event.ip, agent=event.user_agent, device=event.device, session=event.session,
         country=told.get("country"), asn=told.get("asn"), networks=None if networks is None else frozenset(networks),
+        place=None if place is None else Place(*place),
     )  # fmt: skip
 
 

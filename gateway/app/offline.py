@@ -210,6 +210,7 @@ class _Elsewhere:
     def look_up(self, geo_key: str | None, at: int) -> Connection:
         connection = self._geo.look_up(geo_key, at)
         return connection._replace(
+            place=None,
             country=self._country,
             continent=CONTINENT_OF[self._country],
             subdivision=OneOf(WhyUnknown.NOT_SUPPLIED, frozenset(), frozenset({f"{self._country}-"})),

@@ -109,7 +109,7 @@ class Gather:
         facts = Facts(
             at,
             operation,
-            *connection,
+            *connection[:-1],
             credential=identity.credential,
             token=identity.token,
             assurance=identity.assurance,

@@ -207,7 +207,7 @@ class Reader:
             told.country if type(told.country) is str else None,
             told.asn if type(told.asn) is int else None,
             told.network if type(told.network) is frozenset else None,
-            None,
+            told.place,
         )
 
     def _type(self, said: object, number: int) -> tuple[str, bool | None]:

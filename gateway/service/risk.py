@@ -123,6 +123,7 @@ class Risk:
             self._digests, at,
             ip=client_ip.geo_key or client_ip.address, agent=came.agent, device=device, session=identity.session,
             country=_known(connection.country), asn=_known(connection.asn), networks=_known(connection.network),
+            place=connection.place,
         )  # fmt: skip
         withdrawal = self._withdrawal(asked) if operation in self._paying else None
         return self._measure(uid, profile or Profile(), login, withdrawal, destination)

@@ -30,7 +30,7 @@ from gateway.core.events import (
     VerificationChanged,
     WithdrawalCompleted,
 )
-from gateway.core.login import ASN, COUNTRY, DEVICE, LEVELS, Digests
+from gateway.core.login import ASN, COUNTRY, DEVICE, LEVELS, Digests, Place
 from gateway.core.terms import Verification
 from gateway.desk.record import End, Ticket
 from gateway.ports import Connection, Events, Taking
@@ -47,7 +47,7 @@ class Lisbon:
     editions = ("test",)
 
     def look_up(self, geo_key: str | None, at: int) -> Connection:
-        return Connection("PT", "PT-11", "EU", 3243, frozenset({"mobile"}))
+        return Connection("PT", "PT-11", "EU", 3243, frozenset({"mobile"}), Place(38.72, -9.14, 20.0))
 
 
 @pytest.fixture
@@ -130,7 +130,9 @@ async def test_a_login_becomes_familiar_after_its_quarantine_where_the_databases
     await book.take([login()], "exchange")
     found = await kept(store)
     assert found is not None
-    device = found.profile.latest[0].device
+    latest = found.profile.latest[0]
+    assert latest.place == pytest.approx((38.72, -9.14, 20.0), abs=1e-5)
+    device = latest.device
     assert device == DIGESTS.text(b"device", "d1")
     found.profile.settle(AT + 29 * DAY)
     assert not found.profile.weight(DEVICE, device, AT + 29 * DAY)

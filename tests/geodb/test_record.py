@@ -163,3 +163,25 @@ def test_a_native_type_says_what_it_holds(database_type: str, fields: set[Field]
 )
 def test_a_record_says_by_its_names_what_its_database_holds(record: object, fields: set[Field]) -> None:
     assert fields_of_record(record) == fields
+
+
+@pytest.mark.parametrize(
+    ("record", "place"),
+    [
+        ({"location": {"latitude": 38.7, "longitude": -9, "accuracy_radius": 20}}, (38.7, -9.0, 20.0)),
+        ({"latitude": "38.7", "longitude": "-9.1"}, (38.7, -9.1, None)),
+        ({"latitude": 38.7, "longitude": -9.1, "accuracy_radius": -1}, (38.7, -9.1, None)),
+        ({"latitude": 0, "longitude": 0}, None),
+        ({"latitude": 91, "longitude": 0}, None),
+        ({"latitude": 38.7}, None),
+        ({"latitude": True, "longitude": 1}, None),
+        ({"latitude": float("nan"), "longitude": 1.0}, None),
+        ({"latitude": "thirty", "longitude": "1"}, None),
+        ({"location": "Lisbon", "latitude": 1.5, "longitude": 2.5}, (1.5, 2.5, None)),
+    ],
+)
+def test_a_place_is_read_where_there_is_one_on_earth(record: dict[str, Any], place: tuple[float, ...] | None) -> None:
+    said = interpret({"country_code": "PT", **record})
+
+    assert isinstance(said, GeoRecord)
+    assert (said.country, said.place) == ("PT", place)

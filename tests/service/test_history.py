@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.facts import OneOf, Unknown
-from gateway.core.login import ASN, COUNTRY, Digests
+from gateway.core.login import ASN, COUNTRY, Digests, Place
 from gateway.core.terms import WhyUnknown
 from gateway.ports import Connection
 from gateway.service.history import LONGEST, BadLine, Event, Reader, events
@@ -190,6 +190,9 @@ def test_an_unknown_key_is_ignored_and_told_with_what_was_meant() -> None:
     assert reader.ignored == {"devise (did you mean `device`?)": 3, "other": 3}
 
 
+LISBON = Place(38.72, -9.14, 20.0)
+
+
 class World:
     generation = 0
     editions = ()
@@ -197,7 +200,7 @@ class World:
     def look_up(self, geo_key: str | None, at: int) -> Connection:
         unknown = Unknown(WhyUnknown.NO_RECORD)
         either = OneOf(WhyUnknown.SOURCES_DISAGREE, frozenset({"PT", "ES"}))
-        return Connection(either if geo_key == "9.9.9.9" else "PT", unknown, "EU", 3243, frozenset({"vpn"}))
+        return Connection(either if geo_key == "9.9.9.9" else "PT", unknown, "EU", 3243, frozenset({"vpn"}), LISBON)
 
 
 def test_an_address_without_facts_beside_it_is_looked_up_and_a_doubt_is_unknown() -> None:
@@ -205,6 +208,7 @@ def test_an_address_without_facts_beside_it_is_looked_up_and_a_doubt_is_unknown(
 
     assert reader.read(1, line(0, geo=...)).login.values[:2] == ("PT", 3243)
     assert reader.read(1, line(0, geo=...)).login.networks == frozenset({"vpn"})
+    assert reader.read(1, line(0, geo=...)).login.place == LISBON
     assert reader.read(1, line(0, geo=..., ip="9.9.9.9")).login.values[:2] == (None, 3243)
     assert reader.read(1, line(0, geo={})).login.values[:2] == (None, None)
 

@@ -7,7 +7,7 @@ from gateway.core.client_ip import ClientIP, How
 from gateway.core.errors import StoreUnavailable
 from gateway.core.everyone import Global
 from gateway.core.facts import OneOf, Unknown
-from gateway.core.login import Digests, destination_about, device_about, login_of, network_about
+from gateway.core.login import Digests, Place, destination_about, device_about, login_of, network_about
 from gateway.core.profile import Profile
 from gateway.core.signals import Lines
 from gateway.core.stuffing import Networks
@@ -142,6 +142,21 @@ def test_a_transfer_is_measured_as_a_withdrawal_where_that_is_said() -> None:
 
         assert measured.signals == signals
         assert measured.destination == ("new" if signals else None)
+
+
+def test_who_cannot_have_travelled_so_far_is_noticed_where_a_database_knows_places() -> None:
+    tokyo = Connection("JP", "JP-13", "AS", 2907, frozenset(), Place(35.68, 139.69, 10.0))
+    profile = known()
+    profile.observe(
+        login_of(DIGESTS, NOW - 3600 * SECOND, event_id="last", ip="2.80.10.20", agent=AGENT, device="phone",
+                 session="s-1", country="PT", asn=3243, networks=frozenset(), place=Place(38.72, -9.14, 10.0))
+    )  # fmt: skip
+    far = ClientIP("133.1.2.3", How.PEER, geo_key="133.1.2.3")
+    risk = Risk(profiles=FakeProfiles({"alice": profile}), digests=DIGESTS, lines=Lines(0.0, 4.9))
+    for connection, noticed in ((tokyo, {"impossible_travel", "session_moved"}), (tokyo._replace(place=None), set())):
+        measured = asyncio.run(risk(NOW, Operation.VIEW, far, connection, ALICE, PHONE))
+
+        assert measured.signals & {"impossible_travel", "session_moved"} == noticed
 
 
 def test_nothing_is_unusual_at_home() -> None:

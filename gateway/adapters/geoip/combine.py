@@ -10,6 +10,7 @@ from typing import Any, Final
 from gateway.adapters.geoip.overrides import Named
 from gateway.core.countries import CONTINENT_OF
 from gateway.core.facts import Fact, OneOf, Unknown
+from gateway.core.login import Place
 from gateway.core.terms import WhyUnknown
 from geodb.networks import NetworkList
 from geodb.reader import Source
@@ -117,6 +118,13 @@ def subdivision(country: Fact[str], heard: Heard, named: Named) -> Fact[str]:
         return region
     why = failed or (WhyUnknown.SOURCES_DISAGREE if answers else silent)
     return OneOf(why, frozenset(answers), anywhere_in)
+
+
+def place(country: Fact[str], heard: Heard) -> Place | None:
+    """Return the one place that the sources of a certain country name; a doubtful place is none."""
+    answers, failed, _ = heard
+    places = [area for code, area in answers if code == country]
+    return Place(*places[0]) if failed is None and len(places) == 1 else None
 
 
 def network(

@@ -13,13 +13,14 @@ from gateway.core.addresses import reserved_for
 from gateway.core.countries import CONTINENT_OF
 from gateway.core.errors import EditionError
 from gateway.core.facts import Fact, OneOf, Unknown
+from gateway.core.login import Place
 from gateway.core.terms import WhyUnknown
 from gateway.ports import MICROSECONDS, Connection
 from geodb import datasets, update
 from geodb.edition import BadEdition
 from geodb.networks import NetworkList
 from geodb.reader import Reader, Registry, Source, Stamp, stamp_of
-from geodb.record import Field, GeoRecord, Missing
+from geodb.record import Area, Field, GeoRecord, Missing
 
 SHIPPED: Final = "shipped"
 REGISTRY: Final = "rir"
@@ -58,6 +59,11 @@ class _Snapshot(NamedTuple):
     lists: tuple[tuple[str, NetworkList], ...]
     plain: tuple[_Read, _Read] | None
     """How to ask for country and AS number, where each has one source and nothing else is configured."""
+
+    @property
+    def places(self) -> tuple[Source, ...]:
+        """Who may know where on earth an address is."""
+        return tuple(dict.fromkeys((*self.country, *self.subdivision)))
 
     @property
     def roles(self) -> tuple[tuple[Source, ...], ...]:
@@ -161,7 +167,8 @@ class GeoIP:
             code, asn = read_country(geo_key), read_asn(geo_key)
             if type(code) is GeoRecord and code.country is not None and type(asn) is GeoRecord and asn.asn is not None:
                 region, continent = _ALONE[code.country]
-                return Connection(code.country, region, continent, asn.asn, _UNCONFIGURED)
+                place = None if code.place is None else Place(*code.place)
+                return Connection(code.country, region, continent, asn.asn, _UNCONFIGURED, place)
         oldest = None if self._refuse_s is None else at // MICROSECONDS - self._refuse_s
         panel = combine.Panel(None if special else geo_key, first=self._first, oldest=oldest)
         country: Fact[str] = named.country or combine.single(panel.hear(snapshot.country, _country))
@@ -171,6 +178,7 @@ class GeoIP:
             combine.continent(country),
             named.asn or combine.single(panel.hear(snapshot.asn, _asn)),
             combine.network(panel.hear(snapshot.anonymizer, _flags), named, snapshot.lists, packed, special=special),
+            None if named.country else combine.place(country, panel.hear(snapshot.places, _place)),
         )
 
     def refresh(self) -> tuple[Refreshed, ...]:
@@ -248,6 +256,10 @@ def _open(name: str, role: Field, opened: dict[Path | None, Source]) -> Source:
 
 def _country(record: GeoRecord) -> str | None:
     return record.country
+
+
+def _place(record: GeoRecord) -> tuple[str | None, Area] | None:
+    return None if record.place is None else (record.country, record.place)
 
 
 def _subdivision(record: GeoRecord) -> str | None:

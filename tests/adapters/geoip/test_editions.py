@@ -124,6 +124,29 @@ def test_a_city_database_names_the_region_and_is_asked_once(make: Make, monkeypa
     assert len(geo.editions) == 1
 
 
+LISBON = {"location": {"latitude": 38.72, "longitude": -9.14, "accuracy_radius": 20}}
+
+
+def test_a_city_database_places_an_address_and_no_doubtful_one(make: Make) -> None:
+    city = make(
+        {"81.2.0.0/16": {**country("PT"), **LISBON}, "81.3.0.0/16": country("PT")}, "GeoIP2-City", name="city.mmdb"
+    )
+    there = (38.72, -9.14, 20.0)
+    alone = GeoIP(country=[city])
+    assert alone.look_up("81.2.0.1", AT).place == there
+    assert alone.look_up("81.3.0.1", AT).place is None
+    assert GeoIP(country=[city], subdivision=[city]).look_up("81.2.0.1", AT).place == there
+    overridden = GeoIP(country=[city], overrides={"81.2.0.0/24": said(country="DE")})
+    assert overridden.look_up("81.2.0.1", AT).place is None
+    assert overridden.look_up("81.2.1.1", AT).place == there
+    spanish = make({"81.2.0.0/16": country("ES")}, name="es.mmdb")
+    assert GeoIP(country=[spanish], subdivision=[city]).look_up("81.2.0.1", AT).place is None
+    assert GeoIP(country=[spanish, city]).look_up("81.2.0.1", AT).place is None
+    porto = {"location": {"latitude": 41.15, "longitude": -8.6, "accuracy_radius": 20}}
+    other = make({"81.2.0.0/16": {**country("PT"), **porto}}, "GeoIP2-City", name="other.mmdb")
+    assert GeoIP(country=[city, other]).look_up("81.2.0.1", AT).place is None
+
+
 def test_networks_are_named_by_databases_and_lists(make: Make, tmp_path: Path) -> None:
     anonymous = make({"81.2.0.0/16": {"is_anonymous": True, "is_tor_exit_node": True}}, "GeoIP2-Anonymous-IP")
     (tmp_path / "dc.txt").write_text("81.2.3.0/24\n2a00:1::/32\n10.0.0.0/8\n")
