@@ -37,8 +37,10 @@ _CUT: Final = "…".encode()
 _DECISION_MARK: Final = DECISION << 24 | BODY.size
 
 # Bound once: the path of every request looks them up as often as there are requests.
-_pack_body = BODY.pack
-_pack_word = WORD.pack
+_pack_body: Final = BODY.pack
+_pack_word: Final = WORD.pack
+_crc32: Final = crc32
+_PADS: Final = PADS
 
 
 class Stretch(NamedTuple):
@@ -94,7 +96,7 @@ class Tail:
         age = NO_AGE if auth_age is None else auth_age
         length = len(request)
         try:
-            body = _pack_body(at, decision_id, ruling.number, took_us, age) + request + PADS[length & 7]
+            body = _pack_body(at, decision_id, ruling.number, took_us, age) + request + _PADS[length & 7]
         except struct.error:
             # A clock that was stepped makes such numbers; the decision matters more than they do.
             auth_age = None if auth_age is None else _within(auth_age)
@@ -107,7 +109,7 @@ class Tail:
         mark = _DECISION_MARK + length
         # The body first, the word that makes it a record last: a kill in between leaves nothing that looks whole.
         self._map[start + 8 : end] = body
-        self._map[start : start + 8] = _pack_word(mark, crc32(body, mark ^ self._nonce))
+        self._map[start : start + 8] = _pack_word(mark, _crc32(body, mark ^ self._nonce))
         self._offset = end
         self._latest = max(self._latest, at)
         return self._base + end

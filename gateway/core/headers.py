@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -56,8 +55,9 @@ _LONGEST_LENGTH: Final = 18
 """Digits of a length below 2⁶³."""
 _METHOD_NAMES: Final = frozenset({b"_method", b".method", b"[method"})
 _NOT_IN_QUERY: Final = re.compile(rb"[\x00-\x20#\x7f]")
-_remembered_host = lru_cache(maxsize=1024)(canonical_host)
+_HOSTS: Final = 1024
 _REMEMBERED: Final = 64
+"""Hosts of so many bytes at most are remembered, and so many of them: they were read in one way."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,10 @@ class HeaderPlan:
     """Lines that bear our own names and come from outside: removed before the application sees them."""
     content_length: int | None
     transfer_encoding: int | None
+    keyed: tuple[int, ...]
+    """Lines that may name the client, or hold a credential, cookies apart: long, and the same in equal requests."""
+    count: int
+    """How many lines there are."""
     size: int
     """Bytes of all lines without their values."""
 
@@ -84,7 +88,7 @@ class HeaderPlan:
 class HeaderRule:
     """Reads header lines in one way only. It fails when built, never when asked."""
 
-    __slots__ = ("_api_key", "_client", "_max_bytes", "_max_count", "_single", "_watched")
+    __slots__ = ("_api_key", "_client", "_hosts", "_max_bytes", "_max_count", "_single", "_watched")
 
     def __init__(
         self,
@@ -112,6 +116,7 @@ class HeaderRule:
                 f"server.max_header_bytes: {max_bytes} bytes in {max_count} lines leave room for no request"
             )
         self._max_bytes = max_bytes
+        self._hosts: set[bytes] = set()
         self._max_count = max_count
         singles = {name for name in (self._api_key, self._client) if name is not None}
         self._watched = _KNOWN | singles
@@ -135,6 +140,7 @@ class HeaderRule:
         refused = _check_framing(names, websocket)
         if refused is not None:
             return refused
+        keyed = {self._client, self._api_key, b"authorization"}
         return HeaderPlan(
             host=names.index(b"host"),
             client=_all(names, self._client),
@@ -147,23 +153,32 @@ class HeaderRule:
             strip=tuple(index for index, name in enumerate(names) if name.startswith(_OWN)),
             content_length=_first(names, b"content-length"),
             transfer_encoding=_first(names, b"transfer-encoding"),
+            keyed=tuple(index for index, name in enumerate(names) if name in keyed),
+            count=len(names),
             size=size,
         )
 
-    def check(self, plan: HeaderPlan, headers: Headers, values: Sequence[bytes]) -> Ambiguous | None:
+    def check(self, plan: HeaderPlan, headers: Headers, values: list[bytes], vouched: int = 0) -> Ambiguous | None:
         """Return why the values can be read in two ways, None where they cannot.
 
-        `headers` have the names of `plan`, and `values` are theirs: the caller has them at hand.
+        `headers` have the names of `plan`, and `values` are theirs: the caller has them at hand. What he vouches for is
+        empty there, and its bytes are counted in `vouched`.
         """
         together = b"".join(values)
-        if len(together) + plan.size > self._max_bytes:
-            return Ambiguous(Ambiguity.HEADER_SIZE, f"{len(together) + plan.size} bytes of headers")
+        size = len(together) + plan.size + vouched
+        if size > self._max_bytes:
+            return Ambiguous(Ambiguity.HEADER_SIZE, f"{size} bytes of headers")
         if together.translate(_AS_TEXT) != together:
             return _control_bytes(headers)
         host = values[plan.host]
-        named = _remembered_host(host) if len(host) <= _REMEMBERED else canonical_host(host)
-        if isinstance(named, Ambiguous):
-            return named
+        if host not in self._hosts:
+            named = canonical_host(host)
+            if isinstance(named, Ambiguous):
+                return named
+            if len(host) <= _REMEMBERED:
+                if len(self._hosts) >= _HOSTS:
+                    self._hosts.clear()
+                self._hosts.add(host)
         for index in plan.connection:
             nominations = values[index].lower()
             if nominations not in _ORDINARY:

@@ -88,7 +88,7 @@ class Settled(Ruling):
         """What the upstream learns of every request answered by this: header names and values."""
 
 
-@dataclass
+@dataclass(init=False)
 class Passage:
     """The answer to one request."""
 
@@ -100,6 +100,15 @@ class Passage:
     """None where the request could not be read."""
     position: int | None
     """Where the journal has it; None where it could not be written."""
+
+    def __init__(
+        self, decision_id: bytes, settled: Settled, reply: Reply, reading: Reading | None, position: int | None
+    ) -> None:
+        self.decision_id = decision_id
+        self.settled = settled
+        self.reply = reply
+        self.reading = reading
+        self.position = position
 
 
 class Line:
@@ -125,6 +134,7 @@ class Line:
         self.bundle = bundle
         self.journal = journal
         self._now = clock.now
+        self._append = journal.append
         self._ids = DecisionIds()
         self._settled: Memo[Key, Settled] = Memo(limit)
         self._strangers: Memo[Key, Settled] = Memo(limit // 4)
@@ -145,7 +155,7 @@ class Line:
 
         None where there is none, or where anything that it depends on may have changed since: `decide` then.
         """
-        reading = self.reader.read(request)
+        reading = self.reader.glance(request)
         if type(reading) is not Reading:
             return None
         settled = self._settled.get(reading.key) or self._strangers.get(reading.key)
@@ -281,7 +291,7 @@ class Line:
         reply = settled.reply
         position: int | None
         try:
-            position = self.journal.append(settled, raw_id, at, age, max(took_us, 0), record)
+            position = self._append(settled, raw_id, at, age, max(took_us, 0), record)
         except JournalUnavailable:
             self.unrecorded += 1
             if reading is not None and reading.route.operation in MONEY_MOVING:

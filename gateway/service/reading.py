@@ -41,7 +41,7 @@ class Route:
 Key = tuple[object, ...]
 
 
-@dataclass
+@dataclass(init=False)
 class Reading:
     """A request that could be read in one way only."""
 
@@ -53,6 +53,12 @@ class Reading:
     the raw values of whatever may hold a credential."""
     record: bytes
     """Method, canonical path, host and user agent, joined by NUL."""
+
+    def __init__(self, plan: HeaderPlan, route: Route, key: Key, record: bytes) -> None:
+        self.plan = plan
+        self.route = route
+        self.key = key
+        self.record = record
 
 
 class RequestReader:
@@ -91,31 +97,50 @@ class RequestReader:
         self._uses_cookie = credentials.uses_cookie
         self._operations = operations
         self._hosts = frozenset(host.lower().encode() for host in allowed_hosts)
-        self._plans: Memo[tuple[bytes, int], HeaderPlan] = Memo(1024)
-        self._handshakes: Memo[tuple[bytes, int], HeaderPlan] = Memo(256)
+        self._plans: Memo[bytes, HeaderPlan] = Memo(1024)
+        self._handshakes: Memo[bytes, HeaderPlan] = Memo(256)
         self._routes: Memo[tuple[str, bytes], Route] = Memo(limit)
         self._addresses: Memo[tuple[str | None, tuple[bytes, ...]], ClientIP] = Memo(limit)
 
     def read(self, request: AccessRequest) -> Reading | Ambiguous:
         """Return what the request attempts and claims, or why it cannot be read unambiguously."""
+        return self._read(request, glance=False)
+
+    def glance(self, request: AccessRequest) -> Reading | Ambiguous:
+        """Return the same, but for bytes that may not stand in what the key holds: nobody looks for them.
+
+        Good for nothing but to find what was settled under an equal key, which was read before. Whoever finds nothing
+        has to `read`.
+        """
+        return self._read(request, glance=True)
+
+    def _read(self, request: AccessRequest, *, glance: bool) -> Reading | Ambiguous:
         # All that is asked of every request; what depends on less than the whole of it is remembered.
         headers = request.headers
+        lines: list[tuple[bytes, bytes]] = headers if isinstance(headers, list) else list(headers)
         # One string hashes faster than many. Names with a line break in them are refused, so none is remembered, and
         # a list of names is told from every other by its text and length.
-        names = _BETWEEN.join([name for name, _ in headers])
-        plan = (self._handshakes if request.websocket else self._plans).get((names, len(headers)))
-        if plan is None:
+        names = _BETWEEN.join([name for name, _ in lines])
+        plan = (self._handshakes if request.websocket else self._plans).get(names)
+        if plan is None or plan.count != len(lines):
             found = self._plan(tuple([name for name, _ in headers]), websocket=request.websocket)
             if isinstance(found, Ambiguous):
                 return found
             plan = found
-        values = [value for _, value in headers]
-        refused = self._headers.check(plan, headers, values)
+        values = [value for _, value in lines]
+        host = values[plan.host]
+        client = plan.client
+        credential = None if plan.authorization is None else values[plan.authorization]
+        api_key = None if plan.api_key is None else values[plan.api_key]
+        chain = values[client[0]] if len(client) == 1 else tuple([values[index] for index in client])
+        cookies = tuple([values[index] for index in plan.cookie]) if self._uses_cookie else ()
+        agent = b"" if plan.user_agent is None else values[plan.user_agent]
+        vouched = _without_keyed(plan, values) if glance else 0
+        refused = self._headers.check(plan, headers, values, vouched)
         if refused is None and self._devices is not None:
             refused = self._devices.check(headers)
         if refused is not None:
             return refused
-        host = values[plan.host]
         if self._hosts and host not in self._hosts and _name_of(host) not in self._hosts:
             return Ambiguous(Ambiguity.HOST, f"{host[:80]!r} is not one of the hosts that this gateway serves")
         if request.query:
@@ -128,19 +153,10 @@ class RequestReader:
             if isinstance(classified, Ambiguous):
                 return classified
             route = classified
-        client = plan.client
-        key: Key = (
-            request.peer,
-            route.operation,
-            values[client[0]] if len(client) == 1 else tuple([values[index] for index in client]),
-            None if plan.authorization is None else values[plan.authorization],
-            None if plan.api_key is None else values[plan.api_key],
-            tuple([values[index] for index in plan.cookie]) if self._uses_cookie else (),
-        )
-        agent = b"" if plan.user_agent is None else values[plan.user_agent][:_AGENT]
+        key: Key = (request.peer, route.operation, chain, credential, api_key, cookies)
         if self._measured:
             key = (*key, *self._of_browser(plan, headers, values))
-        return Reading(plan, route, key, b"\0".join((route.record, host, agent)))
+        return Reading(plan, route, key, b"\0".join((route.record, host, agent[:_AGENT])))
 
     def _of_browser(self, plan: HeaderPlan, headers: Headers, values: list[bytes]) -> tuple[bytes | None, bytes | None]:
         """Return what a measured verdict depends on besides: user agent and device, as they were sent."""
@@ -196,7 +212,7 @@ class RequestReader:
         # What is refused, or longer than clients send, takes no place in memory: its sender could fill it.
         together = _BETWEEN.join(names)
         if isinstance(plan, HeaderPlan) and len(together) <= _REMEMBERED_NAMES:
-            (self._handshakes if websocket else self._plans).keep((together, len(names)), plan)
+            (self._handshakes if websocket else self._plans).keep(together, plan)
         return plan
 
     def _route(self, request: AccessRequest, host: bytes) -> Route | Ambiguous:
@@ -212,6 +228,15 @@ class RequestReader:
         if not request.target.startswith(b"/"):
             return route  # absolute-form: its answer depends on Host as well
         return self._routes.keep((request.method, request.target), route)
+
+
+def _without_keyed(plan: HeaderPlan, values: list[bytes]) -> int:
+    """Return how many bytes stand in the key, having taken them out of the values."""
+    size = 0
+    for index in plan.keyed:
+        size += len(values[index])
+        values[index] = b""
+    return size
 
 
 def _name_of(host: bytes) -> bytes:

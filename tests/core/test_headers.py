@@ -99,6 +99,8 @@ def test_the_plan_says_where_everything_stands() -> None:
         strip=(4, 11),
         content_length=12,
         transfer_encoding=None,
+        keyed=(1, 6, 7, 9),
+        count=15,
         size=sum(len(name) + 4 for name, _ in headers),
     )
 

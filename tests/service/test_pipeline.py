@@ -272,6 +272,16 @@ def test_a_request_that_cannot_be_read_is_refused_and_recorded_with_its_address(
     assert body["ambiguous"]["why"].startswith("target-")
 
 
+@pytest.mark.parametrize("change", [{"address": "8.8.8.8\x01"}, {"token": "alice-token\x01"}])
+def test_a_control_byte_in_what_is_compared_whole_is_answered_from_nothing_and_leaves_nothing(
+    world, asked, change
+) -> None:
+    decide(world, asked())
+    for _ in range(2):
+        assert world.line.recall(asked(**change)) is None
+        assert decide(world, asked(**change)).reply.reason == Reason.AMBIGUOUS_REQUEST
+
+
 def test_hostile_bytes_in_an_unread_target_do_not_break_the_record(world, asked) -> None:
     request = replace(asked(), target=b'/\xff\x00\n"' * 400, method="G\u00e9T" * 9)
     decide(world, request)

@@ -11,7 +11,7 @@ from gateway.core.operations import OperationTable
 from gateway.core.target import Ambiguous
 from gateway.core.terms import Ambiguity, Operation
 from gateway.service.devices import Devices
-from gateway.service.reading import RequestReader
+from gateway.service.reading import Reading, RequestReader
 
 
 def test_a_plain_request_is_read_as_what_it_attempts(reader, asked) -> None:
@@ -100,9 +100,37 @@ def test_what_senders_vary_at_will_takes_no_place_in_memory(reader, asked) -> No
         reader.read(asked(more=((f"gateway_x{number}".encode(), b""),)))
         reader.read(asked(more=tuple((f"{'n' * 90}{number}-{index}".encode(), b"") for index in range(40))))
         reader.read(asked(target=f"/%2e%2e/{number}"))
-    assert all(len(names) <= 2048 for names, _ in reader._plans)
+    assert all(len(names) <= 2048 for names in reader._plans)
     assert len(reader._plans) <= 2
     assert list(reader._routes) == [("GET", b"/api/v1/balances")]
+
+
+KEYED = ({"token": "a\x07b"}, {"address": "8.8.8.8\r\nx: y"})
+ELSEWHERE = (
+    {"more": ((b"accept", b"a\rb"),)},
+    {"more": ((b"x-filler", b"n" * 40_000),)},
+    {"more": ((b"connection", b"authorization"),)},
+    {"target": "/%2e%2e/"},
+    {"token": "t" * 40_000},
+)
+
+
+def test_a_glance_finds_what_reading_finds(reader, asked) -> None:
+    for change in ({}, {"token": None}, SOMEBODY, {"more": ((b"x-forwarded-for", b"8.8.4.4"),)}, *ELSEWHERE):
+        assert reader.glance(asked(**change)) == reader.read(asked(**change))
+
+
+@pytest.mark.parametrize("change", KEYED)
+def test_what_a_glance_does_not_look_at_stands_in_the_key(reader, asked, change) -> None:
+    seen = reader.glance(asked(**change))
+    assert isinstance(seen, Reading)
+    assert seen.key != reader.glance(asked()).key
+    assert reader.read(asked(**change)).why is Ambiguity.HEADER_BYTES
+
+
+@pytest.mark.parametrize("change", ELSEWHERE)
+def test_a_glance_lets_nothing_else_through(reader, asked, change) -> None:
+    assert isinstance(reader.glance(asked(**change)), Ambiguous)
 
 
 COOKIE = DeviceCookie("__Host-gwd", (b"k" * 32,))
