@@ -29,6 +29,7 @@ def faults(value, schema, root, where="") -> list[str]:
         "maxItems",
         "items",
         "properties",
+        "examples",
         "required",
         "oneOf",
     }
@@ -89,6 +90,29 @@ def test_the_published_schema_is_the_one_we_mean(root, name, schema):
     published = root / "schemas" / f"{name}.json"
     hint = "run `gateway policy schema --json-schema` (and `--lists`, `--exceptions`) again"
     assert json.loads(published.read_text()) == json.loads(json.dumps(schema)), hint
+
+
+def undescribed(schema, root, where=""):
+    """Yield the keys of which an editor would say nothing."""
+    if isinstance(schema, dict):
+        for name, one in schema.get("properties", {}).items():
+            defined = root["definitions"][one["$ref"].rpartition("/")[2]] if "$ref" in one else {}
+            if not one.get("description") and not defined.get("description"):
+                yield f"{where}.{name}"
+        for key, value in schema.items():
+            yield from undescribed(value, root, f"{where}.{key}")
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from undescribed(value, root, where)
+
+
+@pytest.mark.parametrize("schema", [policy_schema(), list_schema(), exceptions_schema()], ids=lambda one: one["title"])
+def test_an_editor_says_of_every_key_what_it_is(schema):
+    assert list(undescribed(schema, schema)) == []
+
+
+def test_a_key_of_which_nothing_is_said_would_be_found():
+    assert list(undescribed({"properties": {"a": {"type": "string"}}}, {})) == [".a"]
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
