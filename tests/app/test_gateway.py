@@ -1,9 +1,11 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.app import Gateway
 from gateway.config import load
+from gateway.core.decision import instant_text
 from gateway.core.errors import GatewayError
 from gateway.core.request import AccessRequest
 
@@ -70,6 +72,41 @@ def test_a_tightened_policy_is_taken_once_a_fault_has_passed(site, monkeypatch) 
         assert gateway.line.bundle is before
         await gateway.refresh()
         assert gateway.line.bundle is not before
+        await gateway.close()
+
+    asyncio.run(live())
+
+
+EXCEPTION = """exceptions: desk
+owner: compliance
+entries:
+  - id: payout
+    operations: [withdraw]
+    account: someone
+    lifts: [closed/closed]
+    reason: tests
+    basis: tests
+    from: {start}
+    until: {end}
+"""
+
+
+def test_an_exception_among_the_files_is_taken_counted_and_its_end_is_said(site) -> None:
+    async def live():
+        gateway = Gateway(load(site.config))
+        await gateway.start()
+        rule = next(rule for rule in gateway.line.bundle.rules if (rule.policy, rule.effect) == ("closed", "limit"))
+        now = gateway.clock.now()
+        dates = {"start": instant_text(now)[:10], "end": instant_text(now + 5 * 86_400_000_000)[:10]}
+        text = EXCEPTION.format(**dates).replace("closed/closed", "/".join(rule.ref))
+        (site.folder / "policies" / "exceptions.yaml").write_text(text)
+        with capture_logs() as logs:
+            await gateway.refresh()
+            await gateway.refresh()
+        assert [one["exception"] for one in logs if one["event"] == "exceptions:expiring"] == ["desk/payout"]
+        shown = gateway.metrics.exposition().decode()
+        assert 'gateway_policy_exceptions{state="in_force"} 1.0' in shown
+        assert "gateway_policy_exceptions_expiring 1.0" in shown
         await gateway.close()
 
     asyncio.run(live())
