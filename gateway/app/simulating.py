@@ -163,7 +163,11 @@ def _by_editions(settings: Settings, editions: Mapping[str, Path], at: int) -> R
         return [None if one.address is None else said(one.address) for one in some]
 
     def said(address: bytes) -> Mapping[str, AnyFact]:
-        return known.get(address) or known.keep(address, geo.look_up(_key(address, nat64), at)._asdict())
+        there = known.get(address)
+        if there is not None:
+            return there
+        connection = geo.look_up(_key(address, nat64), at)
+        return known.keep(address, {name: getattr(connection, name) for name in CONNECTION_FACTS})
 
     return refresh
 
