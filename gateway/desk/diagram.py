@@ -6,6 +6,7 @@ from typing import NamedTuple
 from gateway.core.account import NARROWER, TRANSITIONS, Author
 from gateway.desk.lifecycle import CLOSED, TicketState
 from gateway.desk.lifecycle import TRANSITIONS as STEPS
+from gateway.desk.revision_lifecycle import REVISION_TRANSITIONS, RevisionState
 
 
 class Arrow(NamedTuple):
@@ -39,6 +40,21 @@ def ticket_diagram() -> str:
     return mermaid(
         (TicketState.OPEN, TicketState.EVIDENCED), ticket_arrows(), (state for state in TicketState if state in CLOSED)
     )
+
+
+def revision_arrows() -> tuple[Arrow, ...]:
+    """Return every step of a revision of the policies."""
+    return tuple(
+        Arrow(state, way.to, str(way.act).replace("_", " "))
+        for state, ways in REVISION_TRANSITIONS.items()
+        for way in ways
+    )
+
+
+def revision_diagram() -> str:
+    """Return the life of a revision. The first of an empty store begins as active."""
+    ends = (state for state, ways in REVISION_TRANSITIONS.items() if not ways)
+    return mermaid((RevisionState.PROPOSED, RevisionState.ACTIVE), revision_arrows(), ends)
 
 
 def account_arrows() -> tuple[Arrow, ...]:

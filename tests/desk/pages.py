@@ -10,13 +10,14 @@ from pathlib import Path
 from gateway.core.account import TRANSITIONS, Author
 from gateway.core.permissions import ROLES, Permission
 from gateway.core.verification_changes import ROWS, TABLE, Consequence, Kind, Proof
-from gateway.desk.diagram import account_diagram, ticket_diagram
+from gateway.desk.diagram import account_diagram, revision_diagram, ticket_diagram
 from gateway.desk.kinds import KINDS
 from gateway.desk.lifecycle import TRANSITIONS as STEPS
 from gateway.desk.lifecycle import Need
+from gateway.desk.revision_lifecycle import REVISION_TRANSITIONS, RevisionNeed
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = (DOCS / "accounts.md", DOCS / "holds.md")
+PAGES = (DOCS / "accounts.md", DOCS / "holds.md", DOCS / "publishing.md")
 PART = re.compile(r"<!-- drawn: ([a-z-]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 _HOUR = 3600 * 1_000_000
 
@@ -30,6 +31,8 @@ def parts() -> dict[str, str]:
         "ticket-diagram": _mermaid(ticket_diagram()),
         "ticket-table": _ticket_table(),
         "kinds": _kinds(),
+        "revision-diagram": _mermaid(revision_diagram()),
+        "revision-table": _revision_table(),
         "changes": _changes(),
         "rows": _rows(),
     }
@@ -101,6 +104,23 @@ def _ticket_table() -> str:
                 "; ".join(need for need in Need if need in way.needs),
             )
             for state, ways in STEPS.items()
+            for way in ways
+        ),
+    )
+
+
+def _revision_table() -> str:
+    return _table(
+        ("from", "act", "to", "who", "needs"),
+        (
+            (
+                f"`{state}`",
+                str(way.act).replace("_", " "),
+                f"`{way.to}`",
+                f"`{way.by}`" if way.by else "the gateway",
+                "; ".join(need for need in RevisionNeed if need in way.needs),
+            )
+            for state, ways in REVISION_TRANSITIONS.items()
             for way in ways
         ),
     )
