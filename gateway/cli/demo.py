@@ -43,6 +43,7 @@ audience = "{audience}"
 jwks = "jwks.json"
 
 [policies]
+source = "store"                               # published with four eyes: docs/change-a-policy.md
 paths = [
     "library:account-status", "library:credentials", "library:holds",
     "library:embargoed-regions", "library:us-exit",
