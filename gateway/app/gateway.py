@@ -16,7 +16,15 @@ from gateway.adapters.progress import ProgressFile
 from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.sql import AccountStore
 from gateway.app.expiring import Expiring
-from gateway.app.measuring import cookie_of, hold_line_of, logins_of, profiles_of, risk_of, withdrawals_of
+from gateway.app.measuring import (
+    cookie_of,
+    hold_line_of,
+    logins_of,
+    profiles_of,
+    risk_of,
+    withdrawals_of,
+    withdrawn_today_of,
+)
 from gateway.app.parts import bundle_of, bundles_of, geo_of, journal_of, keys_of, reader_of, shipper_of, tokens_of
 from gateway.app.policies import Policies
 from gateway.app.telling import Telling
@@ -58,6 +66,7 @@ class Gateway:
                 accounts=self.store,
                 revocations=RevocationStore(self.store),
                 risk=risk_of(settings, self._profiles, self._hold_line),
+                withdrawn_today=withdrawn_today_of(settings, self.store),
             ),
             bundle=bundle_of(settings),
             journal=self.journal,
