@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from gateway.adapters import policy_files
-from gateway.adapters.policy_files import UNLICENSED, BundleArchive, library, read_sources
+from gateway.adapters.policy_files import UNLICENSED, BundleArchive, library, read_settled, read_sources
 from gateway.core.errors import PolicyError, ReplayError
 from gateway.policies.bundle import digest_of
 
@@ -157,3 +157,25 @@ def test_an_altered_bundle_is_refused(tmp_path, content, message):
 def test_a_digest_is_no_path(tmp_path, digest):
     with pytest.raises(ReplayError, match="is no digest of a bundle: 64 hexadecimal digits"):
         BundleArchive(tmp_path).get(digest)
+
+
+def test_two_readings_in_a_row_agree_or_nothing_is_read(folder, monkeypatch):
+    swapped = [{"a": "old", "b": "new"}, {"a": "new", "b": "new"}, {"a": "new", "b": "new"}, {"a": "never"}]
+    readings = iter(swapped)
+    monkeypatch.setattr(policy_files, "read_sources", lambda *_: next(readings))
+    assert read_settled(["policies"], folder) == {"a": "new", "b": "new"}
+    count = iter(range(100))
+    monkeypatch.setattr(policy_files, "read_sources", lambda *_: {"a": str(next(count))})
+    with pytest.raises(PolicyError, match="change while they are read"):
+        read_settled(["policies"], folder)
+    assert next(count) < 10
+
+
+def test_it_is_remembered_what_is_in_force_here(tmp_path):
+    archive = BundleArchive(tmp_path / "bundles")
+    assert archive.pointed() is None
+    archive.point("ab" * 32)
+    archive.point("cd" * 32)
+    assert BundleArchive(tmp_path / "bundles").pointed() == "cd" * 32
+    (tmp_path / "bundles" / "running").write_text("../../etc/passwd\n")
+    assert archive.pointed() is None

@@ -8,8 +8,10 @@ from gateway.adapters.proof import check
 from gateway.app.parts import (
     archive_of,
     bundle_of,
+    bundles_of,
     journal_of,
     keys_of,
+    known_bundle,
     plan_of,
     reader_of,
     shipper_of,
@@ -23,6 +25,7 @@ from gateway.core.client_ip import How
 from gateway.core.errors import ConfigError, JournalUnavailable, PolicyError
 from gateway.core.request import AccessRequest
 from gateway.core.terms import Operation
+from gateway.policies.bundle import assemble, digest_of
 from gateway.ports import Ruling
 
 
@@ -160,3 +163,19 @@ def test_terms_and_secrets_reach_who_ships_as_plain_values(site) -> None:
     assert (plan.keep_personal_s, plan.personal, plan.compress) == (2_592_000, "clear", False)
     assert plan.digest_key == str(site.folder / "digest.key")
     assert b"xxxx" not in plan.line()
+
+
+def test_where_the_store_decides_the_configured_bundle_is_what_it_said_here_last(site) -> None:
+    site.config.write_text(site.config.read_text().replace("[policies]", '[policies]\nsource = "store"'))
+    settings = load(site.config)
+    begins = bundle_of(settings)
+    assert known_bundle(settings) is None
+    tighter = {**begins.sources, "policies/closed.yaml": site.policy.replace("IR", "KP")}
+    archive = bundles_of(settings)
+    archive.put(assemble(tighter, sources_configured=None))
+    archive.point(digest_of(tighter))
+    assert bundle_of(settings).digest == digest_of(tighter)
+    # What is asked for by its paths is that.
+    assert bundle_of(settings, settings.policies.paths).digest == begins.digest
+    site.config.write_text(site.config.read_text().replace('source = "store"', 'source = "files"'))
+    assert bundle_of(load(site.config)).digest == begins.digest
