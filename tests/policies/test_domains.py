@@ -5,6 +5,7 @@ import pytest
 from gateway.policies.atoms import Among, IsKnown, Ordered, Overlaps, Pair
 from gateway.policies.domains import domains, natural, ordinary
 from gateway.policies.expression import Operator
+from gateway.policies.schema import FACTS
 
 
 def test_a_text_has_the_values_named_and_one_that_nobody_names() -> None:
@@ -78,3 +79,7 @@ def test_a_natural_place_is_one() -> None:
     facts = natural("US")
     assert (facts["country"], facts["continent"]) == ("US", "NA")
     assert facts["subdivision"].startswith("US-")
+
+
+def test_an_unremarkable_customer_has_every_fact() -> None:
+    assert {*natural(), "operation"} == set(FACTS)
