@@ -90,9 +90,9 @@ class BundleArchive:
         self._directory = directory
 
     def put(self, bundle: Published) -> None:
-        """Keep the texts of a bundle. What is there already stays; a half-written file never takes its place."""
+        """Keep the texts of a bundle. What is there whole stays; a half-written file never takes its place."""
         target = self._file(bundle.digest)
-        if not target.exists():
+        if not self._has(bundle.digest):
             document = {"digest": bundle.digest, "sources": dict(sorted(bundle.sources.items()))}
             self._write(target, json.dumps(document, ensure_ascii=False, indent=1))
 
@@ -109,6 +109,13 @@ class BundleArchive:
         except OSError:
             return None
         return text if _DIGEST.fullmatch(text) else None
+
+    def _has(self, digest: str) -> bool:
+        """Return whether the texts are there as they should be: a file that was damaged is written anew."""
+        try:
+            return self.get(digest) is not None
+        except ReplayError:
+            return False
 
     def _write(self, target: Path, text: str) -> None:
         """Write a file whole or not at all."""

@@ -2,6 +2,9 @@
 
 import os
 from pathlib import Path
+from typing import Any
+
+import structlog
 
 from gateway.adapters.geoip import GeoIP
 from gateway.adapters.journal import FileJournal
@@ -18,12 +21,15 @@ from gateway.app.sinks import sink_of, spec_of
 from gateway.config import Settings
 from gateway.core.client_ip import ClientIPRule
 from gateway.core.credential import CredentialRule
+from gateway.core.errors import PolicyError, ReplayError
 from gateway.core.headers import HeaderRule
 from gateway.core.operations import OperationTable
 from gateway.policies.bundle import Bundle, assemble, load
 from gateway.policies.schema import Sources
 from gateway.ports import Archive, Clock
 from gateway.service.reading import RequestReader
+
+log: Any = structlog.get_logger("gateway")
 
 _EMBEDDED = "sqlite:///"
 
@@ -228,13 +234,14 @@ def bundles_of(settings: Settings) -> BundleArchive:
 
 
 def known_bundle(settings: Settings) -> Bundle | None:
-    """Return what the store said last is in force, as far as this machine has it; None where it has not.
-
-    Raise PolicyError or ReplayError where it cannot be used any more.
-    """
+    """Return what the store said last is in force, as far as this machine has it whole; None where it has not."""
     if settings.policies.source != "store":
         return None
     archive = bundles_of(settings)
     digest = archive.pointed()
-    texts = None if digest is None else archive.get(digest)
-    return None if texts is None else assemble(texts, sources_configured=sources_of(settings))
+    try:
+        texts = None if digest is None else archive.get(digest)
+        return None if texts is None else assemble(texts, sources_configured=sources_of(settings))
+    except (PolicyError, ReplayError) as fault:
+        log.warning("policies:not_known", bundle=str(digest)[:12], why=str(fault))
+        return None

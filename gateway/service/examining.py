@@ -75,12 +75,14 @@ class Examining:
     ) -> Difference | Refused | None:
         """Return what it opens and closes (None: there is nothing old), or why it may not come into force at `at`."""
         difference = None
-        if old is not None:
-            before = await asyncio.to_thread(self.assemble, old)
+        before = await self._before(old)
+        if isinstance(before, Bundle):
             difference = await asyncio.to_thread(self.compare, before, new, at)
             said = self.refuse_widening(difference, allowed, reason)
             if said is not None:
                 return Refused("widening", said)
+        elif before is not None and not (allowed and reason.strip()):
+            return Refused("widening", f"{before}, so it may open anything: allow that, with a reason")
         return await self.locks_out(new, at) or difference
 
     async def found(
@@ -99,6 +101,13 @@ class Examining:
             "simulation": simulated,
         }
 
+    async def _before(self, old: Mapping[str, str] | None) -> Bundle | str | None:
+        """Return what was active; why it cannot be read any more, as when the language became stricter; or None."""
+        try:
+            return None if old is None else await asyncio.to_thread(self.assemble, old)
+        except PolicyError as fault:
+            return f"what is active cannot be read any more ({fault})"
+
     async def locks_out(self, new: Bundle, at: int) -> Refused | None:
         """Return whom it would refuse from an instant on; None: nobody who must not be."""
         locked = await asyncio.to_thread(locked_out, new, self.guarded, at)
@@ -111,9 +120,9 @@ class Examining:
     async def simulated(self, old: Mapping[str, str] | None, new: Bundle) -> tuple[float | None, Mapping[str, Any]]:
         """Return which part of recorded decisions would flip, and all that is known of it; None where it is not."""
         try:
-            before = None if old is None else await asyncio.to_thread(self.assemble, old)
+            before = await self._before(old)
             async with asyncio.timeout(SIMULATE_WITHIN_S):
-                flips = await self.simulate(new, before)
+                flips = await self.simulate(new, before if isinstance(before, Bundle) else None)
         except TimeoutError:
             return None, {"not_run": f"it took longer than {SIMULATE_WITHIN_S:.0f} s"}
         except GatewayError as fault:

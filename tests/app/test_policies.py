@@ -10,7 +10,7 @@ from gateway.adapters.revisions import RevisionStore
 from gateway.app import Gateway
 from gateway.app.parts import bundle_of
 from gateway.config import load
-from gateway.core.errors import GatewayError, StoreUnavailable
+from gateway.core.errors import StoreUnavailable
 from gateway.desk.revision import Revision
 from gateway.policies.bundle import digest_of
 from tests.stores import DAY, person
@@ -198,14 +198,24 @@ async def test_a_start_without_the_revisions_decides_by_what_was_in_force_here_l
         assert not gateway.started
 
 
-async def test_a_bundle_that_was_altered_on_the_disk_is_not_decided_by(site) -> None:
+async def test_a_bundle_that_was_altered_on_the_disk_is_not_decided_by_and_is_written_anew(site, monkeypatch) -> None:
     from_store(site)
     async with live(site) as gateway:
-        digest = gateway.line.bundle.digest
+        digest, texts = gateway.line.bundle.digest, gateway.line.bundle.sources
     file = site.folder / "journal" / "bundles" / f"{digest}.json"
     file.write_text(file.read_text().replace("IR", "KP"))
-    with pytest.raises(GatewayError, match="was altered"):
-        Gateway(load(site.config))
+
+    async def away(_self):
+        raise StoreUnavailable("the store is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RevisionStore, "standing", away)
+        gateway = Gateway(load(site.config))
+        with pytest.raises(StoreUnavailable):
+            await gateway.start()
+    async with live(site) as gateway:
+        assert gateway.line.bundle.digest == digest
+        assert gateway.archive.get(digest) == texts
 
 
 async def test_who_leaves_takes_back_what_it_said(site) -> None:

@@ -257,5 +257,51 @@ async def test_a_store_that_goes_away_half_way_leaves_each_on_a_whole_bundle(sit
     assert check(site, desk, load_on.answers, 60) > 100
 
 
+@pytest.mark.timeout(200)
+async def test_a_volume_that_is_swapped_under_load_is_never_read_by_halves(site) -> None:
+    load_on, folder = Load(site), site.folder / "policies"
+    texts = {
+        closed: site.policy.replace('country == "IR"', f'country in ["IR", "{closed}"]') for closed in ("KP", "PT")
+    }
+    for closed, text in texts.items():
+        (folder / f"..{closed}").mkdir()
+        for name in ("closed", "second"):
+            # The same change in two files: half of it would be a bundle of its own.
+            (folder / f"..{closed}" / f"{name}.yaml").write_text(text.replace("policy: closed", f"policy: {name}"))
+    (folder / "closed.yaml").unlink()
+    (folder / "..data").symlink_to("..KP")
+    for name in ("closed", "second"):
+        (folder / f"{name}.yaml").symlink_to(f"..data/{name}.yaml")
+    settings = load(site.config)
+    store = AccountStore(settings.store.url, read_within_s=20, write_within_s=30)
+    await store.start()
+    await site.fill(store)
+    desk, digests = Desk(store, site), []
+    try:
+        with nursery() as source:
+            gateways = [await asyncio.to_thread(source.start, site.config) for _ in range(2)]
+            try:
+                async with asyncio.TaskGroup() as clients:
+                    for gateway in gateways:
+                        clients.create_task(load_on.on(gateway, 0))
+                    for closed in ("PT", "KP") * 4:
+                        (folder / "..next").symlink_to(f"..{closed}")
+                        (folder / "..next").rename(folder / "..data")
+                        digests.append(digest_of(read_sources(settings.policies.paths, site.folder)))
+                        await desk.runs(
+                            lambda runs, wanted=digests[-1]: [one.digest for one in runs] == [wanted, wanted]
+                        )
+                    load_on.over = True
+            finally:
+                for gateway in gateways:
+                    gateway.kill(shipper_too=True)
+    finally:
+        await store.close()
+    assert load_on.failed == []
+    assert len(set(digests)) == 2
+    desk.in_force = [Force(digest, 0, 1 << 62) for digest in set(digests)]
+    assert check(site, desk, load_on.answers, 0) > 100
+
+
 def _away(path: Path) -> Path:
     return path.rename(path.with_suffix(".away"))

@@ -51,6 +51,16 @@ async def test_findings_stay_with_the_revision_with_their_place_and_weight() -> 
     assert (found["diff"], found["simulation"]) == (None, {"share": 0.25})
 
 
+async def test_what_was_active_and_cannot_be_read_any_more_may_be_left_by_who_says_so() -> None:
+    bundle, damaged = load(NEW, sources_configured=None), {"house.yaml": "policy: house"}
+    found = await examining().compared(damaged, bundle, NOW, allowed=False, reason="back")
+    assert isinstance(found, Refused)
+    assert (found.what, "cannot be read any more" in found.message) == ("widening", True)
+    assert isinstance(await examining().compared(damaged, bundle, NOW, allowed=True, reason=" "), Refused)
+    assert await examining().compared(damaged, bundle, NOW, allowed=True, reason="back") is None
+    assert (await examining().simulated(damaged, bundle))[0] == 0.25
+
+
 async def test_what_does_not_load_is_refused_with_every_finding() -> None:
     found = await examining().loaded({"a.yaml": "policy: a", "b.yaml": "policy: b"})
     assert isinstance(found, Refused)
