@@ -37,6 +37,8 @@ def scaffold(
         raise PolicyError(wrong)
     if not NAME.fullmatch(name):
         raise PolicyError(f"{quoted(name)} is no name: small letters, digits, `-`, `_` and `.`, at most 64")
+    if start is not None and start < _DAY:
+        raise PolicyError(f"`{written(start)}` is long ago: a policy begins after 1970")
     if exit_until is not None and (start is None or exit_until < start + 2 * _DAY):
         raise PolicyError("a window to leave begins at a date (`--from`) and ends two days after it or later")
     rules, tests = [], []

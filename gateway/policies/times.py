@@ -19,6 +19,11 @@ def instant(text: str) -> int:
         if moment.tzinfo is None:
             msg = "no offset"
             raise ValueError(msg)
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError:
+            msg = "out of range in UTC"
+            raise ValueError(msg) from None
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 

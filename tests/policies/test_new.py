@@ -51,6 +51,7 @@ def test_whatever_is_given_as_owner_and_basis_is_what_the_policy_says(text):
         ("new", "UK", {}, "did you mean `GB`"),
         ("New one", "FR", {}, "`New one` is no name"),
         ("new", "FR", {"exit_until": UNTIL}, "begins at a date"),
+        ("new", "FR", {"start": instant("0001-01-01")}, "`0001-01-01` is long ago"),
         ("new", "FR", {"start": UNTIL, "exit_until": FROM}, "ends two days after it or later"),
     ],
 )

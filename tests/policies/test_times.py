@@ -12,6 +12,12 @@ def test_what_is_written_is_read_as_the_same_instant(at):
     assert instant(written(at)) == at
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999999-23:59"])
+def test_an_instant_that_no_calendar_has_in_utc_is_none(text):
+    with pytest.raises(ValueError, match="out of range"):
+        instant(text)
+
+
 @pytest.mark.parametrize(
     ("at", "text"),
     [(0, "1970-01-01"), (1_676_419_200_000_000, "2023-02-15"), (1_676_419_201_000_000, "2023-02-15T00:00:01Z")],
