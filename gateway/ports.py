@@ -100,6 +100,12 @@ class Accounts(Protocol):
     def generation(self) -> int:
         """A number that changes whenever any account changed, as far as this process has heard."""
 
+    def changed_at(self, uid: str | None) -> int:
+        """Return what `generation` became by the latest change that may have been of this account.
+
+        What was read of it at that generation or later still holds. None: of no account in particular.
+        """
+
     def fresh(self, at: int) -> bool:
         """Return whether this process has heard from the store recently enough to rely on `generation`."""
 

@@ -116,6 +116,12 @@ class FakeAccounts:
     broken: bool = False
     asked: int = 0
 
+    changed: dict[str, int] = field(default_factory=dict)
+    """Whose change made which generation, where each of them is known; empty, each may have been anybody's."""
+
+    def changed_at(self, uid: str | None) -> int:
+        return self.changed.get(uid or "", 0) if self.changed else self.generation
+
     def fresh(self, at: int) -> bool:
         assert at
         return self.heard

@@ -209,7 +209,8 @@ class DeskStore(DeskReads):
             return done
         async with self._store.writing("carry out what a decision asks for") as connection:
             done = await connection.run_sync(carry_out_all, errands, now)
-        self._store.bump()
+        whose = {errand.account for errand in errands.todo}
+        self._store.bump(whose.pop() if len(whose) == 1 else None)
         return done
 
     async def _step(  # noqa: PLR0917 - the parts of one step
@@ -253,7 +254,7 @@ class DeskStore(DeskReads):
                     await connection.run_sync(kept, result)
         except RefusedInside as inside:
             return inside.refused
-        self._store.bump()
+        self._store.bump(None if isinstance(result, Refused) else result.account)
         return result
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -22,6 +23,11 @@ _AHEAD_US: Final = 60 * MICROSECONDS
 """How much older than the last look a request may be that is still on its way. More is a clock that was set back."""
 _BUSY_S: Final = 0.2
 _CHANGES: Final = "SELECT number FROM generations WHERE name = 'accounts'"
+_WHOSE: Final = "SELECT account FROM changed_accounts WHERE number > ? AND number <= ?"
+_ENDED: Final = "SELECT account FROM account_holds WHERE until > ? AND until <= ? LIMIT ?"
+_NAMED: Final = 4096
+"""Changes between two looks of which each is named; of more, any account may be meant."""
+_REMEMBERED: Final = 65_536
 _CLOSE_WITHIN_S: Final = 2.0
 
 
@@ -38,6 +44,14 @@ class _Seen(NamedTuple):
     """SQLite's data_version: differs whenever another connection committed, in this process or any other."""
 
 
+class _Look(NamedTuple):
+    """What a look found, and whose accounts changed since the one before."""
+
+    seen: _Seen
+    whose: frozenset[str]
+    """Empty where that cannot be said of all."""
+
+
 class ChangeFeed:
     """Looks at the file every so often, on a connection of its own. Belongs to the event loop's thread."""
 
@@ -49,7 +63,12 @@ class ChangeFeed:
         self._file = file
         self._clock = clock
         self._every_s = every_s
+        self._changed: dict[str, int] = {}
+        """The generation that the latest change of each account made, of those that changed since `_all`."""
+        self._all = 0
+        """The generation of the latest change that may have been of any account."""
         self._heard_at: int | None = None
+        self._looked_at = 0
         self._seen: _Seen | None = None
         self._fault: str | None = None
         self._database: sqlite3.Connection | None = None
@@ -62,9 +81,13 @@ class ChangeFeed:
         heard_at = self._heard_at
         return heard_at is not None and -_AHEAD_US <= at - heard_at <= RELIED_ON_US
 
-    def bump(self) -> None:
-        """Count a change of accounts that this process made itself, without waiting to see it."""
-        self.generation += 1
+    def changed_at(self, uid: str | None) -> int:
+        """Return the `generation` that the latest change made which may have been of this account."""
+        return self._all if uid is None else self._changed.get(uid, self._all)
+
+    def bump(self, uid: str | None = None) -> None:
+        """Count a change of accounts that this process made itself, without waiting to see it. None: of any."""
+        self._count(() if uid is None else (uid,))
         self.commits += 1
 
     def bump_commits(self) -> None:
@@ -99,13 +122,22 @@ class ChangeFeed:
         if self._thread is None:
             # One thread, so that the connection is only ever used by one.
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-feed")
-        seen = await asyncio.get_running_loop().run_in_executor(self._thread, self._observe, at)
+        seen, whose = await asyncio.get_running_loop().run_in_executor(self._thread, self._observe, at)
         before, self._seen = self._seen, seen
         if before != seen:
             self.commits += 1
         if before is None or before[:-1] != seen[:-1]:
-            self.generation += 1
-        self._heard_at = at
+            self._count(whose)
+        self._heard_at = self._looked_at = at
+
+    def _count(self, whose: Collection[str]) -> None:
+        """Count a change of these accounts; of any where none is named."""
+        self.generation += 1
+        if not whose or len(self._changed) + len(whose) > _REMEMBERED:
+            self._changed.clear()
+            self._all = self.generation
+        else:
+            self._changed.update(dict.fromkeys(whose, self.generation))
 
     async def _watch(self) -> None:
         while True:
@@ -121,7 +153,7 @@ class ChangeFeed:
                     log.warning("store:found", path=str(self._file.path))
                 self._fault = None
 
-    def _observe(self, now: int) -> _Seen:
+    def _observe(self, now: int) -> _Look:
         """Return what the file holds now. Runs in the feed's thread."""
         try:
             if self._database is None:
@@ -130,6 +162,7 @@ class ChangeFeed:
             (version,) = self._database.execute("PRAGMA data_version").fetchone()
             counted = self._database.execute(_CHANGES).fetchone()
             (ends,) = self._database.execute("SELECT min(until) FROM account_holds WHERE until > ?", (now,)).fetchone()
+            whose = frozenset[str]() if counted is None else self._whose(self._database, counted[0], now)
         except sqlite3.Error as fault:
             self._disconnect()
             raise StoreUnavailable(f"store {self._file.path}: {fault}") from fault
@@ -137,7 +170,20 @@ class ChangeFeed:
             raise StoreUnavailable(f"store {self._file.path}: its count of changes is gone; restore the file")
         # After the look: what was seen, was seen in the file that lies there now.
         self._file.check()
-        return _Seen(self._connections, counted[0], ends, version)
+        return _Look(_Seen(self._connections, counted[0], ends, version), whose)
+
+    def _whose(self, database: sqlite3.Connection, counted: int, now: int) -> frozenset[str]:
+        """Return whose accounts changed since the last look; nobody where that cannot be said of all."""
+        before = self._seen
+        if before is None or before.connection != self._connections or not 0 <= counted - before.changes <= _NAMED:
+            return frozenset()
+        named = database.execute(_WHOSE, (before.changes, counted)).fetchall()
+        # A clock that is set back begins again what had ended.
+        first, last = sorted((self._looked_at, now))
+        ended = database.execute(_ENDED, (first, last, _NAMED + 1)).fetchall()
+        if len(named) != counted - before.changes or len(ended) > _NAMED:
+            return frozenset()
+        return frozenset(uid for (uid,) in (*named, *ended))
 
     def _connect(self) -> sqlite3.Connection:
         self._file.check()

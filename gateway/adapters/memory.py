@@ -31,6 +31,10 @@ class MemoryAccounts(AccountBook):
             self._changed()
         return self._changes
 
+    def changed_at(self, uid: str | None) -> int:  # noqa: ARG002 - the port's
+        """Return `generation`: whose account changed is not kept."""
+        return self.generation
+
     def fresh(self, at: int) -> bool:  # noqa: ARG002 - the port's
         """Return True: nobody else can change what is in this memory."""
         return True

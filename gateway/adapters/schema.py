@@ -4,7 +4,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The newest migration: what this code reads and writes."""
 
 METADATA: Final = sa.MetaData()
@@ -311,3 +311,11 @@ GENERATIONS: Final = sa.Table(
     sa.Column("number", sa.BigInteger, nullable=False),
 )
 """`accounts` counts, by triggers, every change of what a gateway remembers of accounts: not every login taken."""
+
+CHANGED_ACCOUNTS: Final = sa.Table(
+    "changed_accounts",
+    METADATA,
+    sa.Column("number", sa.BigInteger, primary_key=True),
+    sa.Column("account", sa.String(255), nullable=False),
+)
+"""Whose each of the latest of these changes was, written by the same triggers; the oldest are removed by them."""

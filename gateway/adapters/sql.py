@@ -52,7 +52,8 @@ class AccountStore(AccountBook):
         self._file = SqliteFile(self.path)
         self._feed = ChangeFeed(self._file, self.clock, look_every_s)
         self.fresh = self._feed.fresh
-        """The feed's own method: asked on the path of every request."""
+        self.changed_at = self._feed.changed_at
+        """The feed's own methods: asked on the path of many requests."""
         self._readers = engine_of(self.path, _READERS, read_within_s, "PRAGMA query_only=ON")
         # One writer at a time is all that SQLite has; the others wait here rather than poll its lock.
         self._writer = engine_of(self.path, 1, write_within_s, "PRAGMA synchronous=FULL")
@@ -68,10 +69,10 @@ class AccountStore(AccountBook):
         """A number that changes whenever anything in the store did, as far as this process has heard."""
         return self._feed.commits
 
-    def bump(self, *, accounts: bool = True) -> None:
-        """Count a change that was made through `writing`, without waiting to see it."""
+    def bump(self, uid: str | None = None, *, accounts: bool = True) -> None:
+        """Count a change that was made through `writing`, without waiting to see it. No `uid`: of any account."""
         if accounts:
-            self._feed.bump()
+            self._feed.bump(uid)
         else:
             self._feed.bump_commits()
 
@@ -134,7 +135,7 @@ class AccountStore(AccountBook):
             if isinstance(after, Refused) or after == before:
                 return after
             await connection.run_sync(write_account, before, after, entry)
-        self._feed.bump()
+        self._feed.bump(uid)
         return after
 
     async def write_hold(self, uid: str, hold: Hold, entry: AuditEntry) -> Account | Refused:
@@ -155,7 +156,7 @@ class AccountStore(AccountBook):
             await note(connection, entry._replace(after={"operation": hold.operation, **entry.after}))
             account = await self._account(connection, uid)
             assert account is not None
-        self._feed.bump()
+        self._feed.bump(uid)
         return account
 
     async def write_key(self, digest: bytes, key: ApiKey, entry: AuditEntry) -> Refused | None:
@@ -165,7 +166,7 @@ class AccountStore(AccountBook):
                 return absent(key.account)
             await connection.execute(sa.insert(API_KEYS), {"digest": digest, **key._asdict()})
             await note(connection, entry)
-        self._feed.bump()
+        self._feed.bump(key.account)
         return None
 
     async def write_revocation(self, key_id: str, entry: AuditEntry) -> ApiKey | Refused:
@@ -182,7 +183,7 @@ class AccountStore(AccountBook):
             mine = API_KEYS.c.key_id == key_id
             await connection.execute(sa.update(API_KEYS).where(mine).values(revoked_at=entry.at))
             await note(connection, entry._replace(account=key.account))
-        self._feed.bump()
+        self._feed.bump(key.account)
         return key._replace(revoked_at=entry.at)
 
     @asynccontextmanager

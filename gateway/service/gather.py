@@ -31,6 +31,15 @@ _OVER = _CONFLICTING
 _CAME = Came()
 
 
+class Marks(NamedTuple):
+    """How far this process had heard of changes."""
+
+    accounts: int
+    """The generation of the accounts."""
+    others: int
+    """The sum of all others'."""
+
+
 class Gathered(NamedTuple):
     """Facts, and until when they may be used again."""
 
@@ -76,6 +85,15 @@ class Gather:
         """A number that changes whenever an edition, a key set, a revocation, an account or a profile does."""
         generation = self._geo.generation + self._tokens.generation + self._accounts.generation
         return generation if self._risk is None else generation + self._risk.generation
+
+    def marks(self) -> Marks:
+        """Return what the facts gathered from now on will have seen."""
+        accounts = self._accounts.generation
+        return Marks(accounts, self.generation() - accounts)
+
+    def holds(self, uid: str | None, marks: Marks) -> bool:
+        """Return whether facts about this account that were gathered at `marks` still hold: all else is of others."""
+        return self._accounts.changed_at(uid) <= marks.accounts and self.marks().others == marks.others
 
     def reliable(self, at: int) -> bool:
         """Return whether `generation` can be trusted to have heard of every change."""
@@ -148,7 +166,7 @@ class Gather:
         generation = self._accounts.generation
         known = self._revoked.get(uid)
         try:
-            if known is None or known[0] != generation or fresh or not self._accounts.fresh(at):
+            if known is None or self._accounts.changed_at(uid) > known[0] or fresh or not self._accounts.fresh(at):
                 known = self._revoked.keep(uid, (generation, await revocations.of(uid)))
         except Exception as fault:
             if not isinstance(fault, StoreUnavailable):
@@ -183,7 +201,7 @@ class Gather:
         # The generation is taken before the read: a change that lands in between makes this answer old, not new.
         generation = self._accounts.generation
         known = self._known.get(uid)
-        if known is not None and known[0] == generation and not fresh and self._accounts.fresh(at):
+        if known is not None and self._accounts.changed_at(uid) <= known[0] and not fresh and self._accounts.fresh(at):
             return known[1]
         account = await self._accounts.read(uid)
         if account is not None:

@@ -13,7 +13,7 @@ import orjson
 from gateway.core.client_ip import ClientIP
 from gateway.core.decision import ambiguous_document, instant_text, ruling_document
 from gateway.core.errors import JournalUnavailable
-from gateway.core.facts import Facts
+from gateway.core.facts import Facts, OneOf, Unknown
 from gateway.core.obligations import about_document, errands
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
 from gateway.core.request import AccessRequest
@@ -26,7 +26,7 @@ from gateway.policies.evaluate import evaluate
 from gateway.ports import Carried, Clock, Journal, Ruling
 from gateway.service.devices import Seen
 from gateway.service.errands import AtOnce
-from gateway.service.gather import Gather, Gathered
+from gateway.service.gather import Gather, Gathered, Marks
 from gateway.service.ids import DecisionIds
 from gateway.service.memo import Memo
 from gateway.service.reading import Key, Reading, RequestReader
@@ -57,6 +57,7 @@ class Settled(Ruling):
         "facts",
         "generation",
         "level",
+        "marks",
         "reply",
         "told",
         "until",
@@ -82,6 +83,9 @@ class Settled(Ruling):
         self.until = 0
         """Equal requests may be answered by this before this instant, microseconds since the epoch."""
         self.generation = -1
+        """Up to which sum of all changes it is known to hold."""
+        self.marks: Marks | None = None
+        """What its facts had seen."""
         self.level = _LEVELS[reply.access]
         """What every answer says of the access that is left: a header."""
         self.told = (self.level, *_told(facts))
@@ -165,9 +169,20 @@ class Line:
         if not 0 <= at - self._looked_at < _LOOK_EVERY:
             self._looked_at = at
             self._generation = self.gather.generation() if self.gather.reliable(at) else -1
-        if settled.generation != self._generation:
+        if settled.generation != self._generation and not self._holds(settled):
             return None
         return self._record(request, settled, reading, reading.record)
+
+    def _holds(self, settled: Settled) -> bool:
+        """Return whether whatever changed since the answer was settled was the account of somebody else."""
+        if self._generation < 0 or settled.marks is None:
+            return False
+        account = None if settled.facts is None else settled.facts.account
+        if isinstance(account, Unknown | OneOf) or not self.gather.holds(account, settled.marks):
+            return False
+        # The sum of the last look, not of now: what changed in between is seen at the next one.
+        settled.generation = self._generation
+        return True
 
     def wants_body(self, request: AccessRequest) -> bool:
         """Return whether the decision depends on what stands in the request's body."""
@@ -193,7 +208,7 @@ class Line:
         bundle = self.bundle
         # Taken before anything is gathered: a change that lands in between makes this answer an old one. So does
         # what is carried out below: the next request is decided anew, on the hold that this one led to.
-        generation = self.gather.generation()
+        marks = self.gather.marks()
         operation = reading.route.operation
         client_ip = self.reader.client_ip(request, reading.plan)
         came = self.reader.came(request, reading.plan)
@@ -228,7 +243,8 @@ class Line:
         if came.device is not None and came.device.since_s is not None:
             # So that the app can name the device in the events that it tells.
             settled.told = (*settled.told, (b"gateway-device", came.device.key.encode("ascii")))
-        settled.generation = generation
+        settled.generation = marks.accounts + marks.others
+        settled.marks = marks
         settled.until = _holds_until(gathered, bundle)
         # What moves money is never answered from memory, and an outage is over when it is over.
         if operation not in MONEY_MOVING and not verdict.outage and bundle is self.bundle:

@@ -93,6 +93,92 @@ async def test_a_commit_that_leaves_the_accounts_alone_ends_nothing_that_is_reme
         assert world.feed.generation != generation, change
 
 
+CHANGES = (
+    "INSERT INTO account_flags VALUES ('zoe', 'vip', 'ann', 1, 'asked')",
+    "UPDATE accounts SET status = 'flagged' WHERE uid = 'zoe'",
+    "INSERT INTO account_holds VALUES ('zoe', 'withdraw', 'c', NULL)",
+    "DELETE FROM account_flags",
+    "INSERT INTO api_keys VALUES (zeroblob(32), 'k', 'zoe', 'l', 1, NULL)",
+    "INSERT INTO revoked_sessions VALUES ('zoe', '', 'revoked', 1, NULL, 2)",
+    "INSERT OR REPLACE INTO accounts VALUES ('zoe', 'open', 'none', '', '', '', 1, 1)",
+    "INSERT OR IGNORE INTO account_flags VALUES ('zoe', 'new', 'ann', 1, 'asked')",
+    "UPDATE OR REPLACE api_keys SET account = 'amy' WHERE account = 'zoe'",
+)
+
+
+async def test_whose_account_changed_is_said_and_that_nobody_elses_did(world: World) -> None:
+    for uid in ("zoe", "amy"):
+        world.commit(f"INSERT INTO accounts VALUES ('{uid}', 'open', 'none', '', '', '', 1, 1)")
+    await world.feed.look()
+    for change in CHANGES:
+        before = world.feed.generation
+        world.commit(change)
+        await world.feed.look()
+        assert world.feed.changed_at("zoe") == world.feed.generation > before, change
+        assert world.feed.changed_at("bob") == world.feed.changed_at(None) <= before, change
+    assert world.feed.changed_at("amy") == world.feed.generation, "what was one's own is another's"
+
+
+async def test_whose_hold_ended_is_said_and_whose_began_again_on_a_clock_set_back(world: World) -> None:
+    world.hold(AT + 10)
+    await world.feed.look()
+    for at in (AT + 10, AT + 9, AT + 11):
+        world.clock.at = at
+        before = world.feed.generation
+        await world.feed.look()
+        assert world.feed.changed_at("alice") == world.feed.generation > before
+        assert world.feed.changed_at("bob") <= before
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        "DELETE FROM changed_accounts",
+        "UPDATE generations SET number = number + 1",
+        "UPDATE generations SET number = number + 5000",
+        "UPDATE generations SET number = 0",
+        (
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4100) "
+            "INSERT INTO accounts SELECT 'u' || i, 'open', 'none', '', '', '', 1, 1 FROM n"
+        ),
+    ],
+)
+async def test_a_change_that_is_not_named_may_have_been_of_anybody(world: World, lose: str) -> None:
+    await world.feed.look()
+    world.commit()
+    world.commit(lose)
+    await world.feed.look()
+    assert world.feed.changed_at("bob") == world.feed.changed_at(None) == world.feed.generation
+
+
+async def test_the_first_look_and_every_new_connection_may_have_missed_a_change_of_anybody(world: World) -> None:
+    await world.feed.look()
+    assert world.feed.changed_at("bob") == world.feed.generation
+    assert world.feed._thread is not None
+    world.feed._thread.submit(world.feed._disconnect).result()
+    await world.feed.look()
+    assert world.feed.changed_at("bob") == world.feed.generation
+
+
+async def test_names_are_kept_in_a_bounded_memory_and_the_oldest_only_in_the_store(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.adapters.feed._REMEMBERED", 3)
+    for uid in ("a", "b", "c"):
+        world.feed.bump(uid)
+    assert world.feed.changed_at("z") == 0
+    world.feed.bump("d")
+    assert world.feed.changed_at("z") == world.feed.generation
+    assert not world.feed._changed
+    for _ in range(3):
+        world.commit(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000) "
+            "INSERT INTO accounts SELECT hex(randomblob(8)), 'open', 'none', '', '', '', 1, 1 FROM n"
+        )
+    with closing(sqlite3.connect(world.path)) as database:
+        assert database.execute("SELECT count(*) FROM changed_accounts").fetchone() == (10_000,)
+
+
 async def test_a_hold_that_ends_changes_the_generation(world: World) -> None:
     world.hold(AT + 10)
     world.hold(AT + 20)

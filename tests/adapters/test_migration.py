@@ -77,7 +77,7 @@ def test_a_file_of_a_newer_gateway_is_refused_and_left_alone(tmp_path: Path) -> 
         database.execute("UPDATE alembic_version SET version_num = '0042'")
         database.commit()
     with pytest.raises(
-        StoreUnavailable, match=r"at revision 0042, written by a newer gateway; .* up to 0005\. Run that"
+        StoreUnavailable, match=r"at revision 0042, written by a newer gateway; .* up to 0006\. Run that"
     ):
         migrate(path)
     with closing(sqlite3.connect(path)) as database:

@@ -210,6 +210,14 @@ async def test_a_change_may_make_the_account_that_it_is_about(book: Book) -> Non
     assert (entry.before, entry.after["residence"], entry.after["status"]) == ({}, "ES", "open")
 
 
+async def test_a_change_is_known_to_be_of_its_account(book: Book) -> None:
+    for uid in ("alice", "bob"):
+        generation = book.generation
+        assert max(book.changed_at("alice"), book.changed_at("bob"), book.changed_at(None)) <= generation
+        await book.create(uid, **BY)
+        assert generation < book.changed_at(uid) <= book.generation
+
+
 async def test_every_change_has_its_entry_and_its_generation(book: Book, clock: SetClock) -> None:
     await book.create("alice", **BY)
     key = await book.add_key("alice", label="bot", **BY)

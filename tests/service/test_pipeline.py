@@ -82,6 +82,52 @@ def test_nothing_settled_outlives_a_change_by_more_than_a_millisecond(world, ask
     assert decide(world, asked(at=NOON + 1000)).settled is not first.settled
 
 
+def test_a_change_of_an_account_ends_its_own_answers_and_nobody_elses(world, asked) -> None:
+    alice, bob, stranger = [decide(world, asked(token=token)) for token in ("alice-token", "bob-token", None)]
+    for number in range(1, 4):
+        at = NOON + number * 1000
+        world.accounts.generation += 1
+        world.accounts.changed = {"alice": world.accounts.generation}
+        changed = decide(world, asked(at=at))
+        assert changed.settled is not alice.settled
+        assert decide(world, asked(at=at, token="bob-token")).settled is bob.settled
+        assert decide(world, asked(at=at, token=None)).settled is stranger.settled
+        alice = changed
+
+
+def test_a_change_of_nobody_in_particular_ends_everybodys(world, asked) -> None:
+    before = [decide(world, asked(token=token)) for token in ("alice-token", "bob-token", None)]
+    world.accounts.generation += 1
+    after = [decide(world, asked(at=NOON + 1000, token=token)) for token in ("alice-token", "bob-token", None)]
+    assert all(old.settled is not new.settled for old, new in zip(before, after, strict=True))
+
+
+def test_a_change_of_anothers_account_hides_no_change_of_the_rest(world, asked) -> None:
+    bob = decide(world, asked(token="bob-token"))
+    world.accounts.generation += 1
+    world.accounts.changed = {"alice": world.accounts.generation}
+    world.geo.generation += 1
+    assert decide(world, asked(at=NOON + 1000, token="bob-token")).settled is not bob.settled
+
+
+def test_a_change_while_facts_are_gathered_ends_the_answer_though_others_changed_since(world, asked) -> None:
+    read = world.accounts.read
+
+    async def change(uid: str):
+        account = await read(uid)
+        world.accounts.generation += 1
+        world.accounts.changed["alice"] = world.accounts.generation
+        return account
+
+    world.accounts.changed["zoe"] = world.accounts.generation
+    world.accounts.read = change
+    first = decide(world, asked())
+    world.accounts.generation += 1
+    world.accounts.changed["bob"] = world.accounts.generation
+    world.accounts.read = read
+    assert decide(world, asked(at=NOON + 1000)).settled is not first.settled
+
+
 def test_a_clock_that_is_set_back_makes_nothing_settled_last_longer(world, asked) -> None:
     first = decide(world, asked())
     assert decide(world, asked()).settled is first.settled
