@@ -29,6 +29,7 @@ MAX_DEPTH: Final = 24
 MAX_VALUES: Final = 60_000
 """Values in one file, each alias counted with all that it stands for."""
 
+_BLOCK: Final = frozenset("|>")
 _OPENING: Final = frozenset("[{'\"")
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
@@ -46,6 +47,8 @@ class Leaf:
     place: Place
     raw: str = ""
     """The source from the first character to the last, quotes and line breaks included."""
+    behind: str = ""
+    """What stands behind it on its last line, as far as a reader looks; nothing behind a block."""
 
     def place_at(self, offset: int) -> Place:
         """Return where the character of `text` at `offset` stands in the file.
@@ -138,9 +141,13 @@ class _Builder:
         match event:
             case ScalarEvent():
                 self._no_tag(event, place)
-                leaf = Leaf(
-                    _value(event), event.value, place, self._text[event.start_mark.index : event.end_mark.index]
+                start, end = event.start_mark.index, event.end_mark.index
+                behind = (
+                    self._text[end : end + 200].partition("\n")[0]
+                    if self._text[start : start + 1] not in _BLOCK
+                    else ""
                 )
+                leaf = Leaf(_value(event), event.value, place, self._text[start:end], behind)
                 if leaf.raw[:1] in {'"', "'"} and "\n" in leaf.raw:
                     self.running_text = leaf
                 self._put(leaf, 1, event.anchor)

@@ -63,6 +63,15 @@ def in_condition(text: str) -> Slip | None:
     return min(slips, key=lambda slip: slip.offset, default=None)
 
 
+def swallowed(behind: str) -> Slip | None:
+    """Return the slip where a comment behind a condition goes on with it. YAML ends the condition at the `#`."""
+    found = re.match(r"\s*#\s*(?:(?:and|or|not|in)\b|[=!<>]=)", behind)
+    if found is None:
+        return None
+    message = "the condition ends before this comment, which reads as if it went on: join it, or put it on a line above"
+    return Slip(behind.index("#"), message)
+
+
 def in_yaml(problem: str, line: str, column: int) -> str:
     """Return `: what was probably meant`, or nothing. `line` is the text of the line, `column` counts from 0."""
     return next((f": {meant}" for meant in _meant_in_yaml(problem, line, column)), "")

@@ -12,6 +12,7 @@ from gateway.policies.fields import Fields, operations
 from gateway.policies.findings import Finding, Rejected, did_you_mean, quoted
 from gateway.policies.lists import read_list
 from gateway.policies.rules import Exceptions, NamedList, Policy, Rule
+from gateway.policies.slips import swallowed
 
 POLICY_FIELDS: Final = ("policy", "title", "owner", "description", "rules", "tests")
 RULE_FIELDS: Final = (
@@ -156,6 +157,10 @@ def _when(fields: Fields) -> tuple[Condition, str]:
     if not isinstance(node, Leaf) or not isinstance(node.value, str) or not node.text.strip():
         fields.complain(node.place, '`when` must be a condition such as `country == "US"`, or `true`')
         return ALWAYS, ""
+    if slip := swallowed(node.behind):
+        place = node.place_at(len(node.text))
+        place = place._replace(column=place.column + slip.offset)
+        fields.complain(place, slip.message, "bad-condition")
     lead = len(node.text) - len(node.text.lstrip())
     text = node.text.strip()
     try:

@@ -2,7 +2,7 @@ import pytest
 
 from gateway.policies.document import read
 from gateway.policies.findings import Rejected
-from gateway.policies.slips import in_condition, in_yaml, invisible, looks_alike
+from gateway.policies.slips import in_condition, in_yaml, invisible, looks_alike, swallowed
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,24 @@ def test_what_yaml_cannot_read_is_answered_with_what_was_meant(text, meant):
     with pytest.raises(Rejected) as caught:
         read("f", text)
     assert f": {meant}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("behind", "offset"),
+    [
+        ('  # or residence == "CA"', 2),
+        (" #and more", 1),
+        (' # == "CA"', 1),
+        (" # not yet", 1),
+        (" # counsel, 3 March", None),
+        (" # order of the regulator", None),
+        ("", None),
+        (", grant: full}  # or", None),
+    ],
+)
+def test_a_comment_that_goes_on_with_the_condition_is_a_slip(behind, offset):
+    slip = swallowed(behind)
+    assert (slip and slip.offset) == offset
 
 
 def test_where_nothing_can_be_guessed_nothing_is_said():
