@@ -3,15 +3,19 @@
 import asyncio
 import json
 import sqlite3
+import tempfile
 from contextlib import asynccontextmanager, closing
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.adapters.revisions import RevisionStore
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import Refused
-from gateway.core.permissions import person
-from gateway.desk.revision import Revision
+from gateway.core.permissions import Permission, is_same_person, person
+from gateway.desk.revision import Revision, not_permitted
 from gateway.desk.revision_lifecycle import RevisionState
 from gateway.policies.bundle import digest_of
 from tests.stores import AT, DAY, HOUR, SetClock, opened, rows
@@ -236,3 +240,70 @@ async def test_what_was_published_is_never_changed_or_removed(desk, change) -> N
             database.execute(change)
         (kept,) = database.execute("SELECT sources FROM bundles").fetchone()
     assert json.loads(kept) == texts("one")
+
+
+PEOPLE = (EVE, ADA, ANN, person("Max", ["editor", "approver"]), person(" MAX", ["approver"]), person("Vi", ["viewer"]))
+ACTS = st.tuples(
+    st.sampled_from(["propose", "wait", "approve", "decline", "withdraw", "roll_back", "tick"]),
+    st.sampled_from(PEOPLE),
+    st.integers(0, 3),
+    st.sampled_from([1, HOUR, DAY // 2]),
+)
+
+
+async def act(desk: Desk, kind: str, who, which: int) -> None:
+    """Do it, whether it is allowed or not."""
+    found = await desk.revisions.revisions()
+    one = found[which % len(found)] if found else None
+    match kind:
+        case "propose" | "wait":
+            new = draft(f"text {which}", await desk.revisions.active(), desk.clock.at, author=who.name)
+            if not_permitted(who, Permission.POLICIES_PROPOSE) is None:
+                starts = desk.clock.at + HOUR if kind == "wait" else None
+                await desk.revisions.propose(new._replace(starts_at=starts), texts(f"text {which}"), {})
+        case "tick":
+            await desk.revisions.tick()
+        case _ if one is None:
+            pass
+        case "approve":
+            await desk.approve(one, who)
+        case "decline":
+            await desk.revisions.decline(one.number, who, "no")
+        case "withdraw":
+            await desk.revisions.withdraw(one.number, who, "no")
+        case _:
+            active = await desk.revisions.active()
+            if active is not None:
+                await desk.revisions.roll_back(one.number, who, "back", active.number, DAY)
+
+
+def one_person_did_both(steps: dict[str, str]) -> bool:
+    return is_same_person(steps["propose"], steps["approve"])
+
+
+@settings(max_examples=80)
+@given(acts=st.lists(ACTS, min_size=5, max_size=30))
+def test_nobody_publishes_alone(acts) -> None:
+    """Whatever anybody tries, in any order: what decides was proposed by one person and approved by another."""
+
+    async def tried() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with a_desk(Path(folder)) as desk:
+                active: Revision | None = None
+                for kind, who, which, later in acts:
+                    await act(desk, kind, who, which)
+                    now = await desk.revisions.active()
+                    if now is not None:
+                        steps = {one.act: one.who for one in await desk.revisions.log(now.number)}
+                        assert not one_person_did_both(steps), steps
+                        assert now.approval is not None
+                        came_back = active is not None and now.number < active.number
+                        assert (kind == "roll_back") or not came_back
+                        assert kind != "roll_back" or active is None or now.number <= active.number
+                    assert active is None or now is not None
+                    active = now
+                    desk.clock.at += later
+                decide = [one for one in await desk.revisions.revisions() if one.state is RevisionState.ACTIVE]
+                assert len(decide) <= 1
+
+    asyncio.run(tried())
