@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.findings import instant_of, refuse, rows, write_sarif
+from gateway.cli.publish import runs
 
 if TYPE_CHECKING:
     from gateway.policies.bundle import Bundle
@@ -192,11 +193,21 @@ def schema(
 
 
 @app.command("list")
-def list_(paths: Paths = None, config: Config = DEFAULT, as_json: AsJson = False) -> None:
+def list_(
+    paths: Paths = None,
+    running: Annotated[
+        bool, typer.Option("--running", help="List the processes, and by which policies each decides.")
+    ] = False,
+    config: Config = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
     """List policies and the named lists they use, with what each rule does and since when.
 
     Example: gateway policy list 'library:*'
     """
+    if running:
+        runs(config, as_json)
+        return
     from gateway.policies.bundle import assemble
     from gateway.policies.findings import Rejected
 

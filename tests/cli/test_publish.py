@@ -180,6 +180,7 @@ def test_runs_say_who_is_behind(run) -> None:
         await store.close()
 
     asyncio.run(say())
+    assert run("list", "--running").stdout == run("runs").stdout
     behind = run("runs")
     assert behind.exit_code == 1
     assert behind.stdout.rstrip().endswith("refused: no source")
