@@ -1,6 +1,7 @@
 """What shipping at full speed costs the requests beside it: the same load with the shipper awake and asleep, in turns.
 
     python -m benchmarks.disturbance --backend postgres      two minutes, most of it writing what is to be shipped
+    python -m benchmarks.disturbance --shadow                a candidate follows the gateway's own journal instead
 
 The gateway has one core; the load, the shipper and the database share the other. A journal of made-up decisions waits
 to be shipped, as after an outage of the database, so that shipping goes as fast as it can. Prints the medians of the
@@ -30,11 +31,14 @@ from benchmarks.servers import Server
 from benchmarks.servers import running as serving
 from benchmarks.world import ROOT, build, on_disk
 from gateway.adapters.journal import FileJournal
+from gateway.adapters.shadow_file import ShadowFile
 from gateway.app.archives import archive_at
 from gateway.app.plan import Plan
+from gateway.policies.schema import FACTS, NETWORKS
 from gateway.ports import Ruling, Step
 from tests import postgres_server
 
+SHADOW = ("library:account-status", "library:credentials", "library:holds", "library:us-exit")
 _CHILD = "from gateway.app.shipper import child; child()"
 _SETTLE_S = 0.3
 """After the shipper is woken or stopped, before a turn begins."""
@@ -64,7 +68,9 @@ async def write_backlog(directory: Path, decisions: int) -> None:
 
 
 async def shipped(url: str) -> int:
-    """Return how many decisions the archive has."""
+    """Return how many decisions the archive has, or a shadow has weighed beside the journal in this folder."""
+    if "://" not in url:
+        return int(ShadowFile(Path(url)).read().get("decisions", 0))
     archive = archive_at(url)
     await archive.start()
     try:
@@ -114,9 +120,14 @@ def turn(server: Server, requests: Path, rate: int, seconds: float, url: str) ->
 def measure(options: argparse.Namespace, folder: Path, url: str) -> list[tuple[Turn, Turn]]:
     """Return turns without and with shipping, in pairs."""
     plan = Plan(str(folder / "backlog"), url, keep_journal_s=10**9, journal_at_most=None, warn_behind_s=10**9)
-    print(f"writing {options.decisions:,} decisions that wait to be shipped", file=sys.stderr)
-    asyncio.run(write_backlog(Path(plan.directory), options.decisions))
     world = build(folder, customers=2_000)
+    if options.shadow:
+        url = str(folder / "journal")
+        named = {"facts": sorted(FACTS), "networks": sorted(NETWORKS), "base": str(folder)}
+        plan = plan._replace(directory=url, url=None, shadow={"paths": [*SHADOW], **named})
+    else:
+        print(f"writing {options.decisions:,} decisions that wait to be shipped", file=sys.stderr)
+        asyncio.run(write_backlog(Path(plan.directory), options.decisions))
     first, timed = folder / "first.requests", folder / "timed.requests"
     wire.write(first, traffic.once(world.customers))
     wire.write(timed, traffic.timed(world.customers))
@@ -142,6 +153,7 @@ def report(pairs: list[tuple[Turn, Turn]]) -> dict[str, float]:
     return {
         "shipped_per_second": statistics.median(beside.shipped for _, beside in pairs),
         "requests_per_second": statistics.median(beside.seen.requests / beside.seen.seconds for _, beside in pairs),
+        "cpu_us_alone": statistics.median(alone.cpu_us for alone, _ in pairs),
         "cpu_ratio": statistics.median(beside.cpu_us / alone.cpu_us for alone, beside in pairs),
         "p50_ratio": statistics.median(beside.seen.p50_ms / alone.seen.p50_ms for alone, beside in pairs),
         "p99_ratio": statistics.median(beside.seen.p99_ms / alone.seen.p99_ms for alone, beside in pairs),
@@ -156,6 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", choices=["sqlite", "postgres"], default="postgres")
     parser.add_argument("--decisions", type=int, default=2_000_000, help="that wait to be shipped")
+    parser.add_argument("--shadow", action="store_true", help="follow with a candidate; ship nothing")
     parser.add_argument("--rate", type=int, default=4_000, help="requests a second")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each turn")
@@ -166,7 +179,7 @@ def main() -> None:
     os.sched_setaffinity(0, set(usable[1:2] or usable))
     with tempfile.TemporaryDirectory(prefix="gateway-bench-", dir=on_disk()) as name:
         folder = Path(name)
-        if options.backend == "sqlite":
+        if options.shadow or options.backend == "sqlite":
             found = report(measure(options, folder, f"sqlite:///{folder}/decisions.db"))
         else:
             with postgres_server.running(durable=True, settings=made_up.POSTGRES) as database:
