@@ -75,28 +75,23 @@ class Gather:
         self._geo = geo
         self._tokens = tokens
         self._accounts = accounts
+        self.changed_at = accounts.changed_at
+        """The port's own method: asked on the path of many requests."""
         self._revocations = revocations
         self._risk = risk
         self._withdrawn_today = withdrawn_today
         self._known: Memo[str, tuple[int, Account]] = Memo(limit)
         self._revoked: Memo[str, tuple[int, tuple[Revocation, ...]]] = Memo(limit)
 
-    def generation(self) -> int:
-        """A number that changes whenever an edition, a key set, a revocation, an account or a profile does."""
-        generation = self._geo.generation + self._tokens.generation + self._accounts.generation
-        return generation if self._risk is None else generation + self._risk.generation
-
     def marks(self) -> Marks:
-        """Return what the facts gathered from now on will have seen."""
-        accounts = self._accounts.generation
-        return Marks(accounts, self.generation() - accounts)
-
-    def holds(self, uid: str | None, marks: Marks) -> bool:
-        """Return whether facts about this account that were gathered at `marks` still hold: all else is of others."""
-        return self._accounts.changed_at(uid) <= marks.accounts and self.marks().others == marks.others
+        """Return numbers that change whenever an edition, a key set, a revocation, an account or a profile does."""
+        others = self._geo.generation + self._tokens.generation
+        if self._risk is not None:
+            others += self._risk.generation
+        return Marks(self._accounts.generation, others)
 
     def reliable(self, at: int) -> bool:
-        """Return whether `generation` can be trusted to have heard of every change."""
+        """Return whether `marks` can be trusted to have heard of every change."""
         return self._accounts.fresh(at)
 
     async def __call__(

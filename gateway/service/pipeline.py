@@ -13,7 +13,7 @@ import orjson
 from gateway.core.client_ip import ClientIP
 from gateway.core.decision import ambiguous_document, instant_text, ruling_document
 from gateway.core.errors import JournalUnavailable
-from gateway.core.facts import Facts, OneOf, Unknown
+from gateway.core.facts import Facts
 from gateway.core.obligations import about_document, errands
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
 from gateway.core.request import AccessRequest
@@ -39,6 +39,9 @@ _LOOK_EVERY = 1000
 """Microseconds for which the generations of keys, accounts and editions are not looked at again: looking asks each of
 them, on the path of every request, and they change by the minute."""
 
+_UNHEARD = Marks(-2, -2)
+"""Of which nothing is that was settled."""
+
 _NOTHING_ASKED = Asked(None, None, None)
 """Of what is no withdrawal nothing is asked, and that is knowledge."""
 
@@ -51,13 +54,15 @@ class Settled(Ruling):
     """A verdict with all that it was made of, which answers equal requests until something changes."""
 
     __slots__ = (
+        "account",
+        "accounts",
         "auth_time",
         "client_ip",
         "device",
         "facts",
         "generation",
         "level",
-        "marks",
+        "others",
         "reply",
         "told",
         "until",
@@ -84,8 +89,12 @@ class Settled(Ruling):
         """Equal requests may be answered by this before this instant, microseconds since the epoch."""
         self.generation = -1
         """Up to which sum of all changes it is known to hold."""
-        self.marks: Marks | None = None
-        """What its facts had seen."""
+        self.others = -1
+        """The part of the sum that is not of accounts, when its facts were gathered."""
+        self.account: str | None = None
+        """Whose it is; None where nobody is signed in."""
+        self.accounts = -1
+        """The generation of the accounts when its facts were gathered; below all where it is not known whose it is."""
         self.level = _LEVELS[reply.access]
         """What every answer says of the access that is left: a header."""
         self.told = (self.level, *_told(facts))
@@ -144,6 +153,7 @@ class Line:
         self._strangers: Memo[Key, Settled] = Memo(limit // 4)
         """Apart: whoever varies what needs no credential pushes out nobody who has one."""
         self._generation = -1
+        self._others = -1
         self._looked_at = 0
         self.unrecorded = 0
         """Answered requests whose decision could not be written, since the start; none of them moved money."""
@@ -163,22 +173,23 @@ class Line:
         if type(reading) is not Reading:
             return None
         settled = self._settled.get(reading.key) or self._strangers.get(reading.key)
-        at = request.at
-        if settled is None or at >= settled.until:
-            return None
-        if not 0 <= at - self._looked_at < _LOOK_EVERY:
-            self._looked_at = at
-            self._generation = self.gather.generation() if self.gather.reliable(at) else -1
-        if settled.generation != self._generation and not self._holds(settled):
+        if settled is None or not self.stands(settled, request.at):
             return None
         return self._record(request, settled, reading, reading.record)
 
+    def stands(self, settled: Settled, at: int) -> bool:
+        """Return whether nothing that the answer depends on, but for the bundle, may have changed since."""
+        if at >= settled.until:
+            return False
+        if not 0 <= at - self._looked_at < _LOOK_EVERY:
+            self._looked_at = at
+            accounts, self._others = self.gather.marks() if self.gather.reliable(at) else _UNHEARD
+            self._generation = accounts + self._others
+        return settled.generation == self._generation or self._holds(settled)
+
     def _holds(self, settled: Settled) -> bool:
         """Return whether whatever changed since the answer was settled was the account of somebody else."""
-        if self._generation < 0 or settled.marks is None:
-            return False
-        account = None if settled.facts is None else settled.facts.account
-        if isinstance(account, Unknown | OneOf) or not self.gather.holds(account, settled.marks):
+        if settled.others != self._others or self.gather.changed_at(settled.account) > settled.accounts:
             return False
         # The sum of the last look, not of now: what changed in between is seen at the next one.
         settled.generation = self._generation
@@ -244,7 +255,11 @@ class Line:
             # So that the app can name the device in the events that it tells.
             settled.told = (*settled.told, (b"gateway-device", came.device.key.encode("ascii")))
         settled.generation = marks.accounts + marks.others
-        settled.marks = marks
+        settled.others = marks.others
+        account = gathered.facts.account
+        if account is None or isinstance(account, str):
+            settled.account = account
+            settled.accounts = marks.accounts
         settled.until = _holds_until(gathered, bundle)
         # What moves money is never answered from memory, and an outage is over when it is over.
         if operation not in MONEY_MOVING and not verdict.outage and bundle is self.bundle:
