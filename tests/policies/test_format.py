@@ -15,7 +15,7 @@ UNTIDY = """\
 # yaml-language-server: $schema=x
 # about the file
 
-title: 'Canada'  
+title: 'Canada'\x20\x20
 # about the policy
 policy: c
 
