@@ -143,7 +143,7 @@ class Profile(State):
             for level, (mine, value) in enumerate(zip(one.values, values, strict=True)):
                 if mine == value is not None:
                     entry = sums[level]
-                    sums[level] = (weight, today) if entry is None else (entry[0] + weight, max(entry[1], today))
+                    sums[level] = [weight, today] if entry is None else [entry[0] + weight, max(entry[1], today)]
             total += weight
             horizon = max(horizon, today)
         other.total, other.learned_day = total, horizon
@@ -190,10 +190,12 @@ class Profile(State):
             if value is None:
                 continue
             if value in known:
-                before, seen = known[value]
-                known[value] = (before + weight, today if today > seen else seen)  # noqa: FURB136 - for each value of each login
+                entry = known[value]
+                entry[0] += weight
+                if entry[1] < today:
+                    entry[1] = today
             else:
-                known[value] = (weight, today)
+                known[value] = [weight, today]
                 if len(known) > cap:
                     _make_room(known, value, weight, today)
         self.total += weight

@@ -30,8 +30,11 @@ _CHANGE: Final = struct.Struct("<IB")
 _DESTINATION: Final = struct.Struct("<QII")
 
 
-Known = dict[Feature, tuple[float, int]]
-"""Values of one level: the weight of each, and the day it was last seen."""
+Known = dict[Feature, list[float]]
+"""Values of one level: the weight of each, and the day (a whole number) it was last seen.
+
+A list, since it is added to in place: that is most of what a login costs.
+"""
 
 
 class Waiting(NamedTuple):
@@ -167,7 +170,7 @@ class State:
             numbers = struct.unpack_from(f"<{kept}f{kept}H", data, at)
             at += 6 * kept
             known.update(
-                (value, (weight * scale, seen))
+                (value, [weight * scale, seen])
                 for value, weight, seen in zip(table, numbers[:kept], numbers[kept:], strict=False)
             )
             tables.append(table)
