@@ -147,7 +147,9 @@ class Profile(State):
             total += weight
             horizon = max(horizon, today)
         other.total, other.learned_day = total, horizon
-        other.known = tuple({} if entry is None else {value: entry} for value, entry in zip(values, sums, strict=True))
+        other.known = tuple(
+            {} if entry is None else {value: [*entry]} for value, entry in zip(values, sums, strict=True)
+        )
         return other
 
     def _used(self, at: int) -> None:
@@ -192,7 +194,7 @@ class Profile(State):
             if value in known:
                 entry = known[value]
                 entry[0] += weight
-                if entry[1] < today:
+                if entry[1] < today:  # noqa: PLR1730 - for each value of each login
                     entry[1] = today
             else:
                 known[value] = [weight, today]
