@@ -29,7 +29,8 @@ log: Any = structlog.get_logger("gateway")
 
 SAID_EVERY_S: Final = 15.0
 """How often a process says what it runs, though nothing changed."""
-AGAIN_S: Final = 1.0
+AGAIN_S: Final = 0.1
+_SAID_AFTER: Final = 10
 _RECENT: Final = 4
 LOOKED_EVERY_S: Final = 0.03
 """How often it is asked whether anything in the store was committed: a number in memory."""
@@ -127,6 +128,7 @@ class Policies:
         self._recent: Memo[str, Bundle] = Memo(_RECENT)
         """What decided lately: whoever returns to it waits for nothing."""
         self._due: int | None = None
+        self._missed = 0
         self._lock = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -250,11 +252,16 @@ class Policies:
         try:
             await self.look()
         except StoreUnavailable as fault:
-            log.warning("policies:store_away", running=self.running.digest[:12], why=str(fault))
+            # A busy machine reads too late now and then: that is tried again at once, and said where it lasts.
+            self._missed += 1
+            if self._missed == _SAID_AFTER:
+                log.warning("policies:store_away", running=self.running.digest[:12], why=str(fault))
+            await asyncio.sleep(AGAIN_S)
         except Exception:
             # What fails in a way nobody thought of must not be the last look.
             log.exception("policies:look_failed")
+            await asyncio.sleep(SAID_EVERY_S)
         else:
+            self._missed = 0
             return True
-        await asyncio.sleep(AGAIN_S)
         return False
