@@ -14,6 +14,7 @@ from gateway.adapters.metrics import Metrics
 from gateway.adapters.policy_metrics import PolicyMetrics
 from gateway.adapters.progress import ProgressFile
 from gateway.adapters.revocations import RevocationStore
+from gateway.adapters.shadow_file import ShadowFile, ShadowMetrics
 from gateway.adapters.sql import AccountStore
 from gateway.app.expiring import Expiring
 from gateway.app.measuring import (
@@ -81,6 +82,7 @@ class Gateway:
             clock=self.clock,
         )
         self.policies = Policies(settings, self.line, self.archive, self.store, self.journal.worker)
+        self.metrics.registry.register(ShadowMetrics(ShadowFile(settings.journal.directory).read))
         self.metrics.registry.register(PolicyMetrics(self.policies.running.status))
         self.metrics.registry.register(DeskMetrics(self._desk_counts))
         self.metrics.registry.register(ExceptionMetrics(lambda: self.line.bundle.exceptions, self.clock))
