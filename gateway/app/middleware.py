@@ -10,6 +10,7 @@ from gateway.config import Settings
 from gateway.core.errors import GatewayError
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
 from gateway.enforce.middleware import Enforcer
+from gateway.enforce.streams import Streams
 
 log: Any = structlog.get_logger("gateway")
 
@@ -39,11 +40,15 @@ class GatewayMiddleware:
             gateway = Gateway.configured(config)
         self.gateway = gateway
         self._app = app
+        settings = gateway.settings.server
+        self.streams = Streams(gateway.line, gateway.clock, at_latest_s=settings.look_again_s)
+        """What stays open, and is decided again."""
         self._answer = Enforcer(
             app,
             gateway.line,
             gateway.clock,
-            support_url=gateway.settings.server.support_url,
+            streams=self.streams,
+            support_url=settings.support_url,
             cookie=gateway.device_cookie,
             logins=gateway.logins,
         ).answer
@@ -79,6 +84,7 @@ class GatewayMiddleware:
         await self._app(scope, receive_started, send_stopped)
 
     async def _stop(self) -> None:
+        await self.streams.close()
         try:
             await self.gateway.close()
         except GatewayError as fault:

@@ -14,6 +14,7 @@ from gateway.core.terms import Credential, Operation
 from gateway.core.withdrawal_request import MOST_BODY
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
 from gateway.enforce.read_ahead import read_ahead
+from gateway.enforce.streams import OpenSocket, Streams
 from gateway.ports import Clock
 from gateway.service.observing import Logins
 from gateway.service.pipeline import Line, Passage
@@ -35,8 +36,20 @@ class Enforcer:
         support_url: str | None = None,
         cookie: DeviceCookie | None = None,
         logins: Logins | None = None,
+        streams: Streams | None = None,
     ) -> None:
-        """`cookie` is set on what is let through to whoever signed in without one, and `logins` hears of logins."""
+        """Build.
+
+        Args:
+            app: what is behind.
+            line: decides.
+            clock: tells when requests arrive.
+            support_url: where a refused customer is sent.
+            cookie: set on what is let through to whoever signed in without one.
+            logins: hears of logins.
+            streams: looks after what stays open; without it only the handshake and the head are decided.
+        """
+        self._streams = streams
         self._cookie = cookie
         self._logins = logins
         self._app = app
@@ -79,18 +92,19 @@ class Enforcer:
         passage = self._line.recall(request)
         if passage is None:
             return self._decide(request, asked, receive, send)
-        return self._enforce(passage, request.headers, asked, receive, send)
+        return self._enforce(passage, request, asked, receive, send)
 
     async def _decide(self, request: AccessRequest, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body = None
         if self._line.wants_body(request):
             body, receive = await read_ahead(receive, MOST_BODY)
         passage = await self._line.decide(request, body)
-        await self._enforce(passage, request.headers, scope, receive, send)
+        await self._enforce(passage, request, scope, receive, send)
 
     def _enforce(
-        self, passage: Passage, headers: Headers, scope: dict[str, Any], receive: Receive, send: Send
+        self, passage: Passage, request: AccessRequest, scope: dict[str, Any], receive: Receive, send: Send
     ) -> Awaitable[None]:
+        headers = request.headers
         if passage.reply.status != _ALLOWED:
             return self._refuse(passage, headers, scope, receive, send)
         reading = passage.reading
@@ -118,11 +132,19 @@ class Enforcer:
             inner["path"] = path
             inner["raw_path"] = raw_path
 
+        streams = self._streams
+
         def send_marked(message: Message) -> Awaitable[None]:
             answer: dict[str, Any] = message if isinstance(message, dict) else dict(message)
             if answer["type"] in _OPENING:
                 answer["headers"] = [*answer.get("headers", ()), decision, *more]
+            elif streams is not None and "more_body" in answer:
+                streams.goes_on(request, passage, answer["more_body"])
             return send(answer)
+
+        if streams is not None and scope["type"] == "websocket":
+            socket = OpenSocket(request, passage, streams, receive, send_marked)
+            return self._app(inner, socket.receive, socket.send)
 
         if self._logins is not None and self._logins.watches(scope.get("method", ""), path):
             return self._app(inner, receive, self._observed(self._logins, passage, inner["headers"], send_marked))

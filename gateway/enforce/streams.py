@@ -1,0 +1,176 @@
+"""What stays open after it was allowed: WebSockets and long responses, decided again when the answer may have changed.
+
+A stream is decided as its request would be decided now: by the same headers, at this instant. Where that is refused it
+ends: a WebSocket is closed with 1008 and the reason, a response is cut off, so that nobody takes what came for the
+whole.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+import structlog
+
+from gateway.core.errors import GatewayError
+from gateway.core.request import AccessRequest
+from gateway.enforce.asgi import Message, Receive, Send
+from gateway.policies.bundle import Bundle
+from gateway.ports import MICROSECONDS, Clock
+from gateway.service.pipeline import Line, Passage
+
+log: Any = structlog.get_logger("gateway")
+
+LOOK_EVERY_S: Final = 0.05
+"""How often is asked whether anything changed: a comparison of numbers for each stream."""
+_ALLOWED: Final = 200
+_POLICY_VIOLATION: Final = 1008
+_AT_ONCE: Final = 32
+"""So many streams are decided again before other work has its turn."""
+
+
+class Stream:
+    """One open WebSocket or response."""
+
+    __slots__ = ("bundle", "decided_at", "end", "name", "passage", "request")
+
+    def __init__(
+        self, request: AccessRequest, passage: Passage, bundle: Bundle, end: Callable[[Passage], object]
+    ) -> None:
+        """Build. `end` is called once, with the refusal."""
+        self.name = passage.decision_id
+        self.request = request
+        self.passage = passage
+        self.bundle = bundle
+        self.end = end
+        self.decided_at = request.at
+
+
+class Streams:
+    """Every open stream of one process. Belongs to one event loop."""
+
+    def __init__(self, line: Line, clock: Clock, *, at_latest_s: float) -> None:
+        """Build. A stream is decided again after `at_latest_s` even where nothing seems to have changed."""
+        self._line = line
+        self._now = clock.now
+        self._at_latest_us = int(at_latest_s * MICROSECONDS)
+        self._open: dict[bytes, Stream] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.ended = 0
+        """Streams that were ended since the start, because what was allowed no longer is."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def opened(self, request: AccessRequest, passage: Passage, end: Callable[[Passage], object]) -> None:
+        """Look after a stream from now on, until it is closed or the task that opens it is done."""
+        name = passage.decision_id
+        self._open[name] = Stream(request, passage, self._line.bundle, end)
+        task = asyncio.current_task()
+        if task is not None:
+            task.add_done_callback(lambda _: self.closed(name))
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._keep_looking(), name="streams")
+
+    def closed(self, name: bytes) -> None:
+        """Look no longer after the stream that was opened by the decision with this id."""
+        self._open.pop(name, None)
+
+    def goes_on(self, request: AccessRequest, passage: Passage, more: bool) -> None:
+        """Note a part of a response, and whether more of it is to come. Where it is refused, its task is cancelled."""
+        if not more:
+            self.closed(passage.decision_id)
+        elif passage.decision_id not in self._open:
+            task = asyncio.current_task()
+            if task is not None:
+                self.opened(request, passage, lambda _: task.cancel("what was allowed no longer is"))
+
+    async def close(self) -> None:
+        """Stop looking. What is open stays so."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def look(self) -> None:
+        """Decide again what may be answered differently by now, and end what is refused."""
+        for count, stream in enumerate([*self._open.values()]):
+            at = self._now()
+            if (
+                stream.bundle is self._line.bundle
+                and self._line.stands(stream.passage.settled, at)
+                and at - stream.decided_at < self._at_latest_us
+            ):
+                continue
+            await self._decide(stream, at)
+            if count % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    async def _decide(self, stream: Stream, at: int) -> None:
+        request = replace(stream.request, at=at)
+        bundle = self._line.bundle
+        try:
+            passage = self._line.recall(request) or await self._line.decide(request)
+        except GatewayError as fault:
+            # Looked at again at once: what cannot be decided is not known to be refused either.
+            log.error("stream:not_decided", why=str(fault))  # noqa: TRY400 - the fault is the message
+            return
+        stream.passage, stream.bundle, stream.decided_at = passage, bundle, at
+        if passage.reply.status == _ALLOWED or stream.name not in self._open:
+            return
+        self.closed(stream.name)
+        self.ended += 1
+        log.info("stream:ended", decision=passage.decision_id.decode("ascii"), opened_by=stream.name.decode("ascii"))
+        stream.end(passage)
+
+    async def _keep_looking(self) -> None:
+        while self._open:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                await self.look()
+            except Exception:
+                # A look that fails in a way nobody thought of must not be the last one.
+                log.exception("stream:look_failed")
+
+
+class OpenSocket:
+    """A WebSocket between the app and the client, which the gateway may close for both."""
+
+    __slots__ = ("_closing", "_passage", "_receive", "_refused", "_request", "_send", "_streams")
+
+    def __init__(
+        self, request: AccessRequest, passage: Passage, streams: Streams, receive: Receive, send: Send
+    ) -> None:
+        self._request = request
+        self._passage = passage
+        self._streams = streams
+        self._receive = receive
+        self._send = send
+        self._refused: Passage | None = None
+        self._closing: asyncio.Future[None] | None = None
+
+    async def send(self, message: Message) -> None:
+        """Hand on what the app says, until the gateway has closed."""
+        if self._refused is not None:
+            return
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self._streams.opened(self._request, self._passage, self._end)
+        elif kind == "websocket.close":
+            self._streams.closed(self._passage.decision_id)
+        await self._send(message)
+
+    async def receive(self) -> Message:
+        """Return what the client says; that it went, where the gateway closed: nothing it says counts any more."""
+        message = await self._receive()
+        if self._refused is not None:
+            reason = str(self._refused.reply.reason)
+            return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION, "reason": reason}
+        return message
+
+    def _end(self, refusal: Passage) -> None:
+        self._refused = refusal
+        close = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(refusal.reply.reason)}
+        self._closing = asyncio.ensure_future(self._send(close))
