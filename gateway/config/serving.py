@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gateway.config import values
 from gateway.config.table import Table, Text
-from gateway.config.values import HostName, Link, Network, Origin, Size, Whole
+from gateway.config.values import HostName, Link, Network, Origin, Seconds, Size, Whole
 
 Proxy = Literal["nginx", "caddy", "traefik", "envoy"]
 
@@ -32,6 +32,7 @@ class Server(Table):
     allowed_hosts: tuple[HostName, ...] = ()
     max_header_bytes: Size = Field(default=32 * 1024, ge=4 * 1024, le=1024**2)
     support_url: Link | None = None
+    look_again_s: Seconds = Field(default=30, alias="look_again", ge=1, le=3600)
 
 
 class Admin(Table):
