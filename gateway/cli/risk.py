@@ -33,7 +33,7 @@ def backtest(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="The history as NDJSON, by time; `-` is stdin.")],
     budget: Annotated[
         list[str] | None,
-        typer.Option("--budget", "-b", help="How much of customers' withdrawals may be held, as 1.6%; repeatable."),
+        typer.Option("--budget", "-b", help="How much of customers' withdrawals may be held, as 2%; repeatable."),
     ] = None,
     test_from: Annotated[
         float | None,
@@ -58,7 +58,7 @@ def backtest(
     "device", "session", ...}; docs/risk.md lists all keys. What is missing is Unknown, and never a reason for trust.
     Beside the score stand the rules that others use, on the same withdrawals.
 
-    Example: gateway risk synth --accounts 500 --attacks 100 | gateway risk backtest - --budget 1.6% --plot catch.svg
+    Example: gateway risk synth --accounts 500 --attacks 100 | gateway risk backtest - --budget 2% --plot catch.svg
     """
     from gateway.core.login import Digests
     from gateway.service.backtest import BUDGET, BUDGETS, TEST_FROM_DAYS, Backtest
@@ -138,7 +138,7 @@ def _budget(text: str) -> float:
         share = -1.0
     if not 0 < share < 1:
         raise typer.BadParameter(
-            f"`{text}` is no share of withdrawals: write 1.6%, or 0.016 for the same", param_hint="--budget"
+            f"`{text}` is no share of withdrawals: write 2%, or 0.02 for the same", param_hint="--budget"
         )
     return share
 

@@ -114,8 +114,8 @@ def test_a_history_without_a_withdrawal_to_test_says_what_to_do(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--budget", "lots"], "write 1.6%"),
-        (["--budget", "150%"], "write 1.6%"),
+        (["--budget", "lots"], "write 2%"),
+        (["--budget", "150%"], "write 2%"),
         (["--plot", "catch.png"], "a plot is SVG"),
     ],
 )
