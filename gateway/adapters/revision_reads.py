@@ -43,6 +43,8 @@ class Standing(NamedTuple):
     active: Revision | None
     due: int | None
     """The first instant at which a revision comes into force or expires; None where none waits."""
+    coming: Revision | None = None
+    """What two people stand for and comes into force next; None where nothing does."""
 
 
 class RevisionReads:
@@ -141,4 +143,9 @@ class RevisionReads:
 def _standing(connection: sa.Connection) -> Standing:
     waiting = waiting_revisions(connection)
     dues = (one.starts_at if one.state is RevisionState.APPROVED else one.expires_at for one in waiting)
-    return Standing(active_revision(connection), min((due for due in dues if due is not None), default=None))
+    coming = min((one for one in waiting if one.starts_at is not None and one.approval), key=_start, default=None)
+    return Standing(active_revision(connection), min((due for due in dues if due is not None), default=None), coming)
+
+
+def _start(revision: Revision) -> int:
+    return revision.starts_at or 0

@@ -34,6 +34,8 @@ from gateway.desk.revision import (
 )
 from gateway.desk.revision_lifecycle import RevisionAct, RevisionState
 
+MOST_WAITING: Final = 50
+"""Proposals that wait at a time: what nobody approves is kept for good, and each is the whole of the texts."""
 FIRST_WHY: Final = "the policies of the configuration, where the store had none"
 
 Write = Callable[[sa.Connection], Revision | Refused]
@@ -58,6 +60,9 @@ class RevisionStore(RevisionReads):
             known = open_revision(connection, new.digest)
             if known is not None:
                 return Refused("digest", f"revision {known.name} has these very texts, and is {known.state}")
+            waiting = waiting_revisions(connection)
+            if len(waiting) >= MOST_WAITING:
+                return Refused("revision", f"{len(waiting)} revisions wait: approve, decline or withdraw some first")
             active = active_revision(connection)
             if new.base != (None if active is None else active.digest):
                 return Refused("base", "another revision came into force meanwhile: propose it again")

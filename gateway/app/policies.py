@@ -127,6 +127,7 @@ class Policies:
         self._sources = line.bundle.sources
         self._recent: Memo[str, Bundle] = Memo(_RECENT)
         """What decided lately: whoever returns to it waits for nothing."""
+        self._seen_coming: str | None = None
         self._due: int | None = None
         self._missed = 0
         self._lock = asyncio.Lock()
@@ -222,11 +223,22 @@ class Policies:
         bundle = await asyncio.to_thread(assemble, texts, sources_configured=sources_of(self._settings))
         return self._recent.keep(revision.digest, bundle)
 
+    async def _prepare(self, coming: Revision | None) -> None:
+        """Have at hand what comes into force next; where it cannot be taken here, say so while there is time."""
+        if coming is None or coming.digest == self._seen_coming:
+            return
+        try:
+            await self._prepared(coming)
+        except PolicyError as fault:
+            log.error("policies:will_be_refused", revision=coming.number, bundle=coming.digest[:12], why=str(fault))  # noqa: TRY400 - the fault is the message
+        self._seen_coming = coming.digest
+
     async def _look_at_store(self) -> None:
         if self._due is not None and self._due <= self._store.clock.now():
             await self._revisions.tick()
         standing = await self._revisions.standing()
         self._due = standing.due
+        await self._prepare(standing.coming)
         active = standing.active
         if active is None or (self.running.refused is not None and self.running.refused[0] == active.digest):
             return

@@ -12,7 +12,7 @@ from gateway.core.decision import instant_text
 from gateway.core.errors import PolicyError
 from gateway.core.permissions import Identity, Permission
 from gateway.desk.refusals import unreasoned
-from gateway.desk.revision import Revision, not_permitted
+from gateway.desk.revision import Revision, approve, not_permitted
 from gateway.policies.bundle import digest_of
 from gateway.ports import MICROSECONDS, Clock
 from gateway.service.examining import Examining
@@ -189,14 +189,18 @@ class Publishing:
             revision = await self._revisions.revision(str(number))
             if revision is None:
                 return Refused("id", f"there is no revision {number}")
-            new = await self._examining.loaded(await self._texts(revision))
+            active = await self._revisions.active()
+            now = self._clock.now()
+            # Whoever may not, or comes too late, is told that, and not what they would have to accept.
+            digest = None if active is None else active.digest
+            early = approve(revision, who, why, now, digest, flips={}, accepted=accept_flips)
+            new = early if isinstance(early, Refused) else await self._examining.loaded(await self._texts(revision))
             if isinstance(new, Refused):
                 return new
-            at = max(self._clock.now(), revision.starts_at or 0)
+            at = max(now, revision.starts_at or 0)
             locked = await self._examining.locks_out(new, at)
             if locked is not None:
                 return locked
-            active = await self._revisions.active()
             old = None if active is None else await self._texts(active)
             share, simulated = await self._examining.simulated(old, new)
             if not accept_flips and (said := self._too_many(share, simulated)) is not None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.adapters import revisions
 from gateway.adapters.revisions import RevisionStore
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import Refused
@@ -121,6 +122,26 @@ async def test_a_proposal_over_what_changed_meanwhile_is_none(desk) -> None:
     refused = await desk.revisions.propose(new, texts("two"), {})
     assert isinstance(refused, Refused)
     assert refused.what == "base"
+
+
+async def test_what_waits_is_bounded(desk, monkeypatch) -> None:
+    monkeypatch.setattr(revisions, "MOST_WAITING", 2)
+    done(await desk.propose("one"))
+    done(await desk.propose("two"))
+    refused = await desk.propose("three")
+    assert isinstance(refused, Refused)
+    assert refused.message == "2 revisions wait: approve, decline or withdraw some first"
+    done(await desk.revisions.withdraw(1, EVE, "not now"))
+    done(await desk.propose("three"))
+
+
+async def test_what_comes_next_is_known_before_it_comes(desk) -> None:
+    await desk.publish("one")
+    done(await desk.propose("two", starts_at=AT + 1))
+    assert (await desk.revisions.standing()).coming is None
+    await desk.publish("three", starts_at=AT + 2 * HOUR)
+    first = await desk.publish("four", starts_at=AT + HOUR)
+    assert (await desk.revisions.standing()).coming == first
 
 
 async def test_one_person_returns_and_what_was_left_does_not_come_back(desk) -> None:

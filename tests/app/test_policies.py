@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.adapters.policy_files import read_sources
 from gateway.adapters.revisions import RevisionStore
@@ -159,6 +160,16 @@ async def test_what_is_approved_for_an_instant_comes_into_force_at_it(site) -> N
         assert gateway.line.bundle.digest == before
         await until(lambda: gateway.line.bundle.digest == approved.digest)
         assert gateway.policies.running.since >= at
+
+
+async def test_what_comes_and_cannot_be_taken_here_is_said_while_there_is_time(site) -> None:
+    from_store(site)
+    with capture_logs() as logs:
+        async with live(site) as gateway:
+            now = gateway.clock.now()
+            await publish(RevisionStore(gateway.store), sources_with(site, "policy: nonsense"), now, now + DAY)
+            await until(lambda: any(one["event"] == "policies:will_be_refused" for one in logs))
+            assert gateway.policies.running.refused is None
 
 
 async def test_a_revision_that_cannot_be_loaded_here_leaves_the_running_one_and_is_said_once(site) -> None:

@@ -252,7 +252,7 @@ async def test_who_must_not_be_locked_out_is_asked_of_every_way_into_force(world
     world.active(OLD, 5)
     world.guards = (desk,)
     assert refused(await world.publishing.propose(NEW, EVE, "close KP"))[0] == "lock-out"
-    world.store.kept[0] = ("propose", one._replace(digest=digest_of(NEW)))
+    world.store.kept[0] = ("propose", one._replace(digest=digest_of(NEW), base=digest_of(OLD)))
     what, message = refused(await world.publishing.approve(one.number, ADA, "yes", version=1))
     assert what == "lock-out"
     assert "the desk could not view any more, by house/closed, from 2027-01-15T08:00:00" in message
@@ -275,6 +275,18 @@ async def test_what_flips_more_than_is_stated_takes_a_reason_that_is_kept(world)
         ({"share": 0.051}, "KP is sanctioned"),
         ({"share": 0.05}, ""),
     ]
+
+
+async def test_who_may_not_approve_is_told_that_and_not_what_to_accept(world) -> None:
+    world.active()
+    one = await world.publishing.propose(NEW, EVE, "close KP")
+    assert isinstance(one, Revision)
+    world.flips = Share(1.0)
+    both = person("EVE", ["editor", "approver"])
+    assert refused(await world.publishing.approve(one.number, both, "yes", version=1))[0] == "proposal"
+    world.active(number=12, sources={"house.yaml": POLICY.replace("IR", "SY")})
+    assert refused(await world.publishing.approve(one.number, ADA, "yes", version=1))[0] == "base"
+    assert len(world.against) == 1
 
 
 async def test_what_is_not_known_of_yesterday_takes_a_reason_too(world, monkeypatch) -> None:
