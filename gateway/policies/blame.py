@@ -22,7 +22,7 @@ from gateway.policies.rules import Rule
 from gateway.policies.satisfy import LOOKS, Budget, Exhausted, Ground, seek
 from gateway.policies.witness import plainest
 
-IN_ALL: Final = 30 * LOOKS
+IN_ALL: Final = 100 * LOOKS
 """Requirements that all searches of one comparison look at together: half a minute."""
 
 _RANK: Final = {Outcome.DENY: 0, Outcome.CHALLENGE: 1, Outcome.ALLOW: 2}

@@ -29,8 +29,8 @@ from gateway.policies.constraints import (
 )
 from gateway.policies.domains import AT, Domain, ordinary
 
-LOOKS: Final = 300_000
-"""Requirements that one search looks at: about a second."""
+LOOKS: Final = 100_000
+"""Requirements that one search looks at: half a second, or some seconds where facts are compared with one another."""
 
 
 Key = TypeVar("Key", bound=Hashable)

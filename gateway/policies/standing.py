@@ -36,7 +36,7 @@ SEVERITIES: Final[Mapping[str, Severity]] = MappingProxyType(
 )
 """How much each of these findings matters. All are of bundles that load."""
 
-IN_ALL: Final = 30 * LOOKS
+IN_ALL: Final = 100 * LOOKS
 
 _PRECEDENCE: Final = {reason: place for place, reason in enumerate(Reason)}
 _CUSTOMER: Final = {"token": TokenState.VALID, "credential": Credential.SESSION, "status": Status.OPEN}

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 
 from gateway.adapters.policy_files import LIBRARY, read_sources
 from gateway.core.terms import Operation
-from gateway.policies import reference
+from gateway.policies import blame, reference
 from gateway.policies.blame import Search, widens
 from gateway.policies.bundle import assemble
 from gateway.policies.compile import Bundle
@@ -39,6 +40,23 @@ def test_diff_is_what_trying_every_combination_finds(seed: int) -> None:
         for case in every:
             if widens(evaluate(case, one), evaluate(case, other)):
                 assert any((case.operation, ref) in shown for ref in search.blamed(case)), case
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_what_is_found_of_bundles_about_everything_is_so_and_covers_what_facts_show(
+    seed: int, generate: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blame, "LOOKS", 5_000)  # what is harder than that is only looked at, not finished
+    rng = Random(seed)
+    old, new = generate.bundle(rng), generate.bundle(rng)
+    found = diff(old, new)
+    for changes, (one, other) in ((found.widenings, (old, new)), (found.narrowings, (new, old))):
+        for change in changes:
+            assert widens(reference.evaluate(change.witness, one), reference.evaluate(change.witness, other))
+        shown = {operation for change in changes for operation in change.operations}
+        for case in (generate.facts(rng) for _ in range(300 if found.complete else 0)):
+            if widens(evaluate(case, one), evaluate(case, other)):
+                assert case.operation in shown, case
 
 
 POLICY = """
