@@ -265,8 +265,12 @@ class Backtest:
         self._drawn, self._today, self._held_today = at, 0, [0] * len(self.budgets)
         self._forget(bisect_left(self._at, at - WINDOW))
         self.params = Params.of(self._customer, shares_of(self._classes))
+        asked = {
+            classes: sum([values[one] for values, one in zip(self.params.evidence, classes, strict=True)])
+            for classes in set(self._classes)
+        }
         totals = sorted(
-            total + sum([values[one] for values, one in zip(self.params.evidence, classes, strict=True)])
+            total + asked[classes]
             for total, classes, anyway in zip(self._login_totals, self._classes, self._anyway, strict=True)
             if not anyway
         )

@@ -1,6 +1,8 @@
 import pytest
 
+from gateway.adapters.score_store import ScoreStore
 from gateway.adapters.sql import AccountStore
+from gateway.app.gateway import Gateway
 from gateway.app.measuring import (
     cookie_of,
     devices_of,
@@ -15,7 +17,9 @@ from gateway.app.measuring import (
 )
 from gateway.app.parts import bundle_of, reader_of
 from gateway.config import load
+from gateway.core.anomaly import Score
 from gateway.core.errors import ConfigError, PolicyError
+from gateway.core.score_days import ScoreDays
 
 ALL = """
 [risk]
@@ -69,6 +73,20 @@ def test_a_budget_draws_the_lines_that_fixed_ones_begin(settings_of) -> None:
     settings = settings_of(ALL.replace("[device]", "budget = 0.02\nhold_above = 4.2\n[device]"))
     hold_line = hold_line_of(settings, AccountStore(settings.store.url))
     assert (hold_line.lines, hold_line.drawn) == ((0.0, 4.2), False)
+
+
+async def test_a_gateway_with_a_budget_starts_counts_and_keeps_its_counts(settings_of) -> None:
+    settings = settings_of(ALL.replace("[device]", "budget = 0.02\n[device]"))
+    gateway = Gateway(settings)
+    await gateway.start()
+    gateway._hold_line.count("alice", 1, Score(1.0, ()), gateway.clock.now(), held=False)
+    await gateway.close()
+
+    store = AccountStore(settings.store.url)
+    await store.start()
+    kept = await ScoreStore(store).add(ScoreDays())
+    await store.close()
+    assert [day.withdrawals for day in kept.days.values()] == [1]
 
 
 def test_a_destination_is_known_or_new_only_where_there_are_profiles(settings_of) -> None:
