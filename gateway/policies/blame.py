@@ -20,7 +20,7 @@ from gateway.policies.domains import domains
 from gateway.policies.evaluate import evaluate
 from gateway.policies.rules import Rule
 from gateway.policies.satisfy import LOOKS, Budget, Exhausted, Ground, seek
-from gateway.policies.witness import plainest
+from gateway.policies.witness import in_words, plainest
 
 IN_ALL: Final = 100 * LOOKS
 """Requirements that all searches of one comparison look at together: half a minute."""
@@ -85,6 +85,13 @@ class Search:
         if ref in self._gone and ref in self._come:
             return "changed"
         return "removed" if ref in self._gone else "added"
+
+    def lists(self, ref: RuleRef) -> tuple[str, ...]:
+        """Return, in words, which named lists of a rule to blame have other entries."""
+        old, new = self._bundles
+        both = [rules[ref] for rules in (self._gone, self._come) if ref in rules]
+        names = sorted(frozenset[str]().union(*map(lists_of, both))) if len(both) == 2 else []
+        return tuple(_moved(name, old.entries[name], new.entries[name]) for name in names if _differs(name, old, new))
 
     def _questions(self, before: Demands, after: Demands) -> "Iterator[_Question]":
         """Yield each rule that can be to blame, and what facts must be for it."""
@@ -192,6 +199,17 @@ def says(rule: Rule, bundle: Bundle) -> tuple[object, ...]:
     lists = tuple((name, bundle.entries[name]) for name in sorted(lists_of(rule)))
     what = (rule.effect, rule.operations, rule.when, rule.proof, rule.max_age_s, rule.start, rule.end)
     return (*what, exceptions, lists)
+
+
+def _differs(name: str, old: Bundle, new: Bundle) -> bool:
+    """Return whether a list that both bundles have is not the same in both."""
+    return name in old.entries and name in new.entries and old.entries[name] != new.entries[name]
+
+
+def _moved(name: str, old: frozenset[str | int], new: frozenset[str | int]) -> str:
+    lost, gained = (frozenset(map(str, one)) for one in (old - new, new - old))
+    moved = [f"without {in_words(lost)}"] if lost else []
+    return f"`{name}` is {' and '.join([*moved, *([f'with {in_words(gained)}'] if gained else [])])}"
 
 
 def _relieved(rule: Rule, after: Verdict) -> bool:

@@ -28,6 +28,8 @@ class Change(NamedTuple):
     """Those to blame, first the one that this change stands for."""
     how: str
     """What became of that one: `added`, `removed`, `changed`."""
+    lists: tuple[str, ...]
+    """Named lists of that one that have other entries, in words."""
     operations: tuple[Operation, ...]
     """All operations of which the same facts show the same."""
     where: tuple[str, ...]
@@ -38,9 +40,10 @@ class Change(NamedTuple):
         where = f" where {', '.join(self.where)}" if self.where else " for any customer in good standing"
         first, *others = self.rules
         also = f", with {', '.join(map(_name, others))}" if others else ""
+        lists = f" ({'; '.join(self.lists)})" if self.lists else ""
         at = instant_text(self.witness.at).removesuffix("T00:00:00.000000Z")
         answers = f"{_answer(self.before)} -> {_answer(self.after)}"
-        return f"{operations_text(self.operations)}: {answers}{where}, at {at}: {_name(first)} {self.how}{also}"
+        return f"{operations_text(self.operations)}: {answers}{where}, at {at}: {_name(first)} {self.how}{lists}{also}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the change as a JSON object."""
@@ -52,6 +55,7 @@ class Change(NamedTuple):
             "after": _answer(self.after),
             "rules": [one._asdict() for one in self.rules],
             "how": self.how,
+            "lists": list(self.lists),
             "where": list(self.where),
             "witness": {"at": instant_text(self.witness.at), "facts": known, "unknown": unknown},
             "text": self.text(),
@@ -103,20 +107,22 @@ def diff(old: Bundle, new: Bundle, *, since: int | None = None) -> Diff:
     Every difference is covered by a change that is listed, as long as the result is `complete`.
     """
     wider, narrower = Search(old, new, since), Search(new, old, since)
-    widenings = tuple(_changes(wider, (old, new)))
+    widenings = tuple(_changes(wider, (old, new), wider))
     narrowings = tuple(
-        one._replace(before=one.after, after=one.before, how=_TURNED[one.how]) for one in _changes(narrower, (new, old))
+        one._replace(before=one.after, after=one.before, how=_TURNED[one.how])
+        for one in _changes(narrower, (new, old), wider)
     )
     complete = wider.complete and narrower.complete
     return Diff(old.digest, new.digest, since, widenings, narrowings, complete)
 
 
-def _changes(search: Search, bundles: tuple[Bundle, Bundle]) -> Iterator[Change]:
+def _changes(search: Search, bundles: tuple[Bundle, Bundle], forward: Search) -> Iterator[Change]:
     for ref, facts, operations in search.found():
         before, after = (evaluate(facts, bundle) for bundle in bundles)
         rules = dict.fromkeys((ref, *search.blamed(facts)))
         where = told(facts, search.ground.domains)
-        yield Change(facts.operation, facts, before, after, tuple(rules), search.how(ref), operations, where)
+        told_of = search.how(ref), forward.lists(ref)
+        yield Change(facts.operation, facts, before, after, tuple(rules), *told_of, operations, where)
 
 
 def operations_text(operations: Collection[Operation]) -> str:

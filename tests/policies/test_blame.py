@@ -62,6 +62,9 @@ def test_a_code_that_leaves_a_list_is_found_by_the_rule_that_names_it() -> None:
     assert found.rule == RuleRef("p", "far")
     assert found.facts.country == "IR"
     assert search.how(found.rule) == "changed"
+    assert search.lists(found.rule) == ("`far_away` is without IR",)
+    assert "(`far_away` is without IR)" in diff(bundle(), bundle("[CU, IR]", "[CU]")).text()
+    assert "(`far_away` is with KP)" in diff(bundle(), bundle("[CU, IR]", "[CU, IR, KP]")).text()
 
 
 def test_an_older_proof_that_is_enough_is_wider() -> None:
