@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import IPv6Address
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 from gateway.adapters.archive.alike import HeldMoment
@@ -17,7 +18,7 @@ from gateway.config import Settings
 from gateway.core.addresses import Nat64, key_of, parse
 from gateway.core.alike import Alike
 from gateway.core.client_ip import ClientIP, How
-from gateway.core.errors import ConfigError
+from gateway.core.errors import ConfigError, GatewayError
 from gateway.core.facts import ACCOUNT_FACTS, CONNECTION_FACTS, AnyFact
 from gateway.core.search import is_pseudonym
 from gateway.core.terms import Credential, Operation, TokenState
@@ -60,6 +61,13 @@ async def simulated(
     refresh = None if not editions else _by_editions(settings, editions, window.until)
     bundles = [candidate] if against is None else [candidate, against]
 
+    given_up = Event()
+
+    def heard(decisions: int) -> None:
+        if given_up.is_set():
+            raise GatewayError("nobody waits for this simulation any more")
+        told(decisions)
+
     async def run() -> Simulation:
         async with moments_of(settings) as moments:
             return await simulate(
@@ -70,10 +78,14 @@ async def simulated(
                 against=against,
                 digests=digests_of(settings, bundles),
                 refresh=refresh,
-                told=told,
+                told=heard,
             )
 
-    return await asyncio.to_thread(asyncio.run, run())
+    try:
+        return await asyncio.to_thread(asyncio.run, run())
+    finally:
+        # A thread cannot be ended from outside: where the waiting was cut short, it ends by itself.
+        given_up.set()
 
 
 async def looked_back(

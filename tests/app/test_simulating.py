@@ -1,6 +1,9 @@
 """Simulations of a configuration: the archive and the journal beyond it, other databases, other accounts."""
 
+import asyncio
+import threading
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -60,6 +63,30 @@ async def test_where_there_is_no_archive_yet_the_journal_is_all_and_nothing_is_m
     found = await simulated(settings, US, WINDOW, told=told.append)
     assert (found.decisions, told) == (1, [1])
     assert not (tmp_path / "decisions.db").exists()
+
+
+async def test_a_simulation_that_nobody_waits_for_any_more_ends(settings, tmp_path) -> None:
+    await archived(tmp_path, facts(country="US"))
+    await answered(tmp_path, facts(country="US"))
+    asked, go_on = Event(), Event()
+    told: list[int] = []
+
+    def slowly(decisions: int) -> None:
+        told.append(decisions)
+        asked.set()
+        assert go_on.wait(20)
+
+    before = set(threading.enumerate())
+    waiting = asyncio.get_running_loop().create_task(simulated(settings, US, WINDOW, told=slowly))
+    await asyncio.to_thread(asked.wait, 20)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    go_on.set()
+    async with asyncio.timeout(20):
+        while any(one.name.startswith("archive-") for one in set(threading.enumerate()) - before):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert told == [1], "of the two that there are"
 
 
 async def test_where_the_archive_cannot_be_read_that_is_said(settings, tmp_path) -> None:
