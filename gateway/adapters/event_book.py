@@ -75,11 +75,10 @@ class EventBook:
             told = self._geo.look_up(address, now)
             facts = {"country": told.country, "asn": told.asn, "network": told.network}
             known = {name: value for name, value in facts.items() if not isinstance(value, Uncertain)}
-            found[event.id] = {
+            there = {} if told.place is None else {"place": list(told.place)}
+            found[event.id] = there | {
                 name: sorted(value) if isinstance(value, frozenset) else value for name, value in known.items()
             }
-            if told.place is not None:
-                found[event.id] = {**found[event.id], "place": list(told.place)}
         return found
 
 

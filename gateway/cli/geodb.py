@@ -265,7 +265,7 @@ def _facts(connection: "Connection") -> dict[str, Any]:
     from gateway.core.facts import CONNECTION_FACTS, Facts, to_json
     from gateway.core.terms import Operation
 
-    known, uncertain = to_json(Facts(0, Operation.VIEW, *connection))
+    known, uncertain = to_json(Facts(0, Operation.VIEW, *connection[:-1]))
     return {name: known[name] if name in known else uncertain[name] for name in CONNECTION_FACTS}
 
 

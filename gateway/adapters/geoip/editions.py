@@ -28,7 +28,8 @@ _DAY_S: Final = 86_400
 _SAMPLE: Final = 1 << 14
 """Compared beside running traffic, in some tenths of a second; `gateway geodb update` compares four times as many."""
 
-_UNRESOLVED: Final = Connection(*[Unknown(WhyUnknown.ADDRESS_UNRESOLVED)] * 5)
+_NO_ADDRESS: Final = Unknown(WhyUnknown.ADDRESS_UNRESOLVED)
+_UNRESOLVED: Final = Connection(_NO_ADDRESS, _NO_ADDRESS, _NO_ADDRESS, _NO_ADDRESS, _NO_ADDRESS)
 _UNCONFIGURED: Final = Unknown(WhyUnknown.NOT_CONFIGURED)
 _ALONE: Final = {
     code: (OneOf(WhyUnknown.NOT_CONFIGURED, frozenset(), frozenset({f"{code}-"})), continent)
