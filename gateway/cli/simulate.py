@@ -6,8 +6,9 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.config import Settings
     from gateway.policies.compile import Bundle
     from gateway.policies.rules import Rule
+    from gateway.service.lookback import Row
 
 Since = Annotated[str, typer.Option(help="Since this instant (RFC 3339), or since 24h, 7d, 5y.")]
 Until = Annotated[str | None, typer.Option(help="Until this instant, exclusive, or until so long ago; else until now.")]
@@ -127,7 +129,7 @@ def lookback(
     if as_csv:
         rows = csv.writer(sys.stdout, lineterminator="\n")
         rows.writerow(COLUMNS)
-        write = rows.writerows
+        write = partial(_write_rows, rows)
     found = asyncio.run(looked_back(settings, sought, bundle, _window(since, until), dated=dated, write=write))
     if as_json:
         print(json.dumps(found.to_json(), indent=2))
@@ -157,6 +159,12 @@ def shadow(config: Config = DEFAULT, as_json: AsJson = False) -> None:
         print(f"no candidate is followed beside {settings.journal.directory}{missing}", file=sys.stderr)
     if "decisions" not in found:
         raise typer.Exit(1)
+
+
+def _write_rows(rows: Any, found: "Sequence[Row]") -> None:  # noqa: ANN401 - what `csv` calls a writer has no name
+    from gateway.core.exports import csv_cell
+
+    rows.writerows(map(csv_cell, one) for one in found)
 
 
 def _settings(config: Path) -> "Settings":

@@ -269,10 +269,11 @@ def csv_row(document: Document) -> tuple[str, ...]:
         "rules": " ".join(_rule(one) for one in told.rules),
         "status": document["reply"]["status"],
     }
-    return tuple(_cell(cells[name]) for name in CSV_COLUMNS)
+    return tuple(csv_cell(cells[name]) for name in CSV_COLUMNS)
 
 
-def _cell(value: object) -> str:
+def csv_cell(value: object) -> str:
+    """Return a value as a cell that no spreadsheet takes for a formula, and no reader of CSV for two lines."""
     text = "" if value is None else str(value)
     # A line break within a cell is legal CSV, and not what every reader of it can take.
     plain = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -118,6 +118,21 @@ def test_looking_back_lists_each_decision(run) -> None:
     assert "2 decisions of 1 account" in found.stderr
 
 
+def test_an_account_is_no_formula_to_a_spreadsheet(run) -> None:
+    at = SystemClock().now() - 3_600_000_000
+
+    async def archived() -> None:
+        archive = SqliteArchive(run.folder / "decisions.db")
+        await archive.start()
+        more = recorded([facts(country="US", account="=1+1", at=at - 3_600_000_000)], bundle(), worker="w1")
+        await archive.take(more)
+        await archive.close()
+
+    asyncio.run(archived())
+    found = run("lookback", "p/us", "--candidate", "new.yaml", "--csv")
+    assert ",'=1+1,withdraw,US,allow,deny," in found.stdout
+
+
 def test_looking_back_is_json(run) -> None:
     told = json.loads(run("lookback", "p/us", "--candidate", "new.yaml", "--json").stdout)
     assert (told["decisions"], told["then"]["refused"]["accounts"], told["answered"]) == (4, 1, {"allow": 2})
