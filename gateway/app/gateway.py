@@ -26,7 +26,17 @@ from gateway.app.measuring import (
     withdrawals_of,
     withdrawn_today_of,
 )
-from gateway.app.parts import bundle_of, bundles_of, geo_of, journal_of, keys_of, reader_of, shipper_of, tokens_of
+from gateway.app.parts import (
+    bundle_of,
+    bundles_of,
+    geo_of,
+    guarded_by,
+    journal_of,
+    keys_of,
+    reader_of,
+    shipper_of,
+    tokens_of,
+)
 from gateway.app.policies import Policies
 from gateway.app.telling import Telling
 from gateway.config import Settings, load
@@ -81,6 +91,8 @@ class Gateway:
             unrecorded=lambda: self.line.unrecorded,
             clock=self.clock,
         )
+        # Asked when policies are published, perhaps by a command: what cannot be is said at the start.
+        guarded_by(settings)
         self.policies = Policies(settings, self.line, self.archive, self.store, self.journal.worker)
         self.metrics.registry.register(ShadowMetrics(ShadowFile(settings.journal.directory).read))
         self.metrics.registry.register(PolicyMetrics(self.policies.running.status))

@@ -21,10 +21,12 @@ from gateway.app.sinks import sink_of, spec_of
 from gateway.config import Settings
 from gateway.core.client_ip import ClientIPRule
 from gateway.core.credential import CredentialRule
-from gateway.core.errors import PolicyError, ReplayError
+from gateway.core.errors import ConfigError, PolicyError, ReplayError
 from gateway.core.headers import HeaderRule
 from gateway.core.operations import OperationTable
+from gateway.core.terms import Operation
 from gateway.policies.bundle import Bundle, assemble, load
+from gateway.policies.lock_out import Guarded, guarded
 from gateway.policies.schema import Sources
 from gateway.ports import Archive, Clock
 from gateway.service.reading import RequestReader
@@ -245,3 +247,14 @@ def known_bundle(settings: Settings) -> Bundle | None:
     except (PolicyError, ReplayError) as fault:
         log.warning("policies:not_known", bundle=str(digest)[:12], why=str(fault))
         return None
+
+
+def guarded_by(settings: Settings) -> tuple[Guarded, ...]:
+    """Return whom these settings guard. Raise ConfigError where their facts cannot be."""
+    found = []
+    for number, one in enumerate(settings.policies.never_lock_out):
+        try:
+            found.append(guarded(one.name, one.facts, map(Operation, one.operations)))
+        except ValueError as fault:
+            raise ConfigError(f"policies.never_lock_out[{number}]: {fault}") from None
+    return tuple(found)

@@ -5,15 +5,12 @@ from typing import Final
 
 from gateway.adapters.revisions import RevisionStore
 from gateway.adapters.sql import AccountStore
-from gateway.app.parts import sources_of
+from gateway.app.parts import guarded_by, sources_of
 from gateway.app.simulating import Window, simulated
 from gateway.config import Settings
-from gateway.core.errors import ConfigError
-from gateway.core.terms import Operation
 from gateway.policies.bundle import Bundle, assemble, load
 from gateway.policies.diff import Diff, diff
 from gateway.policies.findings import Finding
-from gateway.policies.lock_out import Guarded, guarded
 from gateway.policies.review import review
 from gateway.policies.standing import notices
 from gateway.policies.widening import refuse_widening
@@ -62,17 +59,6 @@ def publishing_of(settings: Settings, store: AccountStore) -> Publishing:
         ),
         store.clock,
     )
-
-
-def guarded_by(settings: Settings) -> tuple[Guarded, ...]:
-    """Return whom these settings guard. Raise ConfigError where their facts cannot be."""
-    found = []
-    for number, one in enumerate(settings.policies.never_lock_out):
-        try:
-            found.append(guarded(one.name, one.facts, map(Operation, one.operations)))
-        except ValueError as fault:
-            raise ConfigError(f"policies.never_lock_out[{number}]: {fault}") from None
-    return tuple(found)
 
 
 def _notices(bundle: Bundle, at: int) -> list[Finding]:

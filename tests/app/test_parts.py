@@ -5,10 +5,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from gateway.adapters.proof import check
+from gateway.app import Gateway
 from gateway.app.parts import (
     archive_of,
     bundle_of,
     bundles_of,
+    guarded_by,
     journal_of,
     keys_of,
     known_bundle,
@@ -179,3 +181,27 @@ def test_where_the_store_decides_the_configured_bundle_is_what_it_said_here_last
     assert bundle_of(settings, settings.policies.paths).digest == begins.digest
     site.config.write_text(site.config.read_text().replace('source = "store"', 'source = "files"'))
     assert bundle_of(load(site.config)).digest == begins.digest
+
+
+GUARD = '[[policies.never_lock_out]]\nname = "the desk"\noperations = ["view"]\nfacts = {}\n\n[geodb]'
+
+
+def with_guard(site, facts: str):
+    site.config.write_text(site.config.read_text().replace("[geodb]", GUARD.replace("{}", facts), 1))
+    return load(site.config)
+
+
+def test_whom_publishing_guards_is_read_as_in_a_test_of_a_policy(site) -> None:
+    (one,) = guarded_by(with_guard(site, '{country = "PT", status = "open", flags = ["staff"]}'))
+    assert (one.name, one.facts["flags"]) == ("the desk", frozenset({"staff"}))
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [("{contry = 'PT'}", "did you mean `country`"), ("{status = 'open'}", "say from which `country`")],
+)
+def test_facts_of_guarded_people_that_cannot_be_end_the_start(site, facts: str, said: str) -> None:
+    settings = with_guard(site, facts)
+    for build in (guarded_by, Gateway):
+        with pytest.raises(ConfigError, match=rf"policies.never_lock_out\[0\]: .*{said}"):
+            build(settings)
