@@ -1,6 +1,6 @@
 """What the anomaly score must reach on pretend histories, at the budget that serves where nothing else is said.
 
-Nothing is chosen on the part that is tested: budget and numbers were decided on other seeds (11 to 14).
+Nothing is chosen on the part that is tested: budget and numbers were decided on other seeds (11 to 16).
 """
 
 import pytest
@@ -42,7 +42,7 @@ def test_two_percent_of_customers_are_held_and_hardly_an_attacker_gets_away(seed
     report, run = judged(seed, Size(5_000, 365, 800))
     row = report.rows[0]
 
-    assert 0.01 <= row.held <= 0.02
+    assert 0.015 <= row.held <= 0.02
     assert {label: row.caught[label] for label in NEW_DEVICE if row.caught[label] < 0.99} == {}
     assert row.caught["session_hijack"] >= 0.75
     assert "malware_on_device" in row.caught
