@@ -1,60 +1,55 @@
-"""An ASGI app that passes requests and WebSockets on to one upstream. It decides nothing: the line did."""
+"""An ASGI app that passes requests and WebSockets on to upstreams. It decides nothing: the line did."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterable
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
-import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
+import structlog
+from starlette.routing import compile_path
 
-from gateway.enforce.asgi import Message, Receive, Scope, Send
-
-# RFC 9110 §7.6.1: these speak about one connection and are never passed on.
-_HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
+from gateway.enforce.asgi import Receive, Scope, Send
+from gateway.enforce.proxy_connection import (
+    ClientGone,
+    ClientLate,
+    Unanswered,
+    UpstreamBroken,
+    UpstreamBusy,
+    UpstreamLate,
 )
-# What says who the client is, or what was asked, by any name that an upstream may believe, under any spelling that it
-# may fold to one (`_` and `.` for `-`). One of them is written anew.
-_FOLD = bytes.maketrans(b"_.", b"--")
-_CLIENT_ADDRESS = (
-    b"x-forwarded", b"x-real-", b"x-client-", b"x-cluster-", b"x-original-", b"x-originating-", b"x-remote-",
-    b"x-envoy-", b"x-azure-", b"x-appengine-", b"x-vercel-", b"x-nf-", b"x-rewrite-", b"cf-connecting-", b"cf-pseudo-",
-    b"do-connecting-", b"fly-client-", b"fastly-client-", b"true-client-",
-)  # fmt: skip
-_CLIENT_ADDRESS_NAMES = frozenset({b"forwarded", b"client-ip", b"client_ip", b"client.ip"})
-_HANDSHAKE = frozenset({b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"content-length"})
-_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=5.0, sock_connect=5.0, sock_read=60.0)
-_BODY_SECONDS = 30.0
-"""How long the next part of a request's body may take to arrive."""
-_LONGEST_LINE = 32_768
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that may be repeated where a kept connection turns out to be dead. Others get a connection of their own: the
-upstream may have carried out what it did not answer."""
-_MAX_MESSAGE = 1 << 20
-_UNAVAILABLE = b'{"type":"urn:gateway:problem:upstream-unavailable","title":"Temporarily unavailable","status":502}'
-_UNREADABLE = b'{"type":"urn:gateway:problem:ambiguous-request","title":"The request is ambiguous","status":400}'
+from gateway.enforce.proxy_exchange import Exchange
+from gateway.enforce.proxy_headers import Unreadable, asked
+from gateway.enforce.proxy_pool import Pool, Upstream
+from gateway.enforce.proxy_websocket import pass_on
+
+log: Any = structlog.get_logger("gateway")
+
+
+class _Problem(NamedTuple):
+    status: int
+    name: str
+    title: str
+
+
+_UNREADABLE: Final = _Problem(400, "ambiguous-request", "The request is ambiguous")
+_PROBLEMS: Final = {
+    ClientLate: _Problem(408, "request-late", "The request did not arrive in time"),
+    UpstreamBroken: _Problem(502, "upstream-unavailable", "Temporarily unavailable"),
+    UpstreamBusy: _Problem(503, "upstream-busy", "Temporarily overloaded"),
+    UpstreamLate: _Problem(504, "upstream-late", "Temporarily unavailable"),
+}
 
 
 class ReverseProxy:
-    """Passes on to `upstream`, which is a scheme and authority without a path."""
+    """Passes on to the upstream of the first route whose path fits, else to `upstream`: scheme, host and port."""
 
-    def __init__(self, upstream: str) -> None:
-        self._upstream = URL(upstream)
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+    def __init__(self, upstream: str | Upstream, routes: Sequence[tuple[str, Upstream]] = ()) -> None:
+        """Raise ConfigError where the TLS of an upstream cannot work. Paths are Starlette's, and canonical."""
+        self._rest = Pool(Upstream(upstream) if isinstance(upstream, str) else upstream)
+        self._routes: list[tuple[re.Pattern[str], Pool]] = [(compile_path(path)[0], Pool(one)) for path, one in routes]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one connection from the upstream."""
+        """Answer one connection from its upstream."""
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
@@ -70,169 +65,84 @@ class ReverseProxy:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def close(self) -> None:
-        """Close the connections to the upstream."""
-        sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
-            await session.close()
+        """Close the connections to the upstreams that nobody uses."""
+        for pool in (self._rest, *(pool for _, pool in self._routes)):
+            pool.close()
 
-    def _client(self, *, fresh: bool) -> aiohttp.ClientSession:
-        """Return what speaks to the upstream: `fresh` on a new connection each time, else on kept ones."""
-        session = self._sessions.get(fresh)
-        if session is None:
-            # No limit on their number here: whoever holds one connection shall not make the others wait for it.
-            connector = (
-                aiohttp.TCPConnector(limit=0, force_close=True)
-                if fresh
-                else aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
-            )
-            session = self._sessions[fresh] = aiohttp.ClientSession(
-                connector=connector,
-                timeout=_TIMEOUT,
-                auto_decompress=False,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                max_line_size=_LONGEST_LINE,
-                max_field_size=_LONGEST_LINE,
-            )
-            # aiohttp repeats PUT and DELETE too, on any connection, and has no public switch for it.
-            session._retry_connection = not fresh  # noqa: SLF001 - as above
-        return session
-
-    def _url(self, scope: Scope, scheme: str) -> URL:
-        target = scope["raw_path"].decode("ascii")
-        if scope["query_string"]:
-            target += "?" + scope["query_string"].decode("latin-1")
-        return URL(f"{scheme}://{self._upstream.raw_authority}{target}", encoded=True)
+    def _pool(self, path: str) -> Pool:
+        return next((pool for pattern, pool in self._routes if pattern.match(path)), self._rest)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        pool = self._pool(scope["path"])
         try:
-            headers = _onward(scope, scope["headers"])
-        except UnicodeDecodeError:
-            await _answer(send, 400, _UNREADABLE)
+            exchange = Exchange(asked(scope), receive, send, pool)
+        except Unreadable:
+            await _answer(scope, send, _UNREADABLE)
             return
-        has_body = "Content-Length" in headers or any(name == b"transfer-encoding" for name, _ in scope["headers"])
         try:
-            response = await self._client(fresh=scope["method"] not in _SAFE).request(
-                scope["method"],
-                self._url(scope, self._upstream.scheme),
-                headers=headers,
-                data=_body(receive) if has_body else None,
-                allow_redirects=False,
-            )
-        except (aiohttp.ClientError, TimeoutError, ConnectionError):
-            await _answer(send, 502, _UNAVAILABLE)
+            await exchange.pass_on()
+        except ClientGone:
             return
-        # From here on a fault is raised: the server in front then cuts the unfinished answer off.
-        async with response:
-            await send(
-                {
-                    "type": "http.response.start",
-                    "status": response.status,
-                    "headers": [(name.lower(), value) for name, value in _of_the_upstream(response.raw_headers)],
-                }
-            )
-            async for chunk in response.content.iter_any():
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+        except Unanswered as fault:
+            _tell(scope, pool, fault)
+            # What has begun is cut off: the server in front closes the connection of whoever leaves an answer open.
+            if not exchange.started:
+                await _answer(scope, send, _PROBLEMS[type(fault)])
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        scheme = "wss" if self._upstream.scheme == "https" else "ws"
+        pool = self._pool(scope["path"])
         try:
-            headers = _onward(scope, (header for header in scope["headers"] if header[0] not in _HANDSHAKE))
-            upstream = await self._client(fresh=True).ws_connect(
-                self._url(scope, scheme),
-                headers=headers,
-                protocols=scope.get("subprotocols", ()),
-                max_msg_size=_MAX_MESSAGE,
-                autoclose=False,
-            )
-        except (aiohttp.ClientError, TimeoutError, UnicodeDecodeError):
-            if "websocket.http.response" in scope.get("extensions", {}):
-                await _answer(send, 502, _UNAVAILABLE, kind="websocket.http.response")
-            else:
-                await send({"type": "websocket.close", "code": 1014})
-            return
-        async with upstream:
-            await send({"type": "websocket.accept", "subprotocol": upstream.protocol})
-            down = asyncio.ensure_future(_downstream(upstream, send))
-            up = asyncio.ensure_future(_upstream(upstream, receive))
-            try:
-                await asyncio.wait((down, up), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for side in (down, up):
-                    side.cancel()
-                    with contextlib.suppress(asyncio.CancelledError, aiohttp.ClientError, ConnectionError):
-                        await side
-
-
-async def _upstream(upstream: "aiohttp.ClientWebSocketResponse[bool]", receive: Receive) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "websocket.disconnect":
-            await upstream.close(code=_passable(message.get("code")))
-            return
-        if message.get("text") is not None:
-            await upstream.send_str(message["text"])
+            denial = await pass_on(scope, receive, send, pool)
+        except Unreadable:
+            await _deny(scope, send, _UNREADABLE)
+        except Unanswered as fault:
+            _tell(scope, pool, fault)
+            await _deny(scope, send, _PROBLEMS[type(fault)])
         else:
-            await upstream.send_bytes(message["bytes"])
+            if denial is not None and "websocket.http.response" in scope.get("extensions", {}):
+                headers = [*denial.headers, (b"content-length", b"%d" % len(denial.body))]
+                prefix = "websocket.http.response"
+                await send({"type": f"{prefix}.start", "status": denial.status, "headers": headers})
+                await send({"type": f"{prefix}.body", "body": denial.body})
+            elif denial is not None:
+                await send({"type": "websocket.close", "code": 1008})
 
 
-async def _downstream(upstream: "aiohttp.ClientWebSocketResponse[bool]", send: Send) -> None:
-    async for message in upstream:
-        if message.type is aiohttp.WSMsgType.TEXT:
-            await send({"type": "websocket.send", "text": message.data})
-        elif message.type is aiohttp.WSMsgType.BINARY:
-            await send({"type": "websocket.send", "bytes": message.data})
-    await send({"type": "websocket.close", "code": _passable(upstream.close_code)})
-
-
-def _passable(code: int | None) -> int:
-    # 1005, 1006 and 1015 are what an endpoint notes when nothing was said; they may not be sent (RFC 6455 §7.4.1).
-    return 1000 if code is None or code in {1005, 1006, 1015} else code
-
-
-def _onward(scope: Scope, headers: Iterable[tuple[bytes, bytes]]) -> CIMultiDict[str]:
-    """Return the headers that the upstream receives: what is meant for it, and one address that can be believed."""
-    listed = list(headers)
-    nominated = {
-        token.strip().lower() for name, value in listed if name == b"connection" for token in value.split(b",")
-    }
-    dropped = _HOP_BY_HOP | _CLIENT_ADDRESS_NAMES | nominated
-    onward = CIMultiDict(
-        # aiohttp writes UTF-8: what is not, would arrive as something else.
-        (name.decode("ascii"), value.decode("utf-8"))
-        for name, value in listed
-        if name not in dropped and not name.translate(_FOLD).startswith(_CLIENT_ADDRESS)
-    )
+def _decision_id(scope: Scope) -> str | None:
     passage = scope.get("state", {}).get("gateway")
-    address = None if passage is None else passage.settled.client_ip.address
-    if address is not None:
-        onward["X-Forwarded-For"] = address
-    return onward
+    return None if passage is None else passage.decision_id.decode("ascii")
 
 
-def _of_the_upstream(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-    """Yield what the visitor may see of the upstream's headers: only the gateway speaks of its own decisions."""
-    for name, value in headers:
-        lower = name.lower()
-        if lower not in _HOP_BY_HOP and not lower.startswith(b"gateway-"):
-            yield name, value
+def _tell(scope: Scope, pool: Pool, fault: Unanswered) -> None:
+    if not isinstance(fault, ClientLate):
+        log.warning("upstream:failed", upstream=pool.url, why=str(fault), decision_id=_decision_id(scope))
 
 
-async def _body(receive: Receive) -> AsyncIterator[bytes]:
-    while True:
-        message: Message = await asyncio.wait_for(receive(), _BODY_SECONDS)
-        if message["type"] == "http.disconnect":
-            msg = "the client went away before it had sent its whole request"
-            raise ConnectionError(msg)
-        if message.get("body"):
-            yield message["body"]
-        if not message.get("more_body"):
-            return
+async def _deny(scope: Scope, send: Send, problem: _Problem) -> None:
+    if "websocket.http.response" in scope.get("extensions", {}):
+        await _answer(scope, send, problem, kind="websocket.http.response")
+    else:
+        await send({"type": "websocket.close", "code": 1014})
 
 
-async def _answer(send: Send, status: int, body: bytes, *, kind: str = "http.response") -> None:
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": f"{kind}.start", "status": status, "headers": headers})
-    await send({"type": f"{kind}.body", "body": body})
+async def _answer(scope: Scope, send: Send, problem: _Problem, *, kind: str = "http.response") -> None:
+    document = {
+        "type": f"urn:gateway:problem:{problem.name}",
+        "title": problem.title,
+        "status": problem.status,
+        "decision_id": _decision_id(scope),
+    }
+    body = json.dumps({key: value for key, value in document.items() if value is not None}).encode("ascii")
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    if problem.status == 503:
+        headers.append((b"retry-after", b"1"))
+    if problem.status in {400, 408}:
+        # What follows on this connection may be the rest of the request.
+        headers.append((b"connection", b"close"))
+    await send({"type": f"{kind}.start", "status": problem.status, "headers": headers})
+    await send({"type": f"{kind}.body", "body": b"" if scope.get("method") == "HEAD" else body})

@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
-from gateway.enforce import reverse_proxy
 from gateway.enforce.http_server import run
 from gateway.enforce.reverse_proxy import ReverseProxy
 
@@ -202,10 +201,10 @@ async def test_an_upstream_that_is_away_is_a_502_that_says_so() -> None:
         await proxy.close()
 
 
-async def test_a_value_that_would_arrive_as_something_else_is_not_passed_on(client) -> None:
-    assert (await client.get("/", headers={"x-mine": b"\xe9"})).status_code == 400
-    answer = await client.get("/", headers={"x-mine": "é".encode()})
-    assert dict(answer.json()["headers"])["x-mine"].encode("latin-1") == "é".encode()
+async def test_values_arrive_byte_by_byte(client) -> None:
+    for value in (b"\xe9", "é".encode()):
+        answer = await client.get("/", headers={"x-mine": value})
+        assert dict(answer.json()["headers"])["x-mine"].encode("latin-1") == value
 
 
 async def test_a_long_redirect_is_passed_on(client) -> None:
@@ -242,12 +241,3 @@ async def test_whoever_holds_a_connection_makes_nobody_wait(url) -> None:
         for _ in range(120):
             await held.enter_async_context(websockets.connect(address, compression=None))
         assert (await client.get("/", timeout=3)).status_code == 200
-
-
-async def test_a_body_that_does_not_go_on_is_given_up(url, monkeypatch) -> None:
-    monkeypatch.setattr(reverse_proxy, "_BODY_SECONDS", 0.05)
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
-    writer.write(b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nx")
-    heard = await asyncio.wait_for(reader.read(100), 10)
-    writer.close()
-    assert heard.startswith(b"HTTP/1.1 502 ")
