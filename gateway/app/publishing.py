@@ -10,9 +10,7 @@ from gateway.app.simulating import Window, simulated
 from gateway.config import Settings
 from gateway.policies.bundle import Bundle, assemble, load
 from gateway.policies.diff import Diff, diff
-from gateway.policies.findings import Finding
 from gateway.policies.review import review
-from gateway.policies.standing import notices
 from gateway.policies.widening import refuse_widening
 from gateway.ports import MICROSECONDS
 from gateway.service.examining import Difference, Examining, Flips
@@ -45,7 +43,7 @@ def publishing_of(settings: Settings, store: AccountStore) -> Publishing:
         Examining(
             load=loaded,
             assemble=assembled,
-            notices=_notices,
+            notices=review,
             compare=_compared,
             refuse_widening=_refused_widening,
             simulate=of_the_day_before,
@@ -59,10 +57,6 @@ def publishing_of(settings: Settings, store: AccountStore) -> Publishing:
         ),
         store.clock,
     )
-
-
-def _notices(bundle: Bundle, at: int) -> list[Finding]:
-    return sorted({*review(bundle, at), *notices(bundle, at)})
 
 
 def _compared(old: Bundle, new: Bundle, since: int) -> Diff:
