@@ -28,6 +28,7 @@ LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a proposal: all texts of a revision come at once."""
 Work = Callable[[Kept | None], Awaitable[Revision | Refused]]
 Step = Callable[[PolicyDesk, int, ServiceToken, Mapping[str, Any], int, Kept | None], Awaitable[Revision | Refused]]
+End = Callable[[PolicyDesk], Callable[..., Awaitable[Revision | Refused]]]
 
 
 class Policies:
@@ -108,35 +109,11 @@ class Policies:
 
     async def decline(self, request: Request) -> Response:
         """Answer the revision, turned down."""
-
-        async def step(  # noqa: PLR0917 - the parts of one step
-            desk: PolicyDesk,
-            number: int,
-            token: ServiceToken,
-            asked: Mapping[str, Any],
-            version: int,
-            kept: Kept | None,
-        ) -> Revision | Refused:
-            why = text_of(asked, "why")
-            return await desk.publishing.decline(number, token.identity, why, version=version, kept=kept)
-
-        return await self._step(request, Permission.POLICIES_APPROVE, step)
+        return await self._ended(request, Permission.POLICIES_APPROVE, lambda desk: desk.publishing.decline)
 
     async def withdraw(self, request: Request) -> Response:
         """Answer the revision, taken back."""
-
-        async def step(  # noqa: PLR0917 - the parts of one step
-            desk: PolicyDesk,
-            number: int,
-            token: ServiceToken,
-            asked: Mapping[str, Any],
-            version: int,
-            kept: Kept | None,
-        ) -> Revision | Refused:
-            why = text_of(asked, "why")
-            return await desk.publishing.withdraw(number, token.identity, why, version=version, kept=kept)
-
-        return await self._step(request, Permission.POLICIES_PROPOSE, step)
+        return await self._ended(request, Permission.POLICIES_PROPOSE, lambda desk: desk.publishing.withdraw)
 
     async def roll_back(self, request: Request) -> Response:
         """Answer the revision that is in force again."""
@@ -154,6 +131,19 @@ class Policies:
     async def _admit(self, request: Request, permission: Permission) -> tuple[ServiceToken, PolicyDesk]:
         token, desk = await self._room.admit(request, permission)
         return token, there(desk.policies, "revisions of the policies", "[store]")
+
+    async def _ended(self, request: Request, permission: Permission, end: End) -> Response:
+        async def step(  # noqa: PLR0917 - the parts of one step
+            desk: PolicyDesk,
+            number: int,
+            token: ServiceToken,
+            asked: Mapping[str, Any],
+            version: int,
+            kept: Kept | None,
+        ) -> Revision | Refused:
+            return await end(desk)(number, token.identity, text_of(asked, "why"), version=version, kept=kept)
+
+        return await self._step(request, permission, step)
 
     async def _step(
         self, request: Request, permission: Permission, step: Step, known: tuple[str, ...] = ("why",)
