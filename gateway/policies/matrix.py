@@ -34,7 +34,7 @@ _LEGEND: Final = {
     "allow": "open",
     "challenge": "open once a proof is given",
     "mixed": "open in part",
-    "deny": "closed",
+    "deny": "closed, or open for support alone",
 }
 
 
@@ -140,9 +140,13 @@ class Matrix(NamedTuple):
         )
 
     def _shade(self, row: Row, status: Status) -> str:
-        found = {row.cells[status, operation].outcome for operation in self.operations}
+        outcomes = {one: row.cells[status, one].outcome for one in self.operations}
+        found = set(outcomes.values())
         if len(found) == 1:
             return str(*found)
+        # Nearly every rule leaves support open: a map on which that counted would show no country as closed.
+        if {outcome for one, outcome in outcomes.items() if one is not Operation.SUPPORT} == {Outcome.DENY}:
+            return "deny"
         return "mixed" if Outcome.DENY in found else "challenge"
 
     def _summary(self, row: Row, status: Status) -> str:

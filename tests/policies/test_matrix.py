@@ -71,9 +71,11 @@ def test_what_the_matrix_varies_cannot_be_stated(name: str) -> None:
 def test_the_map_shows_each_country_and_tells_the_parts() -> None:
     drawn = matrix(BUNDLE, 0, operations=[Operation.VIEW], statuses=[Status.OPEN]).svg(Status.OPEN)
     assert "Cuba: open" in drawn
-    assert "closed; so are US-NY" in drawn
+    assert "closed, or open for support alone; so are US-NY" in drawn
     mixed = matrix(BUNDLE, 0, operations=FEW, statuses=[Status.OPEN]).svg(Status.OPEN)
     assert "Cuba: closed: withdraw" in mixed
+    left = matrix(BUNDLE, 0, operations=[Operation.WITHDRAW, Operation.SUPPORT], statuses=[Status.OPEN])
+    assert {left._shade(row, Status.OPEN) for row in left.rows if row.place == "CU"} == {"deny"}
 
 
 def test_json_says_which_places_are_alike() -> None:
