@@ -22,7 +22,6 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 HOT = (
     "gateway/adapters/clock.py",
     "gateway/adapters/tail.py",
-    "gateway/app/middleware.py",
     "gateway/core/headers.py",
     "gateway/core/request.py",
     "gateway/enforce/middleware.py",

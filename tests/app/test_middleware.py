@@ -1,7 +1,9 @@
+import inspect
 import json
 import time
 
 import pytest
+import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse
@@ -35,6 +37,35 @@ def client(site, reached):
         client.portal.call(site.fill, gateway.store)
         client.gateway = gateway
         yield client
+
+
+def test_servers_know_it_for_an_app_of_one_call(site) -> None:
+    app = GatewayMiddleware(Starlette(), config=site.config)
+    server = uvicorn.Config(app)
+    server.load()
+    assert server.interface == "asgi3"
+    assert inspect.iscoroutinefunction(app.__call__)
+
+
+def test_a_call_by_name_is_the_same_call(client, site, reached) -> None:
+    named = client.app.middleware_stack.app.__call__
+    answers = []
+
+    async def ask() -> None:
+        headers = [(name.lower().encode(), value.encode()) for name, value in site.headers().items()]
+        scope = {
+            "type": "http", "asgi": {"version": "3.0"}, "method": "GET", "path": "/api/v1/balances",
+            "raw_path": b"/api/v1/balances", "query_string": b"", "headers": headers, "client": PEER,
+        }  # fmt: skip
+
+        async def send(message) -> None:
+            answers.append(message.get("status"))
+
+        await named(scope, None, send)
+
+    client.portal.call(ask)
+    assert answers == [200, None]
+    assert reached == ["/api/v1/balances"]
 
 
 @pytest.mark.parametrize(
