@@ -1,6 +1,7 @@
 """What every test may rely on: nothing of the caller's environment, and no network beyond this machine."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -89,6 +90,16 @@ def can_compile() -> None:
     lacking = hatch_build.lacking()
     if lacking is not None:
         _leave_out(f"the compiled hot path is not tested: {lacking}", unless="TEST_COMPILED")
+
+
+@pytest.fixture(scope="session")
+def has_haproxy() -> None:
+    """Return where HAProxy is installed: no package of Python brings it, as one brings every other proxy.
+
+    Elsewhere the test is skipped, and the summary says why; where `TEST_HAPROXY` is set, it fails.
+    """
+    if shutil.which("haproxy", path=f"{os.defpath}:/usr/local/sbin:/usr/sbin") is None:
+        _leave_out("HAProxy is not tried: it is not installed (Debian: apt-get install haproxy)", unless="TEST_HAPROXY")
 
 
 def _leave_out(missing: str, *, unless: str) -> NoReturn:

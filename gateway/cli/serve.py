@@ -48,7 +48,7 @@ def serve(
         )
     elif settings.forward_auth is not None:
         gateway = Gateway(settings)
-        app = DecisionService(gateway)
+        app = DecisionService(gateway, host=host)
         what = f"answering {', '.join(settings.forward_auth.proxies)} at {{url}}/authz/"
     else:
         raise ConfigError(

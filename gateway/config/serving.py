@@ -8,7 +8,7 @@ from gateway.config import values
 from gateway.config.table import Table, Text
 from gateway.config.values import HostName, Link, Network, Origin, Seconds, Size, Whole
 
-Proxy = Literal["nginx", "caddy", "traefik", "envoy"]
+Proxy = Literal["nginx", "caddy", "traefik", "haproxy", "envoy"]
 
 
 class Upstream(Table):
@@ -22,6 +22,13 @@ class ForwardAuth(Table):
 
     proxies: Annotated[tuple[Proxy, ...], AfterValidator(values.some)]
     asked_by: Annotated[tuple[Network, ...], AfterValidator(values.some)]
+    grpc_port: Whole | None = Field(default=None, ge=0, le=65_535)
+
+    @model_validator(mode="after")
+    def _envoy_alone_asks_over_grpc(self) -> Self:
+        if self.grpc_port is not None and "envoy" not in self.proxies:
+            raise ValueError('`grpc_port` is where Envoy asks, and `proxies` does not name `"envoy"`')
+        return self
 
 
 class Server(Table):

@@ -6,7 +6,7 @@ copies what its client sent, so that whoever guessed the proxy by its headers wo
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 from urllib.parse import quote
 
 import structlog
@@ -31,7 +31,7 @@ _ALLOWED: Final = 200
 _STRANGERS_TOLD: Final = 64
 """So many peers that may not ask are logged, each once: nobody fills the log with them."""
 _ANSWER_HEADERS: Final = {"http": "http.response", "websocket": "websocket.http.response"}
-_OF_THE_QUESTION: Final = frozenset({
+OF_THE_QUESTION: Final = frozenset({
     b"connection", b"content-length", b"expect", b"keep-alive", b"proxy-connection", b"te", b"trailer",
     b"transfer-encoding", b"upgrade",
 })  # fmt: skip
@@ -58,29 +58,46 @@ DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
         "nginx": Dialect(b"x-original-method", b"x-original-uri", passes=frozenset({401, 403})),
         "caddy": _FORWARDED,
         "traefik": _FORWARDED,
+        "haproxy": Dialect(b"x-original-method", b"x-original-uri"),
         "envoy": Dialect(),
     }
 )
 """By the name that stands in the endpoint."""
 
 
-class _NotAsked(Exception):
+class NotAsked(Exception):
     """A question that no snippet of ours asks. Answered 500: whoever set it up must mend it, and nothing is allowed."""
+
+
+class Askers:
+    """Who may ask. Whoever asks speaks for another, so only those may who were named."""
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+        self._strangers: set[str | None] = set()
+
+    def may_ask(self, peer: str | None) -> TypeGuard[str]:
+        """Return whether this address may. One that may not is logged, once."""
+        if peer is not None and peer in self._networks:
+            return True
+        if peer not in self._strangers and len(self._strangers) < _STRANGERS_TOLD:
+            self._strangers.add(peer)
+            log.warning("forward_auth:asked_by_a_stranger", peer=peer)
+        return False
 
 
 class ForwardAuth:
     """Answers the questions of proxies. Pure ASGI, for requests and, because Caddy asks so, for handshakes."""
 
     def __init__(
-        self, line: Line, clock: Clock, *, asked_by: Networks, proxies: frozenset[str], support_url: str | None = None
+        self, line: Line, clock: Clock, *, askers: Askers, proxies: frozenset[str], support_url: str | None = None
     ) -> None:
-        """Build. `asked_by` may ask; `proxies` are the names, out of `DIALECTS`, whose endpoints there are."""
+        """Build. `askers` may ask; `proxies` are the names, out of `DIALECTS`, whose endpoints there are."""
         self._line = line
         self._now = clock.now
-        self._asked_by = asked_by
+        self._askers = askers
         self._dialects = {PREFIX + name.encode("ascii"): DIALECTS[name] for name in proxies}
         self._support_url = support_url
-        self._strangers: set[str | None] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one question."""
@@ -90,11 +107,7 @@ class ForwardAuth:
         if scope["type"] == "websocket":
             await receive()
         peer = scope["client"][0] if scope.get("client") else None
-        if peer is None or peer not in self._asked_by:
-            # Whoever asks speaks for another: only those may who were named.
-            if peer not in self._strangers and len(self._strangers) < _STRANGERS_TOLD:
-                self._strangers.add(peer)
-                log.warning("forward_auth:asked_by_a_stranger", peer=peer)
+        if not self._askers.may_ask(peer):
             await _answer(scope, send, 403, [])
             return
         path = scope.get("raw_path") or quote(scope["path"]).encode("ascii")
@@ -103,7 +116,7 @@ class ForwardAuth:
             return
         try:
             dialect, request = self._read(scope, path, peer)
-        except _NotAsked as fault:
+        except NotAsked as fault:
             where = path[:64].decode("ascii", "replace")
             log.error("forward_auth:not_asked_as_configured", path=where, why=str(fault))  # noqa: TRY400 - no trace needed
             await _answer(scope, send, 500, [])
@@ -116,20 +129,20 @@ class ForwardAuth:
             await self._refuse(scope, send, dialect, passage, request.headers)
 
     def _read(self, scope: Scope, path: bytes, peer: str) -> tuple[Dialect, AccessRequest]:
-        """Return how was asked, and the request that it is about. Raise _NotAsked."""
+        """Return how was asked, and the request that it is about. Raise NotAsked."""
         query = scope.get("query_string", b"")
         endpoint, slash, rest = path[len(PREFIX) :].partition(b"/")
         dialect = self._dialects.get(PREFIX + endpoint) if path.startswith(PREFIX) else None
         if dialect is None:
             names = ", ".join(sorted(one.decode("ascii") for one in self._dialects))
-            raise _NotAsked(f"there is no such endpoint; `[forward_auth] proxies` opens {names}")
+            raise NotAsked(f"there is no such endpoint; `[forward_auth] proxies` opens {names}")
         headers = scope["headers"]
         method = "GET" if scope["type"] == "websocket" else scope["method"]
         if dialect.method is not None:
             method = _said(headers, dialect.method).decode("latin-1")
         if dialect.target is not None:
             if slash:
-                raise _NotAsked("something follows the endpoint's path")
+                raise NotAsked("something follows the endpoint's path")
             target, _, query = _said(headers, dialect.target).partition(b"?")
         else:
             target = slash + rest
@@ -137,7 +150,7 @@ class ForwardAuth:
         about = {dialect.method, dialect.target, dialect.host}
         if dialect.host is not None:
             about.add(b"host")
-        kept = [line for line in headers if line[0] not in _OF_THE_QUESTION and line[0] not in about]
+        kept = [line for line in headers if line[0] not in OF_THE_QUESTION and line[0] not in about]
         if dialect.host is not None:
             kept.insert(0, (b"host", _said(headers, dialect.host)))
         websocket = upgrade or scope["type"] == "websocket"
@@ -145,7 +158,7 @@ class ForwardAuth:
 
     async def _refuse(self, scope: Scope, send: Send, dialect: Dialect, passage: Passage, asked: Headers) -> None:
         reply, decision_id = passage.reply, passage.decision_id
-        headers, body = self._rendered(reply, decision_id.decode("ascii"), asked)
+        headers, body = rendered(reply, decision_id.decode("ascii"), asked, self._support_url)
         headers.append(passage.settled.level)
         status = reply.status
         if dialect.passes is not None:
@@ -161,29 +174,27 @@ class ForwardAuth:
             log.error("forward_auth:no_refusal", why=f"{REPLY_HEADER.decode()} is not what an answer of ours told")
             await _answer(scope, send, 500, [])
             return
-        headers, body = self._rendered(*told, scope["headers"])
+        headers, body = rendered(*told, scope["headers"], self._support_url)
         level = (b"gateway-access", told[0].access.encode("ascii"))
         await _answer(scope, send, told[0].status, [*headers, level], body)
 
-    def _rendered(self, reply: Reply, decision_id: str, asked: Headers) -> tuple[list[tuple[bytes, bytes]], bytes]:
-        """Return headers and body of a refusal, in the form and language that the client reads."""
-        language = preferred(lines_of(asked, b"accept-language"), LANGUAGES)
-        body, content_type = problem(
-            reply,
-            decision_id,
-            accept=lines_of(asked, b"accept"),
-            language=language,
-            support_url=self._support_url,
-        )
-        headers = [line for line in refusal_headers(reply, language=language) if line[0] != b"connection"]
-        return [*headers, (b"content-type", content_type), (b"gateway-decision", decision_id.encode("ascii"))], body
+
+def rendered(
+    reply: Reply, decision_id: str, asked: Headers, support_url: str | None
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return headers and body of a refusal, in the form and language that the client reads."""
+    language = preferred(lines_of(asked, b"accept-language"), LANGUAGES)
+    accept = lines_of(asked, b"accept")
+    body, content_type = problem(reply, decision_id, accept=accept, language=language, support_url=support_url)
+    headers = [line for line in refusal_headers(reply, language=language) if line[0] != b"connection"]
+    return [*headers, (b"content-type", content_type), (b"gateway-decision", decision_id.encode("ascii"))], body
 
 
 def _said(headers: Headers, name: bytes) -> bytes:
-    """Return the value of a header that the snippet sets, exactly once. Raise _NotAsked."""
+    """Return the value of a header that the snippet sets, exactly once. Raise NotAsked."""
     values = [value for one, value in headers if one == name]
     if len(values) != 1 or not values[0]:
-        raise _NotAsked(f"`{name.decode()}` came {len(values)} times: the snippet in `deploy/` sets it once")
+        raise NotAsked(f"`{name.decode()}` came {len(values)} times: the snippet in `deploy/` sets it once")
     return values[0]
 
 

@@ -1,38 +1,28 @@
 """The decision service, asked as each proxy asks, and as none should."""
 
-import base64
-
 import httpx2
-import orjson
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from gateway.core.addresses import Networks
-from gateway.core.reply import Reply, TicketTold
-from gateway.core.terms import Access, Ambiguity, Operation, Proof, Reason
-from gateway.core.verdict import Challenge
-from gateway.enforce.carried_reply import packed, unpacked
-from gateway.enforce.forward_auth import DIALECTS, ForwardAuth
+from gateway.enforce.forward_auth import DIALECTS, Askers, ForwardAuth
 
 PROXY = "10.0.0.1"
 ALICE = {"authorization": "Bearer alice-token", "host": "exchange.example", "x-forwarded-for": "8.8.8.8"}
 IN_AMERICA = ALICE | {"x-forwarded-for": "9.9.9.9"}
-DECISION = "0197f5f0-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
 def service(world):
     asked_by = Networks([f"{PROXY}/32"])
-    return ForwardAuth(world.line, world.clock, asked_by=asked_by, proxies=frozenset(DIALECTS))
+    return ForwardAuth(world.line, world.clock, askers=Askers(asked_by), proxies=frozenset(DIALECTS))
 
 
 @pytest.fixture
 def ask(service):
     async def send(name, method, target, headers, *, peer=PROXY):
         told, path, by = dict(headers), f"/authz/{name}", "GET"
-        if name == "nginx":
+        if name in {"nginx", "haproxy"}:
             told |= {"x-original-method": method, "x-original-uri": target}
         elif name in {"caddy", "traefik"}:
             told |= {"x-forwarded-method": method, "x-forwarded-uri": target, "x-forwarded-host": told["host"]}
@@ -147,49 +137,3 @@ def test_a_handshake_that_a_proxy_asks_by_is_answered_by_status(service, world):
 async def test_what_is_no_request_is_not_known(service):
     with pytest.raises(RuntimeError, match="asked by requests"):
         await service({"type": "lifespan"}, None, None)
-
-
-WORDS = st.text(max_size=60)
-REPLIES = st.builds(
-    Reply,
-    status=st.sampled_from([400, 401, 403, 451, 503]),
-    reason=st.none() | st.sampled_from(Reason),
-    title=WORDS,
-    detail=WORDS,
-    operation=st.none() | st.sampled_from(Operation),
-    access=st.sampled_from(Access),
-    allowed_operations=st.lists(st.sampled_from(Operation), max_size=4).map(tuple),
-    challenge=st.none() | st.builds(Challenge, st.sampled_from(Proof), st.none() | st.integers(0, 10**6)),
-    retry_after_s=st.none() | st.integers(0, 600),
-    message=st.none() | WORDS,
-    ambiguity=st.none() | st.sampled_from(Ambiguity),
-    ticket=st.none()
-    | st.builds(TicketTold, WORDS, st.none() | st.integers(0, 2**53), st.lists(WORDS, max_size=3).map(tuple)),
-)
-
-
-@given(REPLIES)
-def test_what_is_packed_is_unpacked(reply):
-    assert unpacked(packed(reply, DECISION.encode())) == (reply, DECISION)
-
-
-@given(st.binary(max_size=400))
-def test_what_was_not_packed_is_nothing(value):
-    assert unpacked(value) is None
-
-
-@pytest.mark.parametrize(
-    "changed", [{"status": 200}, {"id": "x"}, {"retry_after_s": True}, {"retry_after_s": "5"}, {"reason": "made-up"}]
-)
-def test_a_value_that_was_changed_is_nothing(changed):
-    told = orjson.loads(base64.urlsafe_b64decode(packed(REPLY, DECISION.encode())))
-    assert unpacked(base64.urlsafe_b64encode(orjson.dumps(told))) is not None
-    assert unpacked(base64.urlsafe_b64encode(orjson.dumps(told | changed))) is None
-
-
-REPLY = Reply(403, Reason.HOLD, "On hold", "…", Operation.WITHDRAW, Access.FULL, (Operation.VIEW,))
-
-
-def test_the_longest_texts_fit_the_head_of_an_answer():
-    reply = REPLY._replace(detail="\N{GRINNING FACE}" * 4000, message="x" * 4000)
-    assert unpacked(packed(reply, DECISION.encode())) is not None

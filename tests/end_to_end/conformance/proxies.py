@@ -1,6 +1,8 @@
 """Real proxies, started on free ports from the files in `deploy/`, as somebody would who follows them."""
 
 import http.client
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -40,14 +42,31 @@ def _traefik(folder: Path, texts: Mapping[str, str]) -> list[str]:
     return ["traefik", f"--configFile={folder / 'traefik.yaml'}"]
 
 
-def _envoy(folder: Path, texts: Mapping[str, str]) -> list[str]:
-    (folder / "envoy.yaml").write_text(texts["envoy.yaml"])
+def _envoy(folder: Path, texts: Mapping[str, str], file: str = "envoy.yaml") -> list[str]:
+    (folder / file).write_text(texts[file])
     quiet = ["--log-level", "error", "--concurrency", "1", "--disable-hot-restart"]
-    return ["envoy", "-c", str(folder / "envoy.yaml"), *quiet]
+    return ["envoy", "-c", str(folder / file), *quiet]
+
+
+def _envoy_grpc(folder: Path, texts: Mapping[str, str]) -> list[str]:
+    return _envoy(folder, texts, "envoy-grpc.yaml")
+
+
+def _haproxy(folder: Path, texts: Mapping[str, str]) -> list[str]:
+    (folder / "gateway.lua").write_text(texts["gateway.lua"])
+    (folder / "haproxy.cfg").write_text(texts["haproxy.cfg"])
+    return ["haproxy", "-db", "-f", str(folder / "haproxy.cfg")]
 
 
 PROXIES: Mapping[str, Callable[[Path, Mapping[str, str]], list[str]]] = MappingProxyType(
-    {"nginx": _nginx, "caddy": _caddy, "traefik": _traefik, "envoy": _envoy}
+    {
+        "nginx": _nginx,
+        "caddy": _caddy,
+        "traefik": _traefik,
+        "haproxy": _haproxy,
+        "envoy": _envoy,
+        "envoy-grpc": _envoy_grpc,
+    }
 )
 
 
@@ -63,18 +82,25 @@ def proxy(name: str, folder: Path, *, gateway: int, exchange: int) -> Iterator[i
         .replace("port_value: 8000", f"port_value: {port}")
         .replace(GATEWAY, f"127.0.0.1:{gateway}")
         .replace("port_value: 8080", f"port_value: {gateway}")
+        .replace("port_value: 8090", f"port_value: {gateway}")
         .replace(EXCHANGE, f"127.0.0.1:{exchange}")
         .replace("port_value: 9000", f"port_value: {exchange}")
-        for file in (DEPLOY / name).iterdir()
+        for file in (DEPLOY / name.partition("-")[0]).iterdir()
     }
     command = PROXIES[name](folder, texts)
-    binary = _BINARIES / command[0]
+    binary = binary_of(command[0])
+    assert binary is not None, f"there is no `{command[0]}` here"
     with ExitStack() as stack:
         log = stack.enter_context((folder / "log").open("wb"))
         process = stack.enter_context(subprocess.Popen([binary, *command[1:]], stdout=log, stderr=log, cwd=folder))
         stack.callback(process.kill)
         _wait_for(port, process, folder / "log")
         yield port
+
+
+def binary_of(name: str) -> str | None:
+    """Return where a proxy's program is: beside Python, where the test environment brings it, or on the system."""
+    return shutil.which(name, path=os.pathsep.join([str(_BINARIES), os.defpath, "/usr/local/sbin", "/usr/sbin"]))
 
 
 def free_port() -> int:

@@ -11,7 +11,7 @@ from gateway.app.decision_service import DecisionService
 from gateway.config import load
 from gateway.enforce.reverse_proxy import ReverseProxy
 from tests.end_to_end.conformance.exchange import Exchange, ask, serving
-from tests.end_to_end.conformance.proxies import PROXIES, proxy
+from tests.end_to_end.conformance.proxies import PROXIES, free_port, proxy
 from tests.end_to_end.conformance.questions import SPOOFED, VERDICTS, spellings
 
 MOUNTINGS = ("middleware", "reverse-proxy", *PROXIES)
@@ -49,7 +49,9 @@ def mounted(how, site, exchange):
     )
     text = text.replace("[geodb]", '[geodb]\noverrides = { "127.0.0.0/8" = { country = "PT" } }')
     if how in PROXIES:
-        text += f'\n[forward_auth]\nproxies = ["{how}"]\nasked_by = ["127.0.0.1"]\n'
+        name, _, grpc = how.partition("-")
+        text += f'\n[forward_auth]\nproxies = ["{name}"]\nasked_by = ["127.0.0.1"]\n'
+        text += "grpc_port = 0\n" if grpc else ""
     site.config.write_text(text)
     (site.folder / "policies" / "by-law.yaml").write_text(BY_LAW)
     settings = load(site.config)
@@ -74,6 +76,7 @@ def mounted(how, site, exchange):
             app = DecisionService(gateway)
         port = stack.enter_context(serving(app))
         if how in PROXIES:
+            port = app.grpc_port or port
             port = stack.enter_context(proxy(how, site.folder / how, gateway=port, exchange=behind))
         yield port
 
@@ -102,8 +105,25 @@ def differences(how, question, answer, reached):
             yield "account"
 
 
+@pytest.fixture
+def how(request):
+    """A mounting that can be tried here."""
+    if request.param == "haproxy":
+        request.getfixturevalue("has_haproxy")
+    return request.param
+
+
+@pytest.mark.parametrize("how", PROXIES, indirect=True)
+def test_where_the_gateway_is_away_nothing_is_let_through(how, tmp_path):
+    exchange = Exchange()
+    question = VERDICTS[0].wire(None)
+    with serving(exchange) as behind, proxy(how, tmp_path / how, gateway=free_port(), exchange=behind) as port:
+        answer = ask(port, question)
+    assert (answer.status, exchange.reached) == (500 if how == "traefik" else 503, [])
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("how", MOUNTINGS)
+@pytest.mark.parametrize("how", MOUNTINGS, indirect=True)
 def test_every_mounting_answers_alike(how, site):
     exchange = Exchange()
     wrong = []
