@@ -8,12 +8,14 @@
 
 FROM python:3.11-slim-bookworm AS build
 WORKDIR /src
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
+# What is compiled here is all that is kept of it, so the compiler's version is the base image's affair.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv --without-pip /opt/gateway
 # The requirements by themselves first: this layer stays while only the code changes.
-COPY requirements/run.txt requirements/build.txt requirements/
+COPY requirements/image.txt requirements/build.txt requirements/
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/gateway/bin/python install --require-hashes --requirement requirements/run.txt \
+    pip --python /opt/gateway/bin/python install --require-hashes --requirement requirements/image.txt \
     && pip install --require-hashes --requirement requirements/build.txt
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY geodb geodb

@@ -117,15 +117,16 @@ class ExtAuthz:
 
     def _read(self, http: Any, peer: str) -> AccessRequest:  # noqa: ANN401
         """Return the request that a question is about. Raise NotAsked."""
-        lines = http.header_map.headers
+        # Line by line where Envoy is told to (`encode_raw_headers`). By name alone, lines that came twice are joined by
+        # a comma: what may come once has then a value that nobody issues, and is refused for that.
+        lines = [(line.key, line.raw_value or line.value.encode()) for line in http.header_map.headers]
+        lines = lines or [(name, value.encode()) for name, value in http.headers.items()]
         if not lines or not http.method or not http.path:
-            # By name alone, lines that came twice would be joined to one, and nobody could tell.
-            raise NotAsked("it holds no head of a request; `encode_raw_headers: true` in `deploy/envoy` sends it")
+            raise NotAsked("it holds no head of a request; `deploy/envoy` shows how Envoy is told to send it")
         headers = [(b"host", http.host.encode())]
         websocket = False
-        for line in lines:
-            name = line.key.lower().encode()
-            value = line.raw_value or line.value.encode()
+        for key, value in lines:
+            name = key.lower().encode()
             websocket = websocket or (name == b"upgrade" and b"websocket" in value.lower())
             if not name.startswith(b":") and name != b"host" and name not in OF_THE_QUESTION:
                 headers.append((name, value))

@@ -115,6 +115,12 @@ async def test_what_can_be_read_in_two_ways_is_denied_400(ask, asked, why):
     assert answer.denied_response.status.code == 400, why
 
 
+async def test_lines_that_were_joined_by_name_are_read_and_never_taken_for_one(ask):
+    assert (await ask(question(raw=False))).status.code == 0
+    twice = (("authorization", f"{ALICE[0][1]},{ALICE[0][1]}"), ALICE[1])
+    assert (await ask(question(headers=twice, raw=False))).denied_response.status.code == 401
+
+
 async def test_a_credential_that_is_needed_is_told_as_unauthenticated(ask):
     answer = await ask(question(headers=(("x-forwarded-for", "8.8.8.8"),)))
     assert (answer.status.code, answer.denied_response.status.code) == (
@@ -126,8 +132,8 @@ async def test_a_credential_that_is_needed_is_told_as_unauthenticated(ask):
 
 @pytest.mark.parametrize(
     "asked",
-    [messages.CheckRequest(), question(raw=False), question(method=""), question(path="")],
-    ids=["nothing", "lines joined by name", "no method", "no path"],
+    [messages.CheckRequest(), question(method=""), question(path="")],
+    ids=["nothing", "no method", "no path"],
 )
 async def test_a_question_that_is_not_asked_as_configured_is_never_ok(ask, world, asked):
     with pytest.raises(grpc.aio.AioRpcError) as refused:
