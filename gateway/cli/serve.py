@@ -32,20 +32,19 @@ def serve(
     from gateway.app import Gateway, GatewayMiddleware
     from gateway.app.admin import admin_beside
     from gateway.app.decision_service import DecisionService
+    from gateway.app.upstreams import reverse_proxy
     from gateway.config import load
     from gateway.core.errors import ConfigError
     from gateway.enforce.http_server import run
-    from gateway.enforce.reverse_proxy import ReverseProxy
 
     logs.to_stderr()
     settings = load(config)
     if settings.upstream is not None:
-        upstream = settings.upstream.url
+        proxy = reverse_proxy(settings)
         gateway = Gateway(settings)
-        app, what = (
-            GatewayMiddleware(ReverseProxy(upstream), gateway=gateway),
-            f"serving {{url}} in front of {upstream}",
-        )
+        app = GatewayMiddleware(proxy, gateway=gateway)
+        where = [settings.upstream.url, *(f"{one.url} ({one.path})" for one in settings.upstreams)]
+        what = f"serving {{url}} in front of {', '.join(where)}"
     elif settings.forward_auth is not None:
         gateway = Gateway(settings)
         app = DecisionService(gateway, host=host)
@@ -60,7 +59,7 @@ def serve(
         host=host or settings.server.host,
         port=settings.server.port if port is None else port,
         max_head_bytes=settings.server.max_header_bytes,
-        ready=lambda url: typer.echo(f"gateway: {what.format(url=url)}", err=True),
+        ready=lambda url: typer.echo(f"gateway: {what.replace('{url}', url, 1)}", err=True),
     )
     uvloop.run(
         admin_beside(serving, gateway, ready=lambda url: typer.echo(f"gateway: admin API on {url}/api/v1", err=True))

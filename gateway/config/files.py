@@ -9,6 +9,7 @@ from typing import Final
 from gateway.config.knowing import BUILT_IN, LIBRARY
 from gateway.config.problems import Problem
 from gateway.config.settings import Settings
+from gateway.config.upstreams import Upstream
 from gateway.config.values import meant
 
 LARGEST_SECRET: Final = 64 * 1024
@@ -57,8 +58,18 @@ def unusable_files(settings: Settings) -> Iterator[Problem]:
                 yield from _unreadable(("geodb", kind, number), source, BUILT_IN)
     for name, file in settings.geodb.networks.items():
         yield from _unreadable(("geodb", "networks", name), file)
+    yield from _unusable_for_upstreams(settings)
     yield from _unusable_for_recording(settings)
     yield from _unusable_for_the_desk(settings)
+
+
+def _unusable_for_upstreams(settings: Settings) -> Iterator[Problem]:
+    tables: list[tuple[tuple[str | int, ...], Upstream | None]] = [(("upstream",), settings.upstream)]
+    tables += [(("upstreams", number), one) for number, one in enumerate(settings.upstreams)]
+    for location, upstream in tables:
+        for key in ("ca_file", "cert_file", "key_file"):
+            if upstream is not None and (file := getattr(upstream, key)) is not None:
+                yield from _unreadable((*location, key), file)
 
 
 def _unusable_for_recording(settings: Settings) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""Where the gateway stands and listens: the tables about the upstream, the server and the admin API."""
+"""Where the gateway listens: the tables about proxies that ask it, the server and the admin API."""
 
 from typing import Annotated, Literal, Self
 
@@ -6,15 +6,9 @@ from pydantic import AfterValidator, Field, model_validator
 
 from gateway.config import values
 from gateway.config.table import Table, Text
-from gateway.config.values import HostName, Link, Network, Origin, Seconds, Size, Whole
+from gateway.config.values import HostName, Link, Network, Seconds, Size, Whole
 
 Proxy = Literal["nginx", "caddy", "traefik", "haproxy", "envoy"]
-
-
-class Upstream(Table):
-    """What the gateway stands in front of."""
-
-    url: Origin
 
 
 class ForwardAuth(Table):

@@ -15,9 +15,11 @@ from gateway.config.knowing import GeoDB, MaxAge, Policies, Store
 from gateway.config.measuring import Device, Login, Risk, Withdrawals
 from gateway.config.recording import Archive, Journal
 from gateway.config.requests import ClientIP, Identity, Route
-from gateway.config.serving import Admin, ForwardAuth, Server, Upstream
+from gateway.config.serving import Admin, ForwardAuth, Server
 from gateway.config.sinks import SinkTable, distinct
 from gateway.config.table import Table
+from gateway.config.upstreams import RoutedUpstream, Upstream
+from gateway.config.upstreams import each_once as each_path_once
 
 __all__ = ["MaxAge", "Settings", "Table"]
 
@@ -45,6 +47,7 @@ class Settings(Table):
     evidence: Evidence | None = None
     identity_results: IdentityResults | None = None
     upstream: Upstream | None = None
+    upstreams: Annotated[tuple[RoutedUpstream, ...], AfterValidator(each_path_once), Field(max_length=64)] = ()
     forward_auth: ForwardAuth | None = None
     server: Server = Server()
     admin: Admin = Admin()
@@ -69,6 +72,10 @@ class Settings(Table):
             raise ValueError(
                 "`[upstream]` passes requests on and `[forward_auth]` only answers about them: one gateway does one of "
                 "the two, so leave one table out"
+            )
+        if self.upstreams and self.upstream is None:
+            raise ValueError(
+                "`[[upstreams]]` take the requests of their paths; say in `[upstream]` where the rest goes"
             )
         return self
 

@@ -162,6 +162,12 @@ class OperationTable:
                 )
 
 
+def checked_path(path: str) -> str:
+    """Return `path` where it is in Starlette's syntax and requests can have it. Raise ConfigError."""
+    _parts("path", path)
+    return path
+
+
 def check_method(method: str) -> Ambiguous | None:
     """Return None for a method that the gateway passes on, in exactly its own case."""
     if method in METHODS:

@@ -91,23 +91,23 @@ class Exchange:
             # Nobody knows whether the client will send the rest: what follows on its connection may be that.
             headers.append((b"connection", b"close"))
         self.started = True
-        await self._tell({"type": "http.response.start", "status": status, "headers": headers})
-        while True:
-            data = await connection.part()
-            more = bool(data) and not connection.complete
-            if not more:
-                break
+        start = {"type": "http.response.start", "status": status, "headers": headers}
+        if connection.complete and not early:
+            # Most answers arrive in one piece, and are told in one.
+            await self._tell(start, {"type": "http.response.body", "body": await connection.part()})
+            return
+        await self._tell(start)
+        while data := await connection.part():
             await self._tell({"type": "http.response.body", "body": data, "more_body": True})
-        if early and not self._uploaded:
-            await self._tell({"type": "http.response.body", "body": data, "more_body": True})
-            data = b""
+        if not self._uploaded:
             await self._linger()
-        await self._tell({"type": "http.response.body", "body": data})
+        await self._tell({"type": "http.response.body", "body": b""})
 
-    async def _tell(self, message: dict[str, object]) -> None:
+    async def _tell(self, *messages: dict[str, object]) -> None:
         try:
             async with asyncio.timeout(self._limits.body_s):
-                await self._send(message)
+                for message in messages:
+                    await self._send(message)
         except TimeoutError:
             raise ClientLate("did not take the answer") from None
 

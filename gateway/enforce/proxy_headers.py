@@ -39,6 +39,9 @@ _CLIENT_ADDRESS_NAMES: Final = frozenset({b"forwarded", b"client-ip", b"client_i
 _HANDSHAKE: Final = frozenset(
     {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"sec-websocket-accept"}
 )
+_NOT_BACK: Final = HOP_BY_HOP | _HANDSHAKE | {b"date"}
+_NOT_BACK_TO_A_WEBSOCKET: Final = _NOT_BACK | {b"sec-websocket-protocol", b"content-length"}
+_NOT_ONWARD: Final = HOP_BY_HOP | _CLIENT_ADDRESS_NAMES
 _TARGET: Final = re.compile(rb"(?:/[!-\"$-~]*|\*)")
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
@@ -95,16 +98,16 @@ def handshake(scope: Scope, key: str) -> bytes:
     return _head(scope, "GET", onward)
 
 
-def answered(headers: Iterable[tuple[bytes, bytes]], *, websocket: bool = False) -> Lines:
+def answered(headers: Lines, *, websocket: bool = False) -> Lines:
     """Return what the visitor may see of an upstream's headers: only the gateway speaks of its own decisions.
 
-    The server in front says when it answered, as every server must; a second `Date` would contradict it.
+    Names are in lower case. The server in front says when it answered, as every server must; a second `Date` would
+    contradict it.
     """
-    listed = [(name.lower(), value) for name, value in headers]
-    dropped = HOP_BY_HOP | _HANDSHAKE | {b"date"} | _nominated(listed)
-    if websocket:
-        dropped |= {b"sec-websocket-protocol", b"content-length"}
-    return [line for line in listed if line[0] not in dropped and not line[0].startswith(b"gateway-")]
+    dropped = _NOT_BACK_TO_A_WEBSOCKET if websocket else _NOT_BACK
+    if nominated := _nominated(headers):
+        dropped |= nominated
+    return [line for line in headers if line[0] not in dropped and not line[0].startswith(b"gateway-")]
 
 
 def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
@@ -123,8 +126,9 @@ def _length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
 def _onward(scope: Scope) -> Lines:
     """Return the headers that the upstream receives: what is meant for it, and one address that can be believed."""
     listed = scope["headers"]
-    nominated = {name for name in _nominated(listed) - _NOT_NOMINATED if not name.startswith(b"gateway-")}
-    dropped = HOP_BY_HOP | _CLIENT_ADDRESS_NAMES | nominated
+    dropped = _NOT_ONWARD
+    if nominated := _nominated(listed):
+        dropped |= {name for name in nominated - _NOT_NOMINATED if not name.startswith(b"gateway-")}
     onward = [
         line for line in listed if line[0] not in dropped and not line[0].translate(_FOLD).startswith(_CLIENT_ADDRESS)
     ]

@@ -71,7 +71,10 @@ class Pool:
 
         It is given back when its exchange has ended, well or not.
         """
-        await self._place()
+        if self._taken < self.limits.connections:
+            self._taken += 1
+        else:
+            await self._turn()
         try:
             loop = asyncio.get_running_loop()
             since = loop.time() - idle_s
@@ -123,10 +126,8 @@ class Pool:
         for connection in idle:
             connection.abort()
 
-    async def _place(self) -> None:
-        if self._taken < self.limits.connections:
-            self._taken += 1
-            return
+    async def _turn(self) -> None:
+        """Return when somebody left a place. Raise UpstreamBusy."""
         if len(self._queue) >= self.limits.connections:
             raise UpstreamBusy("has as many requests waiting as it may")
         turn = asyncio.get_running_loop().create_future()

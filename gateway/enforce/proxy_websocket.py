@@ -247,8 +247,7 @@ async def pass_on(scope: Scope, receive: Receive, send: Send, pool: Pool) -> Den
         socket = await pool.open(lambda: _Socket(loop, protocol))
         try:
             response = await socket.opened(request, pool.limits.response_s)
-            lines = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.raw_items()]
-            headers = answered(lines, websocket=True)
+            headers = answered(_lines(response), websocket=True)
             if protocol.handshake_exc is not None:
                 return Denial(response.status_code, headers, bytes(response.body or b""))
             await send({"type": "websocket.accept", "subprotocol": protocol.subprotocol, "headers": headers})
@@ -258,6 +257,10 @@ async def pass_on(scope: Scope, receive: Receive, send: Send, pool: Pool) -> Den
     finally:
         pool.websockets -= 1
     return None
+
+
+def _lines(response: Response) -> Lines:
+    return [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in response.headers.raw_items()]
 
 
 async def _both_ways(socket: _Socket, receive: Receive, send: Send, within_s: float) -> None:

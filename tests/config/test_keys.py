@@ -54,7 +54,7 @@ def test_every_variable_leads_to_one_key() -> None:
         (("server", "jwks"), ": did you mean `identity.jwks`?"),
         (("leeway",), ": did you mean `identity.leeway`?"),
         (("identity", "leeway_s"), ": did you mean `leeway`?"),
-        (("upstream", "zebra"), "; known here are `url`"),
+        (("identity_results", "zebra"), "; known here are `provider`, `secret_file`"),
     ],
 )
 def test_an_unknown_key_is_led_to_what_was_meant(location: tuple[str | int, ...], text: str) -> None:
