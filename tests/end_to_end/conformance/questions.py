@@ -6,6 +6,7 @@ from typing import NamedTuple
 TEHRAN = "2.176.0.1"
 _CHUNKS = b"4\r\nabcd\r\n6\r\nefghij\r\n0\r\n\r\n"
 _TRAILERS = b"4\r\nabcd\r\n0\r\nGateway-Account: mallory\r\n\r\n"
+_TRAILED_CREDENTIAL = b"4\r\nabcd\r\n0\r\nAuthorization: Bearer a.b.c\r\n\r\n"
 _HANDSHAKE = (
     "Connection: Upgrade",
     "Upgrade: websocket",
@@ -72,6 +73,10 @@ VERDICTS = (
     Question(
         "a customer orders by and by", "POST", "/api/v1/orders", ("Transfer-Encoding: chunked",), _CHUNKS, length=10
     ),
+    Question(
+        "a customer orders when told to go on", "POST", "/api/v1/orders", ("Expect: 100-continue",), b"{}", length=2
+    ),
+    Question("a customer orders nothing", "POST", "/api/v1/orders", ("Content-Length: 0",), length=0),
     Question("a customer withdraws", "POST", "/api/v1/withdrawals", body=b"{}", length=2),
     Question("a customer deletes", "DELETE", "/api/v1/elsewhere"),
     Question("a customer listens", "GET", "/api/v1/stream", _HANDSHAKE, status=(101,)),
@@ -161,6 +166,20 @@ SPOOFED = (
         _TRAILERS,
         length=4,
     ),
+    Question(
+        "a credential in the trailers",
+        "POST",
+        "/api/v1/orders",
+        ("Transfer-Encoding: chunked", "Trailer: Authorization"),
+        _TRAILED_CREDENTIAL,
+        None,
+        (401,),
+        "credential-required",
+    ),
+    look("other codings and trailers", "TE: gzip, trailers"),
+    order(
+        "another protocol", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"
+    )._replace(status=(400, 403), reason=None),
     order("a credential nominated away", "Connection: close, authorization")._replace(
         status=(400, 401, 403), reason=None
     ),
