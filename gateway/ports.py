@@ -302,13 +302,6 @@ class Moment(Protocol):
         """Return the decisions of rulings that were made in `[since, until)`. Raise StoreUnavailable."""
 
 
-class Decisions(Protocol):
-    """Finds recorded decisions."""
-
-    def find(self, decision_id: str) -> Mapping[str, object] | None:
-        """Return the decision document, or None."""
-
-
 class Desk(Protocol):
     """Carries out what verdicts ask for, and keeps the tickets."""
 

@@ -22,19 +22,6 @@ from gateway.ports import RecordedDecision
 _RULINGS_KEPT: Final = 1024
 
 
-class RecordedDecisions:
-    """The decisions of one journal folder, as the `Decisions` port finds them."""
-
-    __slots__ = ("directory",)
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def find(self, decision_id: str) -> Document | None:
-        """Return the decision document, or None. Raise JournalDamaged where it is recorded and cannot be read."""
-        return find(self.directory, decision_id)
-
-
 def read_documents(directory: Path, since: int | None = None, report: Report = refuse) -> Iterator[Document]:
     """Yield every decision document of the folder, made at `since` (microseconds) or later.
 

@@ -56,7 +56,7 @@ class GatewayMiddleware:
 
         # Servers ask `app.__call__` whether it is a coroutine function, to tell how the app is called. They find this
         # one; the call itself is the class's, and costs one frame less at each step of each request.
-        self.__call__ = self._coroutine  # type: ignore[method-assign]
+        self.__call__ = self._coroutine  # type: ignore[method-assign]  # the same call
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Return what answers one connection, to be awaited."""

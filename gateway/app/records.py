@@ -12,7 +12,7 @@ from gateway.adapters.archive.documents import archived_document
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.follow import Follower, find_untaken
 from gateway.adapters.policy_files import BundleArchive
-from gateway.adapters.recorded import RecordedDecisions, read_documents
+from gateway.adapters.recorded import find, read_documents
 from gateway.app.again import asked_again
 from gateway.app.parts import archive_to_ask, bundle_of
 from gateway.config import Settings, load
@@ -37,7 +37,6 @@ class Records:
         self.directory = settings.journal.directory
         self._settings = settings
         self._archive = BundleArchive(self.directory / "bundles")
-        self._decisions = RecordedDecisions(self.directory)
         self._replayer = Replayer(self._sources_of)
 
     @classmethod
@@ -67,7 +66,7 @@ class Records:
                 return asyncio.run(self._find(archive, decision_id))
         except StoreUnavailable as fault:
             log.warning("archive:not_asked", why=str(fault))
-        return self._decisions.find(decision_id)
+        return find(self.directory, decision_id)
 
     async def _find(self, archive: Archive, decision_id: str) -> Document | None:
         try:

@@ -7,11 +7,11 @@ import orjson
 import pytest
 
 from gateway.adapters.journal import FileJournal
-from gateway.adapters.recorded import RecordedDecisions, find, read_documents
+from gateway.adapters.recorded import find, read_documents
 from gateway.adapters.segment import HEADER_BYTES
 from gateway.adapters.segment_reader import Damage, JournalDamaged
 from gateway.core.decision import RequestLine, decision_document, instant_text
-from gateway.ports import Decisions, Ruling
+from gateway.ports import Ruling
 
 Append = Callable[..., bytes]
 Rulings = Callable[..., Ruling]
@@ -127,15 +127,14 @@ async def test_documents_of_all_workers_come_segment_by_segment_oldest_first(
 async def test_every_decision_is_found_by_its_id_while_it_is_written_and_after(
     journal: FileJournal, tmp_path: Path, ruling: Rulings, append: Append, text_of: Text
 ) -> None:
-    decisions: Decisions = RecordedDecisions(tmp_path)
     shared = ruling()
     told = [text_of(append(journal, shared, n)) for n in range(300)]
     for _ in range(2):
         for decision_id in (told[0], told[150], told[-1]):
-            found = decisions.find(decision_id)
+            found = find(tmp_path, decision_id)
             assert found is not None
             assert found["id"] == decision_id
-        assert decisions.find(told[0].upper()) == decisions.find(told[0])
+        assert find(tmp_path, told[0].upper()) == find(tmp_path, told[0])
         await journal.close()
 
 
