@@ -102,6 +102,15 @@ def has_haproxy() -> None:
         _leave_out("HAProxy is not tried: it is not installed (Debian: apt-get install haproxy)", unless="TEST_HAPROXY")
 
 
+@pytest.fixture(scope="session")
+def systemd_analyze() -> str:
+    """Return the program that reads a unit as systemd does. Without systemd the test is skipped; see `has_haproxy`."""
+    found = shutil.which("systemd-analyze")
+    if found is None:
+        _leave_out("the unit is not read by systemd: `systemd-analyze` is not here", unless="TEST_SYSTEMD")
+    return found
+
+
 def _leave_out(missing: str, *, unless: str) -> NoReturn:
     if os.environ.get(unless, "").lower() in {"", "0", "false"}:
         pytest.skip(missing)

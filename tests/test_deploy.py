@@ -262,21 +262,18 @@ def test_the_unit_starts_the_gateway_by_settings_that_load() -> None:
     assert dict(unit())["ConfigurationDirectory"] in Path(environ["GATEWAY_CONFIG"]).parts
 
 
-def test_systemd_reads_the_unit_and_finds_little_exposed(tmp_path: Path) -> None:
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("systemd is not here to read its unit")
+def test_systemd_reads_the_unit_and_finds_little_exposed(tmp_path: Path, systemd_analyze: str) -> None:
     text = (DEPLOY / "systemd" / "gateway.service").read_text()
     (tmp_path / "gateway.service").write_text(re.sub(r"ExecStart=\S+", "ExecStart=/bin/true", text))
 
     verified = subprocess.run(
-        [analyze, "verify", "--man=no", "--recursive-errors=no", tmp_path / "gateway.service"],
+        [systemd_analyze, "verify", "--man=no", "--recursive-errors=no", tmp_path / "gateway.service"],
         capture_output=True,
         text=True,
         check=False,
     )
     judged = subprocess.run(
-        [analyze, "security", "--offline=true", "--threshold=20", tmp_path / "gateway.service"],
+        [systemd_analyze, "security", "--offline=true", "--threshold=20", tmp_path / "gateway.service"],
         capture_output=True,
         text=True,
         check=False,
@@ -304,3 +301,37 @@ def test_the_image_holds_what_the_manifests_ask_for() -> None:
     assert "requirements/image.txt" in (ROOT / "Dockerfile").read_text()
     for wanted in extra:
         assert re.search(rf"^{re.split('[>=]', wanted)[0]}==", text, re.MULTILINE), wanted
+
+
+def names_in(pattern: str) -> set[str]:
+    """Return what the code says where the pattern's group stands."""
+    return {found for path in (ROOT / "gateway").rglob("*.py") for found in re.findall(pattern, path.read_text())}
+
+
+@pytest.mark.parametrize("path", ["docs/operations.md", "deploy/prometheus/gateway.rules.yaml"])
+def test_every_metric_that_is_watched_is_one_that_there_is(path: str) -> None:
+    watched = set(re.findall(r"\bgateway_[a-z_]+", (ROOT / path).read_text()))
+
+    assert {name.removesuffix("_total") for name in watched} - names_in(r'"(gateway_[a-z_]+)"') == set()
+    assert len(watched) > 5
+
+
+def test_every_alert_is_said_on_the_page_and_counts_are_asked_as_counts() -> None:
+    (rules,) = documents(DEPLOY / "prometheus" / "gateway.rules.yaml")
+    page = (ROOT / "docs" / "operations.md").read_text()
+    counted = "".join(path.read_text() for path in (ROOT / "gateway" / "adapters").glob("*metrics.py"))
+    for rule in rules["groups"][0]["rules"]:
+        (metric,) = set(re.findall(r"\bgateway_[a-z_]+", rule["expr"]))
+        assert f"`{metric}`" in page, metric
+        assert rule["labels"]["severity"] in {"page", "ticket"}
+        gauge = re.search(rf'GaugeMetricFamily\(\s*"{metric}"', counted) is not None
+        assert gauge is not metric.endswith("_total"), metric
+        assert gauge is not rule["expr"].startswith("increase("), metric
+
+
+def test_every_event_that_needs_somebody_is_one_that_is_logged() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    named = set(re.findall(r"`([a-z_]+:[a-z_]+)`", page))
+
+    assert named - names_in(r'"([a-z_]+:[a-z_]+)"') == set()
+    assert len(named) > 5

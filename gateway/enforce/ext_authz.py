@@ -4,6 +4,7 @@ The stubs are an extra, `geofence-gateway[grpc]`, and are imported where a serve
 """
 
 import asyncio
+from importlib import import_module
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
@@ -14,6 +15,9 @@ from gateway.core.request import AccessRequest, Headers
 from gateway.enforce.forward_auth import OF_THE_QUESTION, Askers, NotAsked, rendered
 from gateway.ports import Clock
 from gateway.service.pipeline import Line, Passage
+
+_Message = Any
+"""A message, or something else of the extra: it has no types, and may not be there."""
 
 log: Any = structlog.get_logger("gateway")
 
@@ -43,27 +47,26 @@ class ExtAuthz:
     ) -> None:
         """Build. Raise ConfigError where the extra is not installed."""
         try:
-            import grpc.aio  # noqa: PLC0415 - an extra, and a quarter of a second
-            from envoy.service.auth.v3 import external_auth_pb2  # noqa: PLC0415
+            self._grpc = import_module("grpc")
+            self._aio = import_module("grpc.aio")
+            self._messages = import_module("envoy.service.auth.v3.external_auth_pb2")
         except ImportError as fault:
             raise ConfigError(
                 f"`[forward_auth] grpc_port`: `{fault.name}` is missing; install the extra: "
                 "pip install 'geofence-gateway[grpc]'"
             ) from None
-        self._grpc: Any = grpc
-        self._messages: Any = external_auth_pb2
         self._line = line
         self._now = clock.now
         self._askers = askers
         self._support_url = support_url
         # A message holds each header name and value with a few bytes of framing.
         self._max_message = 2 * max_head_bytes + _BESIDE_THE_HEAD
-        self._server: Any = None
+        self._server: _Message = None
 
     async def start(self, host: str, port: int) -> int:
         """Listen; return the port. Raise ConfigError where that cannot be."""
         grpc = self._grpc
-        server = grpc.aio.server(
+        server = self._aio.server(
             options=(
                 ("grpc.max_receive_message_length", self._max_message),
                 ("grpc.max_metadata_size", 16 * 1024),
@@ -95,7 +98,7 @@ class ExtAuthz:
             await self._server.stop(_GRACE_SECONDS)
             self._server = None
 
-    async def check(self, question: Any, context: Any) -> Any:  # noqa: ANN401 - messages of an extra have no types
+    async def check(self, question: _Message, context: _Message) -> _Message:
         """Return the answer to one question. What fails is aborted with a status, which Envoy takes for a refusal."""
         code = self._grpc.StatusCode
         peer = peer_of(context.peer())
@@ -115,7 +118,7 @@ class ExtAuthz:
             return self._allowed(passage, request.headers)
         return self._denied(passage, request.headers)
 
-    def _read(self, http: Any, peer: str) -> AccessRequest:  # noqa: ANN401
+    def _read(self, http: _Message, peer: str) -> AccessRequest:
         """Return the request that a question is about. Raise NotAsked."""
         # Line by line where Envoy is told to (`encode_raw_headers`). By name alone, lines that came twice are joined by
         # a comma: what may come once has then a value that nobody issues, and is refused for that.
@@ -133,7 +136,7 @@ class ExtAuthz:
         target, _, query = http.path.encode().partition(b"?")
         return AccessRequest(self._now(), peer, http.method, target, headers, query, websocket)
 
-    def _allowed(self, passage: Passage, asked: Headers) -> Any:  # noqa: ANN401
+    def _allowed(self, passage: Passage, asked: Headers) -> _Message:
         decision = (b"gateway-decision", passage.decision_id)
         answer = self._messages.CheckResponse()
         told = [*passage.settled.told, decision]
@@ -145,7 +148,7 @@ class ExtAuthz:
         self._put(answer.ok_response.response_headers_to_add, [decision, passage.settled.level])
         return answer
 
-    def _denied(self, passage: Passage, asked: Headers) -> Any:  # noqa: ANN401
+    def _denied(self, passage: Passage, asked: Headers) -> _Message:
         reply = passage.reply
         headers, body = rendered(reply, passage.decision_id.decode("ascii"), asked, self._support_url)
         code = self._grpc.StatusCode.UNAUTHENTICATED if reply.status == 401 else self._grpc.StatusCode.PERMISSION_DENIED
@@ -157,7 +160,7 @@ class ExtAuthz:
         return answer
 
     @staticmethod
-    def _put(field: Any, lines: list[tuple[bytes, bytes]]) -> None:  # noqa: ANN401
+    def _put(field: _Message, lines: list[tuple[bytes, bytes]]) -> None:
         """Add the lines, each in place of whatever stands there under its name."""
         for name, value in lines:
             option = field.add()
@@ -166,7 +169,7 @@ class ExtAuthz:
             option.append_action = option.OVERWRITE_IF_EXISTS_OR_ADD
 
 
-async def _abort(context: Any, code: Any, why: str) -> NoReturn:  # noqa: ANN401
+async def _abort(context: _Message, code: _Message, why: str) -> NoReturn:
     await context.abort(code, why)
     raise AssertionError("abort raises")
 
