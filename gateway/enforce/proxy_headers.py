@@ -43,6 +43,7 @@ _NOT_BACK: Final = HOP_BY_HOP | _HANDSHAKE | {b"date"}
 _NOT_BACK_TO_A_WEBSOCKET: Final = _NOT_BACK | {b"sec-websocket-protocol", b"content-length"}
 _NOT_ONWARD: Final = HOP_BY_HOP | _CLIENT_ADDRESS_NAMES
 _TARGET: Final = re.compile(rb"(?:/[!-\"$-~]*|\*)")
+_CONTROLS: Final = bytes({*range(32), 127} - set(b"\t\r\n"))
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 
 
@@ -154,7 +155,8 @@ def _head(scope: Scope, method: str, headers: Lines) -> bytes:
     lines += [b"%b: %b" % line for line in headers]
     lines += (b"", b"")
     head = b"\r\n".join(lines)
+    ends = len(lines) - 1
     # Servers in front refuse these already; a header with a line of its own in it would be a second request.
-    if head.count(b"\n") != len(lines) - 1 or head.count(b"\r") != len(lines) - 1 or b"\0" in head:
+    if head.count(b"\n") != ends or head.count(b"\r") != ends or head != head.translate(None, _CONTROLS):
         raise Unreadable("its headers")
     return head

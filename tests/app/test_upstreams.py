@@ -8,7 +8,7 @@ import pytest
 from gateway.app.upstreams import reverse_proxy
 from gateway.config import load
 from gateway.core.errors import ConfigError
-from tests.enforce.test_reverse_proxy_http import GET, answering, asked, before, served, silent
+from tests.enforce.scripted import GET, answering, asked, before, served, silent
 
 LEAST = "[client_ip]\ntrusted_proxies = []\n"
 

@@ -125,6 +125,26 @@ def test_framing_that_two_readers_read_differently_is_refused_and_closed(framing
     assert heard.startswith(b"HTTP/1.1 400 ")
 
 
+def test_trailers_are_never_among_the_headers() -> None:
+    async def listing(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await _echo(scope, receive, send)
+            return
+        while (await receive()).get("more_body"):
+            pass
+        names = b" ".join(name for name, _ in scope["headers"])
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(names))]})
+        await send({"type": "http.response.body", "body": names})
+
+    request = (
+        b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+        b"Authorization: Bearer x\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n"
+    )
+    heard = converse(request, request, app=listing, pause=0.05)
+    assert heard.count(b"\r\n\r\nhost transfer-encoding") == 2
+    assert b"authorization" not in heard
+
+
 def test_a_refused_handshake_is_answered_without_filling_the_log(caplog) -> None:
     async def refusing(scope, receive, send):
         if scope["type"] == "lifespan":

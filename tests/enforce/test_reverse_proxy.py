@@ -9,11 +9,12 @@ import httpx2
 import pytest
 import websockets
 from starlette.applications import Starlette
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 
-from gateway.enforce.http_server import run
+from gateway.enforce.proxy_pool import Upstream
 from gateway.enforce.reverse_proxy import ReverseProxy
+from tests.enforce.scripted import served
 
 
 async def echo(request):
@@ -60,19 +61,6 @@ UPSTREAM = Starlette(
         Route("/{rest:path}", echo, methods=["GET", "POST", "DELETE"]),
     ]
 )
-
-
-@contextlib.asynccontextmanager
-async def served(app):
-    listening = asyncio.get_running_loop().create_future()
-    serving = asyncio.ensure_future(
-        run(app, host="127.0.0.1", port=0, max_head_bytes=32768, ready=listening.set_result)
-    )
-    try:
-        yield await asyncio.wait_for(listening, 10)
-    finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
 
 
 @pytest.fixture
@@ -241,3 +229,43 @@ async def test_whoever_holds_a_connection_makes_nobody_wait(url) -> None:
         for _ in range(120):
             await held.enter_async_context(websockets.connect(address, compression=None))
         assert (await client.get("/", timeout=3)).status_code == 200
+
+
+def named(name):
+    """An upstream that says its name and the target it was asked for."""
+
+    async def says(request):
+        return PlainTextResponse(f"{name} {request.scope['raw_path'].decode()}?{request.url.query}")
+
+    async def says_so(websocket):
+        await websocket.accept()
+        await websocket.send_text(name)
+        await websocket.close()
+
+    return Starlette(routes=[Route("/{rest:path}", says), WebSocketRoute("/{rest:path}", says_so)])
+
+
+async def test_the_first_path_that_fits_takes_the_request_and_its_target_as_it_is() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        rest, orders, stream = [await stack.enter_async_context(served(named(n))) for n in ("rest", "orders", "stream")]
+        routes = [
+            ("/ws/{rest:path}", Upstream(stream)),
+            ("/orders/{id:int}", Upstream(orders)),
+            ("/orders/{id}", Upstream(stream)),
+        ]
+        proxy = ReverseProxy(rest, routes)
+        url = await stack.enter_async_context(served(proxy))
+        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=url))
+        for target, answer in (
+            ("/ws/a/b?c=%2F", "stream /ws/a/b?c=%2F"),
+            ("/orders/17", "orders /orders/17?"),
+            ("/orders/x", "stream /orders/x?"),
+            ("/orders/17/x", "rest /orders/17/x?"),
+            ("/wsx", "rest /wsx?"),
+            ("/", "rest /?"),
+        ):
+            assert (await client.get(target)).text == answer
+        for path, answer in (("/ws/x", "stream"), ("/x", "rest")):
+            async with websockets.connect(url.replace("http", "ws") + path) as socket:
+                assert await asyncio.wait_for(socket.recv(), 10) == answer
+        await proxy.close()

@@ -1,4 +1,4 @@
-"""Which upstream a request goes to, and whom the gateway believes to be it."""
+"""How many connections there are to an upstream, how long they are kept, and whom it is believed by."""
 
 import asyncio
 import contextlib
@@ -7,58 +7,54 @@ import ssl
 
 import httpx2
 import pytest
-import websockets
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route, WebSocketRoute
 
 from gateway.core.errors import ConfigError
 from gateway.enforce.proxy_pool import Upstream
 from gateway.enforce.reverse_proxy import ReverseProxy
-from tests.enforce.test_reverse_proxy import served
+from tests.enforce.scripted import GET, OK, answering, asked, before, client, served, silent
 
 
-def named(name):
-    """An upstream that says its name and the target it was asked for."""
-
-    async def says(request):
-        return PlainTextResponse(f"{name} {request.scope['raw_path'].decode()}?{request.url.query}")
-
-    async def says_so(websocket):
-        await websocket.accept()
-        await websocket.send_text(name)
-        await websocket.close()
-
-    return Starlette(routes=[Route("/{rest:path}", says), WebSocketRoute("/{rest:path}", says_so)])
+async def test_connections_are_kept_and_given_up_when_the_upstream_says_so() -> None:
+    closing = OK.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    async with before(answering(OK, OK, closing)) as (port, upstream):
+        for _ in range(3):
+            assert (await asked(port, GET))[0] == 200
+        assert upstream.connections == 1
+        assert (await asked(port, GET))[0] == 200
+        assert upstream.connections == 2
 
 
-async def test_the_first_path_that_fits_takes_the_request_and_its_target_as_it_is() -> None:
-    async with contextlib.AsyncExitStack() as stack:
-        rest, orders, stream = [await stack.enter_async_context(served(named(n))) for n in ("rest", "orders", "stream")]
-        routes = [
-            ("/ws/{rest:path}", Upstream(stream)),
-            ("/orders/{id:int}", Upstream(orders)),
-            ("/orders/{id}", Upstream(stream)),
-        ]
-        proxy = ReverseProxy(rest, routes)
-        url = await stack.enter_async_context(served(proxy))
-        client = await stack.enter_async_context(httpx2.AsyncClient(base_url=url))
-        for target, answer in (
-            ("/ws/a/b?c=%2F", "stream /ws/a/b?c=%2F"),
-            ("/orders/17", "orders /orders/17?"),
-            ("/orders/x", "stream /orders/x?"),
-            ("/orders/17/x", "rest /orders/17/x?"),
-            ("/wsx", "rest /wsx?"),
-            ("/", "rest /?"),
-        ):
-            assert (await client.get(target)).text == answer
-        for path, answer in (("/ws/x", "stream"), ("/x", "rest")):
-            async with websockets.connect(url.replace("http", "ws") + path) as socket:
-                assert await asyncio.wait_for(socket.recv(), 10) == answer
-        await proxy.close()
+async def test_no_more_requests_than_said_are_under_way_and_no_more_wait_than_said() -> None:
+    async with before(silent, connections=2, queue_s=0.1) as (port, upstream), contextlib.AsyncExitStack() as held:
+        for _ in range(2):
+            _, writer = await held.enter_async_context(client(port))
+            writer.write(GET)
+            await asyncio.wait_for(upstream.reached.acquire(), 10)
+        status, headers, _ = await asked(port, GET)
+        assert (status, headers["retry-after"]) == (503, "1")
+        assert upstream.connections == 2
+
+
+async def test_who_waits_is_served_when_a_connection_is_free() -> None:
+    async def script(self, reader, writer):
+        while True:
+            await self.head(reader)
+            await asyncio.sleep(0.02)
+            writer.write(OK)
+
+    async with before(script, connections=2, queue_s=5) as (port, upstream):
+        answers = await asyncio.gather(*(asked(port, GET) for _ in range(4)))
+        assert [status for status, _, _ in answers] == [200] * 4
+        assert upstream.connections <= 2
+
+
+async def test_a_place_is_free_again_whatever_became_of_its_exchange() -> None:
+    async with before(silent, connections=1, queue_s=0.05, response_s=0.05) as (port, _):
+        for _ in range(4):
+            assert (await asked(port, GET))[0] == 504
 
 
 def certified(folder, name, *, issuer=None):

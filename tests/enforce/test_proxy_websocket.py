@@ -13,7 +13,7 @@ from websockets.utils import accept_key
 from gateway.enforce import proxy_websocket
 from gateway.enforce.proxy_pool import Limits, Upstream
 from gateway.enforce.reverse_proxy import ReverseProxy
-from tests.enforce.test_reverse_proxy import served
+from tests.enforce.scripted import served
 
 
 @contextlib.asynccontextmanager
