@@ -179,6 +179,7 @@ def measure(rounds: int, seconds: float) -> None:
                 turns[service.app] = _turn(service, proxy, requests, seconds)
     for app in APPS:
         print(f"{app:10} {of(measured, app, lambda turn: turn.rate)} requests/s", end="  ")
+        print(f"{of(measured, app, lambda turn: turn.cpu_us)} µs of CPU a question", end="  ")
         print(f"of always-200 {rate_ratio(measured, app, APPS[0])}")
     print(f"CPU that the gateway adds to an endpoint that answers 200: {added_cpu(measured, 'gateway', APPS[0])} µs")
 
