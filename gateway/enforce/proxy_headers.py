@@ -152,7 +152,7 @@ def _head(scope: Scope, method: str, headers: Lines) -> bytes:
     if not _TARGET.fullmatch(target):
         raise Unreadable("its target")
     lines = [b"%b %b HTTP/1.1" % (method.encode("ascii"), target)]
-    lines += [b"%b: %b" % line for line in headers]
+    lines += map(b": ".join, headers)
     lines += (b"", b"")
     head = b"\r\n".join(lines)
     ends = len(lines) - 1

@@ -66,24 +66,28 @@ class Pool:
         self._sweeper: asyncio.TimerHandle | None = None
         self.websockets = 0
 
+    def kept(self, *, idle_s: float) -> Connection | None:
+        """Return a connection that has been idle for at most `idle_s` seconds; None where `take` has to see to it."""
+        if self._taken < self.limits.connections and (connection := self._freshest(idle_s)) is not None:
+            self._taken += 1
+            return connection
+        return None
+
     async def take(self, *, idle_s: float) -> Connection:
         """Return a connection that has been idle for at most `idle_s` seconds, or a new one. Raise Unanswered.
 
-        It is given back when its exchange has ended, well or not.
+        Like that of `kept` it is given back when its exchange has ended, well or not.
         """
         if self._taken < self.limits.connections:
             self._taken += 1
         else:
             await self._turn()
         try:
-            loop = asyncio.get_running_loop()
-            since = loop.time() - idle_s
-            while self._idle and self._idle[-1].idle_since >= since:
-                connection = self._idle.pop()
-                if connection.usable:
-                    return connection
+            if (connection := self._freshest(idle_s)) is not None:
+                return connection
             if self._idle and self._taken + len(self._idle) > self.limits.connections:
                 self._idle.pop(0).abort()
+            loop = asyncio.get_running_loop()
             return await self.open(lambda: Connection(loop))
         except BaseException:
             self._leave()
@@ -125,6 +129,14 @@ class Pool:
         idle, self._idle = self._idle, []
         for connection in idle:
             connection.abort()
+
+    def _freshest(self, idle_s: float) -> Connection | None:
+        since = asyncio.get_running_loop().time() - idle_s
+        while self._idle and self._idle[-1].idle_since >= since:
+            connection = self._idle.pop()
+            if connection.usable:
+                return connection
+        return None
 
     async def _turn(self) -> None:
         """Return when somebody left a place. Raise UpstreamBusy."""

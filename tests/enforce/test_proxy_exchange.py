@@ -213,3 +213,18 @@ async def test_a_slow_upstream_holds_the_client_back() -> None:
                 sent += 100_000
         assert 0 < sent < 40_000_000
         go.set()
+
+
+async def test_a_client_that_takes_nothing_of_its_answer_is_given_up() -> None:
+    async def script(self, reader, writer):
+        await self.head(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 200000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 100_000)
+                await writer.drain()
+        self.lost.set()
+
+    async with before(script, body_s=0.3) as (port, upstream), client(port) as (_, writer):
+        writer.write(GET)
+        await asyncio.wait_for(upstream.lost.wait(), 10)

@@ -51,6 +51,13 @@ async def test_who_waits_is_served_when_a_connection_is_free() -> None:
         assert upstream.connections <= 2
 
 
+async def test_who_waited_takes_the_connection_that_became_free() -> None:
+    async with before(answering(OK), connections=5, queue_s=5) as (port, upstream):
+        answers = await asyncio.gather(*(asked(port, GET) for _ in range(10)))
+        assert [status for status, _, _ in answers] == [200] * 10
+        assert upstream.connections <= 5
+
+
 async def test_a_place_is_free_again_whatever_became_of_its_exchange() -> None:
     async with before(silent, connections=1, queue_s=0.05, response_s=0.05) as (port, _):
         for _ in range(4):
