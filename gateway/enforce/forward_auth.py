@@ -136,24 +136,29 @@ class ForwardAuth:
         if dialect is None:
             names = ", ".join(sorted(one.decode("ascii") for one in self._dialects))
             raise NotAsked(f"there is no such endpoint; `[forward_auth] proxies` opens {names}")
-        headers = scope["headers"]
         method = "GET" if scope["type"] == "websocket" else scope["method"]
+        told: dict[bytes, list[bytes]] = {name: [] for name in dialect if isinstance(name, bytes)}
+        kept, upgrade, own_host = [], b"", dialect.host is None
+        for line in scope["headers"]:
+            name = line[0]
+            if name in told:
+                told[name].append(line[1])
+            elif name not in OF_THE_QUESTION:
+                if own_host or name != b"host":
+                    kept.append(line)
+            elif name == b"upgrade":
+                upgrade = upgrade or line[1].lower()
         if dialect.method is not None:
-            method = _said(headers, dialect.method).decode("latin-1")
+            method = _said(told, dialect.method).decode("latin-1")
         if dialect.target is not None:
             if slash:
                 raise NotAsked("something follows the endpoint's path")
-            target, _, query = _said(headers, dialect.target).partition(b"?")
+            target, _, query = _said(told, dialect.target).partition(b"?")
         else:
             target = slash + rest
-        upgrade = b"websocket" in _first(headers, b"upgrade").lower()
-        about = {dialect.method, dialect.target, dialect.host}
         if dialect.host is not None:
-            about.add(b"host")
-        kept = [line for line in headers if line[0] not in OF_THE_QUESTION and line[0] not in about]
-        if dialect.host is not None:
-            kept.insert(0, (b"host", _said(headers, dialect.host)))
-        websocket = upgrade or scope["type"] == "websocket"
+            kept.insert(0, (b"host", _said(told, dialect.host)))
+        websocket = scope["type"] == "websocket" or b"websocket" in upgrade
         return dialect, AccessRequest(self._now(), peer, method, target, kept, query, websocket)
 
     async def _refuse(self, scope: Scope, send: Send, dialect: Dialect, passage: Passage, asked: Headers) -> None:
@@ -190,9 +195,9 @@ def rendered(
     return [*headers, (b"content-type", content_type), (b"gateway-decision", decision_id.encode("ascii"))], body
 
 
-def _said(headers: Headers, name: bytes) -> bytes:
+def _said(told: Mapping[bytes, list[bytes]], name: bytes) -> bytes:
     """Return the value of a header that the snippet sets, exactly once. Raise NotAsked."""
-    values = [value for one, value in headers if one == name]
+    values = told[name]
     if len(values) != 1 or not values[0]:
         raise NotAsked(f"`{name.decode()}` came {len(values)} times: the snippet in `deploy/` sets it once")
     return values[0]
