@@ -1,7 +1,7 @@
 -- Asks the gateway about a request. It answers 200, which leaves the word `yes` in txn.gateway_allowed, or it refuses,
 -- and the client gets its refusal. haproxy.cfg lets nothing through without that word.
 
--- Of an answer. A gateway that takes no connection is tried three times more, a second apart, before it counts as away.
+-- Of one answer. HAProxy asks three times more before it gives up: after a second where it is not let in, else after this.
 local TIMEOUT_MS = 5000
 
 -- What speaks of the connection between client and HAProxy, which has read it. Host is asked about under its own name.
