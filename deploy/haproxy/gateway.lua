@@ -1,7 +1,8 @@
 -- Asks the gateway about a request. It answers 200, which leaves the word `yes` in txn.gateway_allowed, or it refuses,
 -- and the client gets its refusal. haproxy.cfg lets nothing through without that word.
 
--- Of one answer. HAProxy asks three times more before it gives up: after a second where it is not let in, else after this.
+-- Of one answer. HAProxy asks three times more before it gives up: a second later where it is not let in, else after
+-- this time.
 local TIMEOUT_MS = 5000
 
 -- What speaks of the connection between client and HAProxy, which has read it. Host is asked about under its own name.
