@@ -281,3 +281,24 @@ async def test_a_slow_upstream_holds_the_client_back() -> None:
         assert 0 < sent < 40_000_000
         go.set()
         socket.transport.abort()
+
+
+async def test_a_client_that_takes_no_messages_is_given_up() -> None:
+    gone = asyncio.Event()
+
+    async def upstream(socket):
+        with contextlib.suppress(websockets.ConnectionClosed):
+            while True:
+                await socket.send(b"x" * 100_000)
+        gone.set()
+
+    async with before(upstream, limits={"body_s": 0.3}) as address, websockets.connect(address, max_queue=1) as socket:
+        await asyncio.wait_for(gone.wait(), 10)
+        socket.transport.abort()
+
+
+async def test_a_quiet_websocket_outlives_every_look_at_it() -> None:
+    async with before(echo, limits={"body_s": 0.05}) as address, websockets.connect(address) as socket:
+        await asyncio.sleep(0.3)
+        await socket.send("still here")
+        assert await asyncio.wait_for(socket.recv(), 10) == "still here"
