@@ -11,6 +11,7 @@ from gateway.enforce.proxy_pool import KEPT_S, SURE_S, Pool
 
 _WATCH_S: Final = 0.05
 """How long an upstream has before we look whether its client is still there: most have answered by then."""
+_LOOK_S: Final = 1.0
 _AGREED_S: Final = 1.0
 """How long an upstream has to say `100 Continue`; many never do, and take the body all the same."""
 _LINGER_S: Final = 2.0
@@ -154,14 +155,16 @@ class Exchange:
 
     def _watch(self) -> None:
         """Look from now on whether the client is still there, and give up where it does not take the answer."""
-        if self._client is None and self._uploaded:
+        if self._client is None and (self._uploaded or self.started):
             self._client = asyncio.ensure_future(self._until_gone())
         now, within_s = self._loop.time(), self._limits.body_s
         if now >= self._telling_since + within_s:
             self._late = True
             self._task.cancel()
         else:
-            self._timer = self._loop.call_at(min(self._telling_since, now) + within_s, self._watch)
+            # Whoever is still being asked for a body is looked at again before long.
+            again_s = within_s if self._client is not None else min(within_s, _LOOK_S)
+            self._timer = self._loop.call_at(min(self._telling_since, now) + again_s, self._watch)
 
     async def _until_gone(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

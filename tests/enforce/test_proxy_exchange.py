@@ -123,7 +123,7 @@ async def test_a_client_that_leaves_takes_its_request_with_it() -> None:
         async with client(port) as (_, writer):
             writer.write(GET)
             await asyncio.wait_for(upstream.reached.acquire(), 10)
-        await asyncio.wait_for(upstream.lost.wait(), 2)
+        await asyncio.wait_for(upstream.lost.wait(), 5)
 
 
 async def test_a_client_that_leaves_amid_its_body_never_sends_a_whole_one() -> None:
@@ -155,14 +155,14 @@ async def test_a_client_that_leaves_amid_an_answer_ends_it() -> None:
         async with client(port) as (reader, writer):
             writer.write(GET)
             await asyncio.wait_for(reader.readuntil(b"1\r\nx\r\n"), 10)
-        await asyncio.wait_for(upstream.lost.wait(), 2)
+        await asyncio.wait_for(upstream.lost.wait(), 5)
 
 
 async def test_each_wait_has_its_own_end_and_its_own_answer() -> None:
     async with before(silent, response_s=0.2) as (port, upstream):
         status, _, body = await asked(port, GET)
         assert (status, json.loads(body)["title"]) == (504, "Temporarily unavailable")
-        await asyncio.wait_for(upstream.lost.wait(), 2)
+        await asyncio.wait_for(upstream.lost.wait(), 5)
     async with before(silent, body_s=0.2) as (port, _):
         late = await asked(port, b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nx")
         assert (late[0], late[1]["connection"]) == (408, "close")
@@ -228,3 +228,18 @@ async def test_a_client_that_takes_nothing_of_its_answer_is_given_up() -> None:
     async with before(script, body_s=0.3) as (port, upstream), client(port) as (_, writer):
         writer.write(GET)
         await asyncio.wait_for(upstream.lost.wait(), 10)
+
+
+async def test_a_client_that_was_not_asked_for_its_body_is_missed_when_it_leaves() -> None:
+    async def script(self, reader, writer):
+        await self.head(reader)
+        writer.write(b"HTTP/1.1 417 No\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n")
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        self.lost.set()
+
+    async with before(script) as (port, upstream):
+        async with client(port) as (reader, writer):
+            writer.write(b"POST / HTTP/1.1\r\nhost: h\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n")
+            await asyncio.wait_for(reader.readuntil(b"1\r\nx\r\n"), 10)
+        await asyncio.wait_for(upstream.lost.wait(), 5)
