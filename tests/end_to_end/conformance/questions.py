@@ -31,9 +31,9 @@ class Question(NamedTuple):
     """How long the body is that reaches the exchange."""
 
     @property
-    def allowed(self) -> bool:
-        """Whether it reaches the exchange."""
-        return self.status in {(200,), (101,)}
+    def allowed(self) -> bool | None:
+        """Whether it reaches the exchange; None where it may, whole, and may be refused."""
+        return None if self.status == (200, 400) else self.status in {(200,), (101,)}
 
     def wire(self, token: str | None) -> bytes:
         """Return the bytes."""
@@ -183,6 +183,7 @@ SPOOFED = (
     order("a credential nominated away", "Connection: close, authorization")._replace(
         status=(400, 401, 403), reason=None
     ),
+    look("what the exchange is told nominated away", "Connection: close, Gateway-Account")._replace(status=(200, 400)),
 )
 
 _SPELT = (

@@ -87,7 +87,7 @@ def differences(how, question, answer, reached):
         yield "status"
     if question.reason is not None and answer.reason != question.reason:
         yield "reason"
-    if bool(reached) != question.allowed:
+    if question.allowed is not None and bool(reached) != question.allowed:
         yield "reached"
     if question.allowed and how in TELLS_THE_CLIENT and len(answer.headers.get("gateway-decision", "")) != 36:
         yield "not told"
