@@ -77,6 +77,8 @@ def main() -> None:
     parser.add_argument("--database", help="an archive that is there: a file, or postgresql://…")
     parser.add_argument("--folder", default="/var/tmp", help="where the file lies meanwhile")
     options = parser.parse_args()
+    if not Path(options.folder).is_dir():
+        parser.error(f"--folder: there is no folder `{options.folder}`")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder, ExitStack() as servers:
         url = options.database
         if url is None:

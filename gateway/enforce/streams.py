@@ -26,6 +26,8 @@ LOOK_EVERY_S: Final = 0.05
 """How often is asked whether anything changed: a comparison of numbers for each stream."""
 _ALLOWED: Final = 200
 _POLICY_VIOLATION: Final = 1008
+_AWAY_US: Final = MICROSECONDS
+"""How often a stream is decided again, at most, while the store is not heard from."""
 _AT_ONCE: Final = 32
 """So many streams are decided again before other work has its turn."""
 
@@ -98,12 +100,13 @@ class Streams:
         """Decide again what may be answered differently by now, and end what is refused."""
         for count, stream in enumerate([*self._open.values()]):
             at = self._now()
-            if (
-                stream.bundle is self._line.bundle
-                and self._line.stands(stream.passage.settled, at)
-                and at - stream.decided_at < self._at_latest_us
-            ):
-                continue
+            since = at - stream.decided_at
+            if stream.bundle is self._line.bundle:
+                if since < self._at_latest_us and self._line.stands(stream.passage.settled, at):
+                    continue
+                if since < _AWAY_US and not self._line.gather.reliable(at):
+                    # While the store is away no answer stands, and none of these would come out differently.
+                    continue
             await self._decide(stream, at)
             if count % _AT_ONCE == 0:
                 await asyncio.sleep(0)

@@ -8,23 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from tests.service.test_publishing import POLICY
 
-POLICY = """\
-policy: house
-title: The rules of the tests
-owner: tests
-rules:
-  - id: everybody
-    grant: full
-    when: status == "open"
-  - id: closed
-    limit: support_only
-    when: country == "IR"
-    reason: jurisdiction-blocked
-    basis: The tests
-tests:
-  - {name: IR is closed, facts: {country: IR, status: open}, operation: view, expect: {outcome: deny, by: [closed]}}
-"""
 TIGHTER = POLICY.replace('country == "IR"', 'country in ["IR", "KP"]')
 CONFIG = """\
 [client_ip]

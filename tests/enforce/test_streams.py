@@ -80,7 +80,7 @@ def opened(world, streams):
 
 def stand_in(line, **other):
     """Return what does as the line does, but for some; the line itself may be compiled, and takes no patches."""
-    names = ("bundle", "recall", "decide", "stands")
+    names = ("bundle", "gather", "recall", "decide", "stands")
     return SimpleNamespace(**{name: other.get(name, getattr(line, name)) for name in names})
 
 
@@ -179,6 +179,26 @@ async def test_nothing_is_decided_again_while_nothing_changes_and_all_is_at_the_
         assert len(world.journal.records) == recorded + 1
         await streams.look()
         assert len(world.journal.records) == recorded + 1
+
+
+async def test_while_the_store_is_away_a_customer_is_cut_off_and_a_stranger_is_decided_once_a_second(
+    world, streams, opened
+):
+    async with opened() as customer, opened(headers=HEADERS[:2], path="/api/v1/balances") as stranger:
+        await next_of(customer.heard)
+        await next_of(stranger.heard)
+        recorded = len(world.journal.records)
+        world.accounts.heard, world.accounts.broken = False, True
+        world.clock.at += 2 * SECOND
+        for _ in range(5):
+            await streams.look()
+        assert (await next_of(customer.heard))["code"] == 1008
+        assert len(world.journal.records) == recorded + 2
+        world.clock.at += 2 * SECOND
+        for _ in range(5):
+            await streams.look()
+        assert len(world.journal.records) == recorded + 3
+        assert len(streams) == 1
 
 
 async def test_what_is_done_is_looked_after_no_longer(world, streams, opened):
