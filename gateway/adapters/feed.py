@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -52,6 +52,21 @@ class _Look(NamedTuple):
     """Empty where that cannot be said of all."""
 
 
+class Heard(NamedTuple):
+    """What one look vouches for.
+
+    What was read of an account in one statement together with this number, or a later one, holds for as long as
+    `changed_at` of that account is not after this generation.
+    """
+
+    number: int
+    """How many changes the store had counted."""
+    generation: int
+    """The feed's before the look: every change that it had counted by then is among those of the store."""
+    since: int
+    """When the first look on the same connection began: from another, numbers may be those of another past."""
+
+
 class ChangeFeed:
     """Looks at the file every so often, on a connection of its own. Belongs to the event loop's thread."""
 
@@ -60,6 +75,10 @@ class ChangeFeed:
         """A number that changes whenever what is remembered of accounts changed, as far as is known."""
         self.commits = 0
         """A number that changes whenever anything in the store did: an event that was taken, a message delivered."""
+        self.on_look: Callable[[Heard], object] = _nobody
+        """Told what each look vouches for."""
+        self.on_own_change: Callable[[], object] = _nobody
+        """Told whenever this process committed something."""
         self._file = file
         self._clock = clock
         self._every_s = every_s
@@ -69,6 +88,7 @@ class ChangeFeed:
         """The generation of the latest change that may have been of any account."""
         self._heard_at: int | None = None
         self._looked_at = 0
+        self._since = 0
         self._seen: _Seen | None = None
         self._fault: str | None = None
         self._database: sqlite3.Connection | None = None
@@ -88,11 +108,12 @@ class ChangeFeed:
     def bump(self, uid: str | None = None) -> None:
         """Count a change of accounts that this process made itself, without waiting to see it. None: of any."""
         self._count(() if uid is None else (uid,))
-        self.commits += 1
+        self.bump_commits()
 
     def bump_commits(self) -> None:
         """Count a commit of this process that left the accounts as they were."""
         self.commits += 1
+        self.on_own_change()
 
     async def start(self) -> None:
         """Look once, and go on looking. Raise StoreUnavailable where the file cannot be read."""
@@ -119,16 +140,20 @@ class ChangeFeed:
         """Look once. Raise StoreUnavailable where the file cannot be read."""
         # What is seen is at least as new as the moment before the look.
         at = self._clock.now()
+        generation = self.generation
         if self._thread is None:
             # One thread, so that the connection is only ever used by one.
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-feed")
         seen, whose = await asyncio.get_running_loop().run_in_executor(self._thread, self._observe, at)
         before, self._seen = self._seen, seen
+        if before is None or before.connection != seen.connection:
+            self._since = at
         if before != seen:
             self.commits += 1
         if before is None or before[:-1] != seen[:-1]:
             self._count(whose)
         self._heard_at = self._looked_at = at
+        self.on_look(Heard(seen.changes, generation, self._since))
 
     def _count(self, whose: Collection[str]) -> None:
         """Count a change of these accounts; of any where none is named."""
@@ -202,3 +227,7 @@ class ChangeFeed:
         database, self._database = self._database, None
         if database is not None:
             database.close()
+
+
+def _nobody(*_: object) -> None:
+    """Be told, and do nothing."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from gateway.adapters.account_book import AccountBook, ApiKey, AuditEntry, Hold, absent, absent_key
 from gateway.adapters.account_rows import WHOLE, account_of, read_account, write_account
 from gateway.adapters.clock import SystemClock
-from gateway.adapters.feed import ChangeFeed
+from gateway.adapters.feed import ChangeFeed, Heard
 from gateway.adapters.migration import migrate
 from gateway.adapters.schema import ACCOUNTS, API_KEYS, AUDIT, HOLDS
 from gateway.adapters.sqlite_file import SqliteFile, begin_immediate, engine_of, path_of
@@ -75,6 +75,14 @@ class AccountStore(AccountBook):
             self._feed.bump(uid)
         else:
             self._feed.bump_commits()
+
+    def attend(self, *, look: Callable[[Heard], object], own_change: Callable[[], object]) -> None:
+        """Have `look` told what each look at the store vouches for, and `own_change` of each commit made here."""
+        self._feed.on_look, self._feed.on_own_change = look, own_change
+
+    async def look(self) -> None:
+        """Look for changes now rather than at the next time. Raise StoreUnavailable."""
+        await self._feed.look()
 
     async def migrate(self) -> None:
         """Bring the file to the schema of this code, making it where there is none. Raise StoreUnavailable."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.adapters.feed import ChangeFeed
+from gateway.adapters.feed import ChangeFeed, Heard
 from gateway.adapters.migration import migrate
 from gateway.adapters.schema import REVISION
 from gateway.adapters.sqlite_file import SqliteFile
@@ -295,3 +295,40 @@ async def test_a_feed_that_cannot_look_does_not_start(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="No such file"):
         await world.feed.start()
     await world.feed.close()
+
+
+async def test_a_look_vouches_for_what_was_counted_before_it_and_not_for_what_it_finds(world: World) -> None:
+    heard: list[Heard] = []
+    world.feed.on_look = heard.append
+    await world.feed.look()
+    world.commit("INSERT INTO accounts VALUES ('alice', 'open', 'none', '', '', '', 1, 1)")
+    await world.feed.look()
+    await world.feed.look()
+
+    first, found, after = heard
+    assert found.number == after.number == first.number + 1
+    assert found.generation < world.feed.changed_at("alice") <= after.generation
+    assert first.since == found.since == after.since == AT
+
+
+async def test_a_new_connection_vouches_for_nothing_from_before_it(world: World) -> None:
+    heard: list[Heard] = []
+    world.feed.on_look = heard.append
+    await world.feed.look()
+    world.clock.at += SECOND
+    await world.feed.look()
+    await asyncio.get_running_loop().run_in_executor(world.feed._thread, world.feed._disconnect)
+    await world.feed.look()
+
+    assert [one.since for one in heard] == [AT, AT, AT + SECOND]
+
+
+async def test_whoever_asks_is_told_of_each_commit_that_is_made_here(world: World) -> None:
+    told: list[int] = []
+    world.feed.on_own_change = lambda: told.append(world.feed.commits)
+    world.feed.bump("alice")
+    world.feed.bump_commits()
+    world.commit()
+    await world.feed.look()
+
+    assert told == [1, 2]
