@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from gateway.app.failing import grace_of
 from gateway.app.gateway import Gateway
 from gateway.config import Settings
 from gateway.core.errors import GatewayError
@@ -42,7 +43,8 @@ class GatewayMiddleware:
         self.gateway = gateway
         self._app = app
         settings = gateway.settings.server
-        self.streams = Streams(gateway.line, gateway.clock, at_latest_s=settings.look_again_s)
+        grace = grace_of(gateway.settings)
+        self.streams = Streams(gateway.line, gateway.clock, at_latest_s=settings.look_again_s, grace=grace)
         """What stays open, and is decided again."""
         self._answer = Enforcer(
             app,

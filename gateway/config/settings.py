@@ -11,6 +11,7 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
 from gateway.config.desk import Evidence, IdentityResults, Issuer, Webhook, each_once, named_apart
+from gateway.config.failing import Failure
 from gateway.config.knowing import GeoDB, MaxAge, Policies, Store
 from gateway.config.measuring import Device, Login, Risk, Withdrawals
 from gateway.config.recording import Archive, Journal
@@ -51,6 +52,7 @@ class Settings(Table):
     forward_auth: ForwardAuth | None = None
     server: Server = Server()
     admin: Admin = Admin()
+    failure: Failure = Failure()
     _base: Path = PrivateAttr(default=Path())
 
     @model_validator(mode="before")

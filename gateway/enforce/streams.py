@@ -2,7 +2,7 @@
 
 A stream is decided as its request would be decided now: by the same headers, at this instant. Where that is refused it
 ends: a WebSocket is closed with 1008 and the reason, a response is cut off, so that nobody takes what came for the
-whole.
+whole. Where nobody can decide (the store does not answer), it goes on by its last verdict for a stated while.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from typing import Any, Final
 import structlog
 
 from gateway.core.errors import GatewayError
+from gateway.core.failing import Grace
 from gateway.core.request import AccessRequest
 from gateway.enforce.asgi import Message, Receive, Send
 from gateway.policies.bundle import Bundle
@@ -26,8 +27,12 @@ LOOK_EVERY_S: Final = 0.05
 """How often is asked whether anything changed: a comparison of numbers for each stream."""
 _ALLOWED: Final = 200
 _POLICY_VIOLATION: Final = 1008
+_TRY_AGAIN_LATER: Final = 1013
+"""Ends what was not refused for itself: nobody could say that it is still allowed."""
+_OUTAGE: Final = 503
 _AWAY_US: Final = MICROSECONDS
-"""How often a stream is decided again, at most, while the store is not heard from."""
+"""How often a stream is decided again, at most, while nobody can say whether it goes on."""
+_GRACE: Final = Grace()
 _AT_ONCE: Final = 32
 """So many streams are decided again before other work has its turn."""
 
@@ -35,7 +40,7 @@ _AT_ONCE: Final = 32
 class Stream:
     """One open WebSocket or response."""
 
-    __slots__ = ("bundle", "decided_at", "end", "name", "passage", "request")
+    __slots__ = ("bundle", "decided_at", "end", "in_doubt", "name", "passage", "request", "sure_at")
 
     def __init__(
         self, request: AccessRequest, passage: Passage, bundle: Bundle, end: Callable[[Passage], object]
@@ -47,14 +52,26 @@ class Stream:
         self.bundle = bundle
         self.end = end
         self.decided_at = request.at
+        self.sure_at = request.at
+        """When it was last known for certain to be allowed."""
+        self.in_doubt = False
+        """Whether the last decision about it could not be made, and `passage` is the one before."""
 
 
 class Streams:
     """Every open stream of one process. Belongs to one event loop."""
 
-    def __init__(self, line: Line, clock: Clock, *, at_latest_s: float) -> None:
-        """Build. A stream is decided again after `at_latest_s` even where nothing seems to have changed."""
+    def __init__(self, line: Line, clock: Clock, *, at_latest_s: float, grace: Grace = _GRACE) -> None:
+        """Build.
+
+        Args:
+            line: decides.
+            clock: tells when a stream is looked at.
+            at_latest_s: after how long it is decided again even where nothing seems to have changed.
+            grace: how long it goes on while nobody can decide.
+        """
         self._line = line
+        self._grace = grace
         self._now = clock.now
         self._at_latest_us = int(at_latest_s * MICROSECONDS)
         self._open: dict[bytes, Stream] = {}
@@ -101,10 +118,17 @@ class Streams:
         for count, stream in enumerate([*self._open.values()]):
             at = self._now()
             since = at - stream.decided_at
-            if stream.bundle is self._line.bundle:
-                if since < self._at_latest_us and self._line.stands(stream.passage.settled, at):
+            if stream.in_doubt:
+                if since < _AWAY_US:
                     continue
-                if since < _AWAY_US and not self._line.gather.reliable(at):
+            elif stream.bundle is self._line.bundle:
+                settled = stream.passage.settled
+                if since < self._at_latest_us and self._line.stands(settled, at):
+                    stream.sure_at = at
+                    continue
+                if not self._line.gather.reliable(at) and (
+                    since < _AWAY_US or (at < settled.until and at < self._goes_on_until(stream))
+                ):
                     # While the store is away no answer stands, and none of these would come out differently.
                     continue
             await self._decide(stream, at)
@@ -120,13 +144,26 @@ class Streams:
             # Looked at again at once: what cannot be decided is not known to be refused either.
             log.error("stream:not_decided", why=str(fault))  # noqa: TRY400 - the fault is the message
             return
-        stream.passage, stream.bundle, stream.decided_at = passage, bundle, at
-        if passage.reply.status == _ALLOWED or stream.name not in self._open:
+        stream.decided_at = at
+        if stream.name not in self._open:
+            return
+        if passage.reply.status == _OUTAGE and at < self._goes_on_until(stream):
+            stream.in_doubt = True
+            return
+        stream.passage, stream.bundle, stream.in_doubt = passage, bundle, False
+        if passage.reply.status == _ALLOWED:
+            stream.sure_at = at
             return
         self.closed(stream.name)
         self.ended += 1
         log.info("stream:ended", decision=passage.decision_id.decode("ascii"), opened_by=stream.name.decode("ascii"))
         stream.end(passage)
+
+    def _goes_on_until(self, stream: Stream) -> int:
+        """Return until when a stream goes on by its last verdict, if nobody can decide about it."""
+        reading = stream.passage.reading
+        assert reading is not None  # what could not be read was never opened
+        return stream.sure_at + self._grace.us(reading.route.operation, stream.name)
 
     async def _keep_looking(self) -> None:
         while self._open:
@@ -170,10 +207,15 @@ class OpenSocket:
         message = await self._receive()
         if self._refused is not None:
             reason = str(self._refused.reply.reason)
-            return {"type": "websocket.disconnect", "code": _POLICY_VIOLATION, "reason": reason}
+            return {"type": "websocket.disconnect", "code": _code(self._refused), "reason": reason}
         return message
 
     def _end(self, refusal: Passage) -> None:
         self._refused = refusal
-        close = {"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": str(refusal.reply.reason)}
+        close = {"type": "websocket.close", "code": _code(refusal), "reason": str(refusal.reply.reason)}
         self._closing = asyncio.ensure_future(self._send(close))
+
+
+def _code(refusal: Passage) -> int:
+    """Return the close code: whether to come back later is what a client must know."""
+    return _TRY_AGAIN_LATER if refusal.reply.status == _OUTAGE else _POLICY_VIOLATION

@@ -8,6 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.core.errors import StoreUnavailable
+from gateway.core.failing import Grace
+from gateway.core.terms import Operation
 from gateway.enforce.middleware import Enforcer
 from gateway.enforce.streams import Streams
 from gateway.policies.bundle import assemble
@@ -49,7 +51,7 @@ def opened(world, streams):
     enforcer = Enforcer(echo, world.line, world.clock, streams=streams)
 
     @asynccontextmanager
-    async def run(kind="websocket", headers=HEADERS, path="/api/v1/deposits"):
+    async def run(kind="websocket", headers=HEADERS, path="/api/v1/deposits", enforcer=enforcer):
         heard, said = asyncio.Queue(), asyncio.Queue()
         left, parts = asyncio.get_running_loop().create_future(), asyncio.Queue()
         scope = {
@@ -181,24 +183,95 @@ async def test_nothing_is_decided_again_while_nothing_changes_and_all_is_at_the_
         assert len(world.journal.records) == recorded + 1
 
 
-async def test_while_the_store_is_away_a_customer_is_cut_off_and_a_stranger_is_decided_once_a_second(
+def lose_the_store(world):
+    world.accounts.heard, world.accounts.broken = False, True
+
+
+async def test_while_the_store_is_away_a_stream_goes_on_for_the_stated_time_and_then_ends_by_and_by(
     world, streams, opened
 ):
     async with opened() as customer, opened(headers=HEADERS[:2], path="/api/v1/balances") as stranger:
         await next_of(customer.heard)
         await next_of(stranger.heard)
         recorded = len(world.journal.records)
-        world.accounts.heard, world.accounts.broken = False, True
-        world.clock.at += 2 * SECOND
-        for _ in range(5):
+        lose_the_store(world)
+        for _ in range(9):
+            world.clock.at += SECOND
             await streams.look()
-        assert (await next_of(customer.heard))["code"] == 1008
-        assert len(world.journal.records) == recorded + 2
-        world.clock.at += 2 * SECOND
-        for _ in range(5):
-            await streams.look()
-        assert len(world.journal.records) == recorded + 3
+        assert len(world.journal.records) == recorded
+        assert len(streams) == 2
+        for _ in range(6):
+            world.clock.at += SECOND
+            for _ in range(3):
+                await streams.look()
+        closed = await next_of(customer.heard)
+        assert (closed["code"], closed["reason"]) == (1013, "account-unknown")
         assert len(streams) == 1
+        assert len(world.journal.records) <= recorded + 8
+
+
+async def test_a_stream_whose_account_is_restricted_while_the_store_is_away_ends_when_it_is_back(
+    world, streams, opened
+):
+    async with opened() as socket:
+        await next_of(socket.heard)
+        lose_the_store(world)
+        world.clock.at += 5 * SECOND
+        await streams.look()
+        assert len(streams) == 1
+        world.accounts.heard, world.accounts.broken = True, False
+        restrict(world)
+        world.clock.at += SECOND
+        await streams.look()
+        assert (await next_of(socket.heard))["code"] == 1008
+
+
+async def test_what_ends_a_stream_for_certain_does_not_wait_for_the_store(world, streams, opened):
+    world.tokens.identities[b"alice-token"] = identity(until=NOON + 5 * SECOND)
+    async with opened("http") as answer:
+        await next_of(answer.heard)
+        answer.parts.put_nowait(b"one")
+        await next_of(answer.heard)
+        lose_the_store(world)
+        world.tokens.identities[b"alice-token"] = EXPIRED
+        world.clock.at += 4 * SECOND
+        await streams.look()
+        assert len(streams) == 1
+        world.clock.at += 2 * SECOND
+        await streams.look()
+        assert len(streams) == 0
+
+
+async def test_under_new_policies_a_stream_is_asked_about_once_a_second_and_decided_when_the_store_is_back(
+    world, streams, opened
+):
+    async with opened() as socket:
+        await next_of(socket.heard)
+        lose_the_store(world)
+        world.clock.at += 2 * SECOND
+        again = world.policy.replace("title: The rules of the tests", "title: The same again")
+        world.line.adopt(assemble({"house.yaml": again}, sources_configured=None))
+        recorded = len(world.journal.records)
+        for _ in range(5):
+            await streams.look()
+        assert len(world.journal.records) == recorded + 1
+        assert len(streams) == 1
+        world.accounts.heard, world.accounts.broken = True, False
+        restrict(world)
+        world.clock.at += 2 * SECOND
+        await streams.look()
+        assert (await next_of(socket.heard))["code"] == 1008
+
+
+async def test_what_is_strict_does_not_go_on_without_the_store(world, opened):
+    strict = Streams(world.line, world.clock, at_latest_s=30, grace=Grace(strict=frozenset({Operation.VIEW})))
+    async with opened(enforcer=Enforcer(echo, world.line, world.clock, streams=strict)) as socket:
+        await next_of(socket.heard)
+        lose_the_store(world)
+        world.clock.at += 2 * SECOND
+        await strict.look()
+        assert (await next_of(socket.heard))["code"] == 1013
+    await strict.close()
 
 
 async def test_what_is_done_is_looked_after_no_longer(world, streams, opened):
