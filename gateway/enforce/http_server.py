@@ -2,8 +2,8 @@
 
 uvicorn with httptools is fast and refuses what smuggles requests (`Transfer-Encoding` beside `Content-Length`, bare
 line feeds, folded lines), but it bounds neither the size of a request's head nor the time it takes to arrive, it takes
-an absolute-form target apart before anybody has compared its authority with `Host`, and it reads trailers as headers.
-This closes the four gaps.
+an absolute-form target apart before anybody has compared its authority with `Host`, and it reads trailers as headers,
+as many as come. This closes the four gaps.
 """
 
 import asyncio
@@ -34,6 +34,11 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._head_open = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._trailer_open = False
+        """Whether what comes next is no data of a chunk: a trailer, the end, or the first byte of the chunk."""
+        self._trailer_bytes = 0
+        """Of the trailers that came whole; `_unended_bytes` of the one that has not ended yet."""
+        self._unended_bytes = 0
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -50,7 +55,14 @@ class StrictHttpProtocol(HttpToolsProtocol):
         # Bytes of the read in which a head begins may belong to the body before it, so counting starts with the next
         # read. A head is then held to one read (at most 256 KiB) and `max_head_bytes` more.
         counted = self._head_open
+        trailers = self._trailer_bytes if self._trailer_open else None
         super().data_received(data)
+        if self._trailer_open:
+            # As with heads: httptools keeps a trailer until it is whole, however long that is.
+            self._unended_bytes = self._unended_bytes + len(data) if self._trailer_bytes == trailers else 0
+            if self._trailer_bytes + self._unended_bytes > self.max_head_bytes:
+                self._refuse("The trailers of the request are too large.")
+                return
         if not self._head_open or self.transport.is_closing():
             return
         if counted:
@@ -73,6 +85,25 @@ class StrictHttpProtocol(HttpToolsProtocol):
         # and cleans those would be got round (RFC 9110 §6.5.1: never merged).
         if self._head_open:
             super().on_header(name, value)
+        else:
+            self._trailer_bytes += len(name) + len(value) + 4
+            if self._trailer_bytes > self.max_head_bytes:
+                raise ValueError("the trailers are too large")
+
+    def on_chunk_header(self) -> None:
+        """Note that the size of a chunk was read. Data follows, or, after the size of nothing, trailers."""
+        self._trailer_open = True
+        self._trailer_bytes = self._unended_bytes = 0
+
+    @override
+    def on_body(self, body: bytes) -> None:
+        self._trailer_open = False
+        super().on_body(body)
+
+    @override
+    def on_message_complete(self) -> None:
+        self._trailer_open = False
+        super().on_message_complete()
 
     @override
     def on_headers_complete(self) -> None:
@@ -88,6 +119,15 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if url[:1] != b"/" or url[:2] == b"//" or b"#" in url:
             # The app has not run yet: it shall see the target as it was sent, not what a URL parser made of it.
             self.scope["raw_path"] = url.partition(b"?")[0]
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        cycle: Any = self.cycle  # None before the first request, whatever uvicorn says
+        if cycle is not None and cycle.response_started and not cycle.response_complete:
+            # In the midst of an answer it would be taken for a part of that.
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(_HEAD_SECONDS, self._refuse, "The request did not arrive in time.")

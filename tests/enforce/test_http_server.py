@@ -145,6 +145,46 @@ def test_trailers_are_never_among_the_headers() -> None:
     assert b"authorization" not in heard
 
 
+CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b"".join(b"X-%d: %b\r\n" % (number, b"a" * 100) for number in range(50)) + b"\r\n"],
+        [b"X-%d: %b\r\n" % (number, b"a" * 100) for number in range(40)],
+        [b"X: ", *[b"a" * 1024] * 4],
+    ],
+    ids=["many at once", "many one by one", "one without end"],
+)
+def test_trailers_are_held_to_the_bound_of_the_head(parts) -> None:
+    heard = converse(CHUNKED, *parts, pause=0.002)
+    assert heard.startswith(b"HTTP/1.1 400 ")
+    assert heard.endswith(b"<closed>")
+    assert b"200 OK" not in heard
+
+
+def test_a_chunk_that_takes_many_reads_is_no_trailer() -> None:
+    body = b"5000\r\n", *[b"b" * 1024] * 20, b"\r\n0\r\nX-Sum: 1\r\n\r\n"
+    heard = converse(CHUNKED.removesuffix(b"0\r\n"), *body, b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n", pause=0.002)
+    assert b'"body": 20481' in heard
+    assert heard.count(b"200 OK") == 2
+
+
+def test_what_is_refused_in_the_midst_of_an_answer_adds_nothing_to_it() -> None:
+    async def hasty(scope, receive, send):
+        if scope["type"] == "lifespan":
+            await _echo(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await asyncio.Event().wait()
+
+    heard = converse(CHUNKED, *[b"X: %b\r\n" % (b"a" * 2050)] * 3, app=hasty, pause=0.02)
+    assert heard.startswith(b"HTTP/1.1 200 ")
+    assert heard.endswith(b"begun<closed>")
+
+
 def test_a_refused_handshake_is_answered_without_filling_the_log(caplog) -> None:
     async def refusing(scope, receive, send):
         if scope["type"] == "lifespan":
