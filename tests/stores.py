@@ -60,15 +60,20 @@ async def opened(folder: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
     await store.close()
 
 
+def file_of(store: AccountStore) -> Path:
+    """Return the file that an embedded store lies in."""
+    return Path(store.name)
+
+
 def rows(store: AccountStore, query: str, *values: object) -> list[tuple[Any, ...]]:
     """Return what another connection reads."""
-    with closing(sqlite3.connect(store.path)) as database:
+    with closing(sqlite3.connect(store.name)) as database:
         return database.execute(query, values).fetchall()
 
 
 def copied(store: AccountStore, to: Path) -> Path:
     """Return a copy of the store's file, as it is on the disk."""
-    return Path(shutil.copy(store.path, to))
+    return Path(shutil.copy(store.name, to))
 
 
 def hold(about: str = "network=PT.3243.1f,device=2a", length: int | None = 72 * HOUR, **more: Any) -> OpenTicket:

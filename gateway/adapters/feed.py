@@ -1,17 +1,12 @@
-"""Noticing that the store's file changed, whoever changed it."""
+"""Noticing that the store changed, whoever changed it."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import structlog
 
-from gateway.adapters.migration import revision_of
-from gateway.adapters.schema import REVISION
-from gateway.adapters.sqlite_file import SqliteFile, uri_of
 from gateway.core.errors import StoreUnavailable
 from gateway.ports import MICROSECONDS, Clock
 
@@ -19,20 +14,15 @@ log: Any = structlog.get_logger("gateway")
 
 RELIED_ON_US: Final = MICROSECONDS
 """How long after the last successful look `generation` may be relied on."""
+NAMED: Final = 4096
+"""Changes between two looks of which each is named; of more, any account may be meant."""
 _AHEAD_US: Final = 60 * MICROSECONDS
 """How much older than the last look a request may be that is still on its way. More is a clock that was set back."""
-_BUSY_S: Final = 0.2
-_CHANGES: Final = "SELECT number FROM generations WHERE name = 'accounts'"
-_WHOSE: Final = "SELECT account FROM changed_accounts WHERE number > ? AND number <= ?"
-_ENDED: Final = "SELECT account FROM account_holds WHERE until > ? AND until <= ? LIMIT ?"
-_NAMED: Final = 4096
-"""Changes between two looks of which each is named; of more, any account may be meant."""
 _REMEMBERED: Final = 65_536
-_CLOSE_WITHIN_S: Final = 2.0
 
 
-class _Seen(NamedTuple):
-    """What one look at the file found; two that differ mean a change."""
+class Seen(NamedTuple):
+    """What one look at the store found; two that differ mean a change."""
 
     connection: int
     """Which of the feed's connections saw it."""
@@ -41,13 +31,17 @@ class _Seen(NamedTuple):
     ends: int | None
     """When the next hold ends by itself."""
     version: int
-    """SQLite's data_version: differs whenever another connection committed, in this process or any other."""
+    """A number that differs whenever anything in the store does."""
+
+    def can_name_since(self, before: "Seen") -> bool:
+        """Return whether the store can say whose each change since `before` was."""
+        return before.connection == self.connection and 0 <= self.changes - before.changes <= NAMED
 
 
-class _Look(NamedTuple):
+class Look(NamedTuple):
     """What a look found, and whose accounts changed since the one before."""
 
-    seen: _Seen
+    seen: Seen
     whose: frozenset[str]
     """Empty where that cannot be said of all."""
 
@@ -67,10 +61,30 @@ class Heard(NamedTuple):
     """When the first look on the same connection began: from another, numbers may be those of another past."""
 
 
-class ChangeFeed:
-    """Looks at the file every so often, on a connection of its own. Belongs to the event loop's thread."""
+class Watch(Protocol):
+    """What looks at one store, on a connection of its own."""
 
-    def __init__(self, file: SqliteFile, clock: Clock, every_s: float) -> None:
+    @property
+    def name(self) -> str:
+        """What people call the store."""
+
+    async def observe(self, now: int, before: Seen | None, looked_at: int) -> Look:
+        """Return what the store holds now, and whose accounts changed since `before`, which was seen at `looked_at`.
+
+        Raise StoreUnavailable within a bounded time.
+        """
+
+    async def wait(self, seconds: float) -> None:
+        """Return after so long, or as soon as the store says that something changed."""
+
+    async def close(self) -> None:
+        """Let go of the store."""
+
+
+class ChangeFeed:
+    """Looks at the store every so often. Belongs to the event loop's thread."""
+
+    def __init__(self, watch: Watch, clock: Clock, every_s: float) -> None:
         self.generation = 0
         """A number that changes whenever what is remembered of accounts changed, as far as is known."""
         self.commits = 0
@@ -79,7 +93,7 @@ class ChangeFeed:
         """Told what each look vouches for."""
         self.on_own_change: Callable[[], object] = _nobody
         """Told whenever this process committed something."""
-        self._file = file
+        self._watch = watch
         self._clock = clock
         self._every_s = every_s
         self._changed: dict[str, int] = {}
@@ -89,11 +103,9 @@ class ChangeFeed:
         self._heard_at: int | None = None
         self._looked_at = 0
         self._since = 0
-        self._seen: _Seen | None = None
+        self._seen: Seen | None = None
         self._fault: str | None = None
-        self._database: sqlite3.Connection | None = None
-        self._connections = 0
-        self._thread: ThreadPoolExecutor | None = None
+        self._looking = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
 
     def fresh(self, at: int) -> bool:
@@ -116,10 +128,10 @@ class ChangeFeed:
         self.on_own_change()
 
     async def start(self) -> None:
-        """Look once, and go on looking. Raise StoreUnavailable where the file cannot be read."""
+        """Look once, and go on looking. Raise StoreUnavailable where the store cannot be read."""
         if self._watching is None:
             await self.look()
-            self._watching = asyncio.get_running_loop().create_task(self._watch())
+            self._watching = asyncio.get_running_loop().create_task(self._keep_looking())
 
     async def close(self) -> None:
         """Stop looking."""
@@ -129,31 +141,27 @@ class ChangeFeed:
             with suppress(asyncio.CancelledError):
                 await watching
         self._heard_at = None
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_WITHIN_S):
-                    await asyncio.get_running_loop().run_in_executor(thread, self._disconnect)
-            thread.shutdown(wait=False)
+        await self._watch.close()
 
     async def look(self) -> None:
-        """Look once. Raise StoreUnavailable where the file cannot be read."""
-        # What is seen is at least as new as the moment before the look.
-        at = self._clock.now()
-        generation = self.generation
-        if self._thread is None:
-            # One thread, so that the connection is only ever used by one.
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="store-feed")
-        seen, whose = await asyncio.get_running_loop().run_in_executor(self._thread, self._observe, at)
-        before, self._seen = self._seen, seen
-        if before is None or before.connection != seen.connection:
-            self._since = at
-        if before != seen:
-            self.commits += 1
-        if before is None or before[:-1] != seen[:-1]:
-            self._count(whose)
-        self._heard_at = self._looked_at = at
-        self.on_look(Heard(seen.changes, generation, self._since))
+        """Look once. Raise StoreUnavailable where the store cannot be read.
+
+        For whoever hears of a change before the store is looked at again; two looks at once follow each other.
+        """
+        async with self._looking:
+            # What is seen is at least as new as the moment before the look.
+            at = self._clock.now()
+            before, generation = self._seen, self.generation
+            seen, whose = await self._watch.observe(at, before, self._looked_at)
+            self._seen = seen
+            if before is None or before.connection != seen.connection:
+                self._since = at
+            if before != seen:
+                self.commits += 1
+            if before is None or before[:-1] != seen[:-1]:
+                self._count(whose)
+            self._heard_at = self._looked_at = at
+            self.on_look(Heard(seen.changes, generation, self._since))
 
     def _count(self, whose: Collection[str]) -> None:
         """Count a change of these accounts; of any where none is named."""
@@ -164,9 +172,9 @@ class ChangeFeed:
         else:
             self._changed.update(dict.fromkeys(whose, self.generation))
 
-    async def _watch(self) -> None:
+    async def _keep_looking(self) -> None:
         while True:
-            await asyncio.sleep(self._every_s)
+            await self._watch.wait(self._every_s)
             try:
                 await self.look()
             except StoreUnavailable as fault:
@@ -175,58 +183,8 @@ class ChangeFeed:
                 self._fault = str(fault)
             else:
                 if self._fault is not None:
-                    log.warning("store:found", path=str(self._file.path))
+                    log.warning("store:found", store=self._watch.name)
                 self._fault = None
-
-    def _observe(self, now: int) -> _Look:
-        """Return what the file holds now. Runs in the feed's thread."""
-        try:
-            if self._database is None:
-                self._database = self._connect()
-                self._connections += 1
-            (version,) = self._database.execute("PRAGMA data_version").fetchone()
-            counted = self._database.execute(_CHANGES).fetchone()
-            (ends,) = self._database.execute("SELECT min(until) FROM account_holds WHERE until > ?", (now,)).fetchone()
-            whose = frozenset[str]() if counted is None else self._whose(self._database, counted[0], now)
-        except sqlite3.Error as fault:
-            self._disconnect()
-            raise StoreUnavailable(f"store {self._file.path}: {fault}") from fault
-        if counted is None:
-            raise StoreUnavailable(f"store {self._file.path}: its count of changes is gone; restore the file")
-        # After the look: what was seen, was seen in the file that lies there now.
-        self._file.check()
-        return _Look(_Seen(self._connections, counted[0], ends, version), whose)
-
-    def _whose(self, database: sqlite3.Connection, counted: int, now: int) -> frozenset[str]:
-        """Return whose accounts changed since the last look; nobody where that cannot be said of all."""
-        before = self._seen
-        if before is None or before.connection != self._connections or not 0 <= counted - before.changes <= _NAMED:
-            return frozenset()
-        named = database.execute(_WHOSE, (before.changes, counted)).fetchall()
-        # A clock that is set back begins again what had ended.
-        first, last = sorted((self._looked_at, now))
-        ended = database.execute(_ENDED, (first, last, _NAMED + 1)).fetchall()
-        if len(named) != counted - before.changes or len(ended) > _NAMED:
-            return frozenset()
-        return frozenset(uid for (uid,) in (*named, *ended))
-
-    def _connect(self) -> sqlite3.Connection:
-        self._file.check()
-        database = sqlite3.connect(
-            f"{uri_of(self._file.path)}?mode=rw", uri=True, timeout=_BUSY_S, isolation_level=None
-        )
-        found = revision_of(database)
-        if found != REVISION:
-            database.close()
-            raise StoreUnavailable(
-                f"store {self._file.path}: it is at revision {found}, and this gateway needs {REVISION}"
-            )
-        return database
-
-    def _disconnect(self) -> None:
-        database, self._database = self._database, None
-        if database is not None:
-            database.close()
 
 
 def _nobody(*_: object) -> None:

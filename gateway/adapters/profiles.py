@@ -127,7 +127,7 @@ class ProfileStore:
         try:
             return Profile.from_bytes(known[1])
         except ValueError as fault:
-            raise StoreUnavailable(f"store {self._store.path}: the profile of `{uid}` is damaged: {fault}") from fault
+            raise StoreUnavailable(f"store {self._store.name}: the profile of `{uid}` is damaged: {fault}") from fault
 
     async def catch_up(self) -> int:
         """Look at the events that were taken since the last time, and count the logins; return how many events."""

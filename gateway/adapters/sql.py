@@ -1,22 +1,19 @@
-"""The embedded store: accounts in SQLite, through SQLAlchemy Core."""
+"""The store of accounts, through SQLAlchemy Core, wherever it lies."""
 
 import asyncio
-import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.adapters.account_book import AccountBook, ApiKey, AuditEntry, Hold, absent, absent_key
 from gateway.adapters.account_rows import WHOLE, account_of, read_account, write_account
+from gateway.adapters.backend import Bounds, backend_of
 from gateway.adapters.clock import SystemClock
 from gateway.adapters.feed import ChangeFeed, Heard
-from gateway.adapters.migration import migrate
 from gateway.adapters.schema import ACCOUNTS, API_KEYS, AUDIT, HOLDS
-from gateway.adapters.sqlite_file import SqliteFile, begin_immediate, engine_of, path_of
 from gateway.core.account import Account, Refused, Step, is_uid
 from gateway.core.errors import StoreUnavailable
 from gateway.ports import Clock
@@ -25,7 +22,6 @@ READ_WITHIN_S: Final = 0.25
 WRITE_WITHIN_S: Final = 2.0
 START_WITHIN_S: Final = 30.0
 LOOK_EVERY_S: Final = 0.1
-_READERS: Final = 4
 
 _SOME: Final = WHOLE.where(ACCOUNTS.c.uid > sa.bindparam("after")).order_by(ACCOUNTS.c.uid).limit(sa.bindparam("most"))
 _OWNER: Final = sa.select(API_KEYS.c.account).where(
@@ -34,7 +30,10 @@ _OWNER: Final = sa.select(API_KEYS.c.account).where(
 
 
 class AccountStore(AccountBook):
-    """The `Accounts` port on one SQLite file. `start` migrates it and begins to notice what others change."""
+    """The `Accounts` port on a database. `start` migrates it and begins to notice what others change.
+
+    `url` names an SQLite file (`sqlite:///PATH`) or a database of PostgreSQL (`postgresql://USER@HOST/DATABASE`).
+    """
 
     def __init__(
         self,
@@ -45,19 +44,16 @@ class AccountStore(AccountBook):
         write_within_s: float = WRITE_WITHIN_S,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
-        self.path = path_of(url)
         self.clock: Clock = clock or SystemClock()
         self._read_within_s = read_within_s
         self.write_within_s = write_within_s
-        self._file = SqliteFile(self.path)
-        self._feed = ChangeFeed(self._file, self.clock, look_every_s)
+        self._backend = backend_of(url, Bounds(read_within_s, write_within_s))
+        self.name = self._backend.name
+        """What people call the store: its file, or its server and database."""
+        self._feed = ChangeFeed(self._backend.watch(), self.clock, look_every_s)
         self.fresh = self._feed.fresh
         self.changed_at = self._feed.changed_at
         """The feed's own methods: asked on the path of many requests."""
-        self._readers = engine_of(self.path, _READERS, read_within_s, "PRAGMA query_only=ON")
-        # One writer at a time is all that SQLite has; the others wait here rather than poll its lock.
-        self._writer = engine_of(self.path, 1, write_within_s, "PRAGMA synchronous=FULL")
-        sa.event.listen(self._writer.sync_engine, "begin", begin_immediate)
 
     @property
     def generation(self) -> int:
@@ -84,22 +80,26 @@ class AccountStore(AccountBook):
         """Look for changes now rather than at the next time. Raise StoreUnavailable."""
         await self._feed.look()
 
+    def is_there(self) -> bool:
+        """Return whether there is a store to read: who only looks makes none. Asks nobody."""
+        return self._backend.is_there()
+
     async def migrate(self) -> None:
-        """Bring the file to the schema of this code, making it where there is none. Raise StoreUnavailable."""
-        await asyncio.to_thread(migrate, self.path)
+        """Bring the store to the schema of this code, making it where there is none. Raise StoreUnavailable."""
+        async with self._within(START_WITHIN_S, "migrate"):
+            await self._backend.migrate()
 
     async def start(self) -> None:
-        """Migrate, and begin to notice changes. Raise StoreUnavailable where the file cannot be used."""
+        """Migrate, and begin to notice changes. Raise StoreUnavailable where the store cannot be used."""
         async with self._within(START_WITHIN_S, "start"):
-            await self.migrate()
+            await self._backend.migrate()
+            await self._backend.connect()
             await self._feed.start()
 
     async def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the store."""
         await self._feed.close()
-        await self._readers.dispose()
-        await self._writer.dispose()
-        self._file.forget()
+        await self._backend.close()
 
     async def read(self, uid: str) -> Account | None:
         """Return the account as it is now, or None. Raise StoreUnavailable within a bounded time."""
@@ -112,7 +112,7 @@ class AccountStore(AccountBook):
         """Return at most `limit` accounts whose uid comes after `after`, in the order of their uids."""
         async with self.reading("list accounts", self.write_within_s) as connection:
             rows = await connection.execute(_SOME, {"after": after, "most": limit, "now": self.clock.now()})
-            return [account_of(row, self.path) for row in rows]
+            return [account_of(row, self.name) for row in rows]
 
     async def key_owner(self, digest: bytes) -> str | None:
         """Return the uid that owns the API key with this SHA-256 digest, or None. Raise StoreUnavailable."""
@@ -201,29 +201,21 @@ class AccountStore(AccountBook):
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            raise StoreUnavailable(f"store {self.path}: could not {what} within {seconds} s") from None
-        except (SQLAlchemyError, sqlite3.Error, OSError) as fault:
+            raise StoreUnavailable(f"store {self.name}: could not {what} within {seconds} s") from None
+        except self._backend.faults as fault:
             why = getattr(fault, "orig", None) or fault
-            raise StoreUnavailable(f"store {self.path}: could not {what}: {why}") from fault
-
-    @asynccontextmanager
-    async def _checked(self) -> AsyncIterator[None]:
-        """Vouch that what is done here is done in the file that lies at the path, before and after."""
-        self._file.check()
-        yield
-        self._file.check()
+            raise StoreUnavailable(f"store {self.name}: could not {what}: {why}") from fault
 
     @asynccontextmanager
     async def reading(self, what: str, within_s: float | None = None) -> AsyncIterator[AsyncConnection]:
         """Give a connection that can only read, for a bounded time. `what` says in a fault what could not be done."""
-        within_s = within_s or self._read_within_s
-        async with self._within(within_s, what), self._checked(), self._readers.connect() as connection:
+        async with self._within(within_s or self._read_within_s, what), self._backend.reading() as connection:
             yield connection
 
     @asynccontextmanager
     async def writing(self, what: str) -> AsyncIterator[AsyncConnection]:
-        """Give one transaction. Where it raises, the change was made only if the disk failed at the very end."""
-        async with self._within(self.write_within_s, what), self._checked(), self._writer.begin() as connection:
+        """Give one transaction. Where it raises, the change was made only if it failed at the very end."""
+        async with self._within(self.write_within_s, what), self._backend.writing() as connection:
             yield connection
 
     async def _account(self, connection: AsyncConnection, uid: str) -> Account | None:

@@ -101,10 +101,10 @@ class AdminAlone:
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
         # Whoever only reads makes no file: it would belong to somebody whom the gateway may not be.
-        if self._store.path.exists():
+        if self._store.is_there():
             await self._store.migrate()
         else:
-            log.warning("admin:no_store", path=str(self._store.path), what="no token is believed until there is one")
+            log.warning("admin:no_store", store=self._store.name, what="no token is believed until there is one")
         refreshing = asyncio.get_running_loop().create_task(self._keep_up())
         try:
             async with at_work(self._desk):

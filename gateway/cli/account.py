@@ -286,7 +286,7 @@ def ask(config: Path, url: str | None, question: "Callable[[AccountStore], Await
 
     async def asked() -> T:
         try:
-            if write or book.path.exists():
+            if write or book.is_there():
                 await book.migrate()
             return await question(book)
         finally:

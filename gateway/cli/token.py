@@ -118,7 +118,7 @@ def _ask(config: Path, url: str | None, ask: "Callable[[ServiceTokens], Awaitabl
 
     async def asked() -> T:
         try:
-            if write or store.path.exists():
+            if write or store.is_there():
                 await store.migrate()
             return await ask(ServiceTokens(store))
         finally:

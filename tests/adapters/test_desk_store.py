@@ -18,7 +18,7 @@ from gateway.desk.evidence import Evidence, EvidenceKind, IdentityResult
 from gateway.desk.kinds import TicketKind
 from gateway.desk.record import End, Ticket
 from gateway.ports import Desk, Outcome
-from tests.stores import AT, BOB, BOTH, BY, CLARA, DAY, HOUR, SetClock, errands, hold, opened, rows
+from tests.stores import AT, BOB, BOTH, BY, CLARA, DAY, HOUR, SetClock, errands, file_of, hold, opened, rows
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ asyncio.run(main())
 
 
 async def test_two_processes_that_repeat_the_same_causes_make_one_ticket_of_each(store: AccountStore) -> None:
-    url = f"sqlite:///{store.path}"
+    url = f"sqlite:///{file_of(store)}"
     both = [
         subprocess.Popen([sys.executable, "-c", TWO, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 - our own interpreter; they must run at once
         for _ in range(2)
@@ -245,7 +245,7 @@ asyncio.run(main())
 async def test_a_process_that_is_killed_loses_nothing_that_it_answered_and_leaves_no_half(
     desk: DeskStore, store: AccountStore
 ) -> None:
-    url = f"sqlite:///{store.path}"
+    url = f"sqlite:///{file_of(store)}"
     with subprocess.Popen([sys.executable, "-c", WITHOUT_END, url], stdout=subprocess.PIPE, text=True) as one:  # noqa: ASYNC220 - our own interpreter; it must be killed
         assert one.stdout is not None
         for _ in range(25):
@@ -262,7 +262,7 @@ async def test_a_process_that_is_killed_loses_nothing_that_it_answered_and_leave
 
 async def test_a_repeat_writes_nothing(desk: DeskStore, store: AccountStore) -> None:
     ticket = await held(desk)
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as database:
+    with closing(sqlite3.connect(file_of(store), isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")  # nobody else can write
         (again,) = await desk.carry_out(errands(hold(), decision="another"))
         database.execute("ROLLBACK")
@@ -363,10 +363,10 @@ async def test_a_caller_that_stops_waiting_stops_nothing(desk: DeskStore, store:
 
 
 async def test_a_store_that_is_away_carries_out_nothing(desk: DeskStore, store: AccountStore, tmp_path: Path) -> None:
-    store.path.rename(tmp_path / "away.db")
+    file_of(store).rename(tmp_path / "away.db")
     with pytest.raises(StoreUnavailable):
         await desk.carry_out(errands(hold()))
-    (tmp_path / "away.db").rename(store.path)
+    (tmp_path / "away.db").rename(file_of(store))
     assert rows(store, "SELECT count(*) FROM tickets") == [(0,)]
     (done,) = await desk.carry_out(errands(hold()))
     assert done.outcome is Outcome.DONE

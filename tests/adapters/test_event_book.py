@@ -34,7 +34,7 @@ from gateway.core.login import ASN, COUNTRY, DEVICE, LEVELS, Digests, Place
 from gateway.core.terms import Verification
 from gateway.desk.record import End, Ticket
 from gateway.ports import Connection, Events, Taking
-from tests.stores import AT, BOB, CLARA, DAY, HOUR, SECOND, SetClock, opened, rows
+from tests.stores import AT, BOB, CLARA, DAY, HOUR, SECOND, SetClock, file_of, opened, rows
 
 DIGESTS = Digests(b"the key of these tests")
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -304,7 +304,7 @@ async def test_what_was_released_stays_known_when_the_profile_is_made_again(
 
 
 async def test_events_can_only_grow(book: EventBook, store: AccountStore) -> None:
-    with closing(sqlite3.connect(store.path, isolation_level=None)) as database:
+    with closing(sqlite3.connect(file_of(store), isolation_level=None)) as database:
         database.execute(
             "INSERT INTO events (id, account, at, received_at, source, type, body) "
             "VALUES ('e', 'alice', 1, (strftime('%s', 'now') - 86400) * 1000000, 's', 't', '{}')"

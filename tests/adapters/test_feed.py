@@ -1,5 +1,4 @@
 import asyncio
-import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -8,41 +7,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.adapters.feed import ChangeFeed, Heard
+from gateway.adapters.feed import Heard
 from gateway.adapters.migration import migrate
-from gateway.adapters.schema import REVISION
-from gateway.adapters.sqlite_file import SqliteFile
 from gateway.core.errors import StoreUnavailable
-
-AT = 1_763_700_000_000_000
-SECOND = 1_000_000
-
-
-class SetClock:
-    def __init__(self) -> None:
-        self.at = AT
-
-    def now(self) -> int:
-        return self.at
-
-
-class World:
-    """A feed on a store file, its clock, and what it was told."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.clock = SetClock()
-        self.feed = ChangeFeed(SqliteFile(path), self.clock, 0.001)
-
-    def commit(
-        self, sql: str = "INSERT INTO accounts VALUES (hex(randomblob(8)), 'open', 'none', '', '', '', 1, 1)"
-    ) -> None:
-        with closing(sqlite3.connect(self.path, isolation_level=None)) as database:
-            database.execute(sql)
-
-    def hold(self, until: int) -> None:
-        self.commit("INSERT OR IGNORE INTO accounts VALUES ('alice', 'open', 'none', '', '', '', 1, 1)")
-        self.commit(f"INSERT INTO account_holds VALUES ('alice', 'withdraw', 'c{until}', {until})")
+from tests.adapters.feeds import World
+from tests.stores import AT, SECOND
 
 
 @pytest.fixture
@@ -154,8 +123,8 @@ async def test_a_change_that_is_not_named_may_have_been_of_anybody(world: World,
 async def test_the_first_look_and_every_new_connection_may_have_missed_a_change_of_anybody(world: World) -> None:
     await world.feed.look()
     assert world.feed.changed_at("bob") == world.feed.generation
-    assert world.feed._thread is not None
-    world.feed._thread.submit(world.feed._disconnect).result()
+    assert world.watch._thread is not None
+    world.watch._thread.submit(world.watch._disconnect).result()
     await world.feed.look()
     assert world.feed.changed_at("bob") == world.feed.generation
 
@@ -209,48 +178,17 @@ async def test_the_generation_may_be_relied_on_for_a_second_after_a_look(world: 
 async def test_a_look_counts_from_before_it_began(world: World) -> None:
     """What is committed while the look is under way may be missing from it."""
     await world.feed.look()
-    observe = world.feed._observe
+    observe = world.watch._observe
 
-    def slow(now: int) -> object:
+    def slow(now: int, *more: object) -> object:
         world.clock.at += 5 * SECOND
-        return observe(now)
+        return observe(now, *more)
 
-    world.feed._observe = slow
+    world.watch._observe = slow
     world.clock.at += 10
     await world.feed.look()
     assert world.feed.fresh(AT + 10 + SECOND)
     assert not world.feed.fresh(AT + 11 + SECOND)
-
-
-async def test_a_new_connection_is_a_change_though_its_numbers_are_the_same(world: World) -> None:
-    """SQLite's data_version means nothing across connections: a commit in between must not go unseen."""
-    await world.feed.look()
-    generation = world.feed.generation
-    assert world.feed._thread is not None
-    world.feed._thread.submit(world.feed._disconnect).result()
-    await world.feed.look()
-    assert world.feed.generation != generation
-
-
-@pytest.mark.parametrize(
-    ("spoil", "why"),
-    [
-        (lambda path: path.unlink(), "No such file or directory"),
-        (lambda path: shutil.copy(path, path.with_suffix(".new")).rename(path), "another file was put in its place"),
-        (lambda path: path.write_bytes(b"x" * 9000), "malformed|not a database"),
-        (lambda path: path.write_bytes(b""), "no such table|malformed|disk I/O"),
-    ],
-    ids=["removed", "replaced", "garbage", "empty"],
-)
-async def test_a_file_that_cannot_be_read_is_not_heard_from(
-    world: World, spoil: Callable[[Path], object], why: str
-) -> None:
-    await world.feed.look()
-    spoil(world.path)
-    world.clock.at += SECOND + 1
-    with pytest.raises(StoreUnavailable, match=why):
-        await world.feed.look()
-    assert not world.feed.fresh(world.clock.at)
 
 
 async def test_the_feed_goes_on_looking_and_says_once_what_it_lost_and_found(world: World, tmp_path: Path) -> None:
@@ -273,21 +211,6 @@ async def test_the_feed_goes_on_looking_and_says_once_what_it_lost_and_found(wor
     ]
     await world.feed.close()
     assert not world.feed.fresh(AT)
-
-
-async def test_a_file_at_another_revision_is_not_looked_at(world: World) -> None:
-    world.commit("UPDATE alembic_version SET version_num = '9999'")
-    with pytest.raises(StoreUnavailable, match=f"at revision 9999, and this gateway needs {REVISION}"):
-        await world.feed.start()
-
-
-async def test_a_file_that_does_not_count_its_changes_is_not_heard_from(world: World) -> None:
-    await world.feed.look()
-    world.commit("DELETE FROM generations")
-    world.clock.at += SECOND + 1
-    with pytest.raises(StoreUnavailable, match="count of changes is gone"):
-        await world.feed.look()
-    assert not world.feed.fresh(world.clock.at)
 
 
 async def test_a_feed_that_cannot_look_does_not_start(tmp_path: Path) -> None:
@@ -317,7 +240,7 @@ async def test_a_new_connection_vouches_for_nothing_from_before_it(world: World)
     await world.feed.look()
     world.clock.at += SECOND
     await world.feed.look()
-    await asyncio.get_running_loop().run_in_executor(world.feed._thread, world.feed._disconnect)
+    await asyncio.get_running_loop().run_in_executor(world.watch._thread, world.watch._disconnect)
     await world.feed.look()
 
     assert [one.since for one in heard] == [AT, AT, AT + SECOND]

@@ -13,7 +13,7 @@ from gateway.core.errors import StoreUnavailable
 from gateway.core.events import LoginFailed, LoginSucceeded
 from gateway.core.login import AGENT, DEVICE, PREFIX, Digests, login_of
 from gateway.ports import Profiles
-from tests.stores import AT, HOUR, SECOND, SetClock, opened
+from tests.stores import AT, HOUR, SECOND, SetClock, file_of, opened
 
 DIGESTS = Digests(b"the key of these tests")
 WIDTH = 1 << 10
@@ -84,7 +84,7 @@ async def test_a_profile_is_asked_for_once_while_nothing_changes(
             await asyncio.sleep(0.1)
             if port.generation == generation:
                 break
-    await store._readers.dispose()
+    await store._backend._readers.dispose()
     asked: list[str] = []
     reading = store.reading
     store.reading = lambda what, within_s=None: (asked.append(what), reading(what, within_s))[1]  # type: ignore[method-assign]
@@ -124,11 +124,11 @@ async def test_what_was_read_long_ago_is_remembered_by_nobody(
 
 
 async def test_a_store_that_is_away_is_no_profile_without_history(port: ProfileStore, store: AccountStore) -> None:
-    away = store.path.with_suffix(".away")
-    store.path.rename(away)
+    away = file_of(store).with_suffix(".away")
+    file_of(store).rename(away)
     with pytest.raises(StoreUnavailable):
         await port.read("alice")
-    away.rename(store.path)
+    away.rename(file_of(store))
 
 
 async def test_a_damaged_profile_is_a_fault(book: EventBook, port: ProfileStore, store: AccountStore) -> None:

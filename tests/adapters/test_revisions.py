@@ -19,7 +19,7 @@ from gateway.core.permissions import Permission, is_same_person, person
 from gateway.desk.revision import Revision, not_permitted
 from gateway.desk.revision_lifecycle import RevisionState
 from gateway.policies.bundle import digest_of
-from tests.stores import AT, DAY, HOUR, SetClock, opened, rows
+from tests.stores import AT, DAY, HOUR, SetClock, file_of, opened, rows
 
 EVE, ADA = person("Eve", ["editor"]), person("Ada", ["approver"])
 ANN = person("Ann", ["approver"])
@@ -256,7 +256,7 @@ async def test_a_step_on_what_is_not_there_is_refused(desk) -> None:
 )
 async def test_what_was_published_is_never_changed_or_removed(desk, change) -> None:
     await desk.publish("one")
-    with closing(sqlite3.connect(desk.store.path, isolation_level=None)) as database:
+    with closing(sqlite3.connect(file_of(desk.store), isolation_level=None)) as database:
         with pytest.raises(sqlite3.IntegrityError, match="never"):
             database.execute(change)
         (kept,) = database.execute("SELECT sources FROM bundles").fetchone()

@@ -13,6 +13,7 @@ from gateway.core.account import Refused
 from gateway.core.errors import StoreUnavailable
 from gateway.core.permissions import Person, Role
 from gateway.core.service_token import ServiceToken, read_token
+from tests.stores import file_of
 
 DAY = 86_400_000_000
 
@@ -52,7 +53,7 @@ async def made(tokens: ServiceTokens, *scopes: str, days: int = 1) -> NewToken:
 
 
 def audit(store: AccountStore) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(store.path)) as database:
+    with closing(sqlite3.connect(file_of(store))) as database:
         return database.execute("SELECT at, who, action, account, after, why FROM audit ORDER BY number").fetchall()
 
 
@@ -95,9 +96,9 @@ async def test_another_secret_or_another_id_is_not_believed(tokens: ServiceToken
 async def test_the_secret_is_nowhere_in_the_store(tokens: ServiceTokens, store: AccountStore) -> None:
     new = await made(tokens)
     secret = new.text.rpartition(f"{new.token.token_id}_")[2]
-    with closing(sqlite3.connect(store.path)) as database:
+    with closing(sqlite3.connect(file_of(store))) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    kept = store.path.read_bytes()
+    kept = file_of(store).read_bytes()
     assert secret.encode() not in kept
     assert hashlib.sha256(secret.encode()).digest() in kept
 
@@ -202,7 +203,7 @@ async def test_what_cannot_be_a_person_is_refused_and_nothing_written(
 async def test_a_role_that_this_code_does_not_know_opens_nothing(tokens: ServiceTokens, store: AccountStore) -> None:
     new = await tokens.create_personal(person="ann", roles=["viewer"], days=1, who="ben", why="T-9")
     assert isinstance(new, NewToken)
-    with closing(sqlite3.connect(store.path)) as database, database:
+    with closing(sqlite3.connect(file_of(store))) as database, database:
         database.execute("UPDATE service_tokens SET roles = 'emperor viewer'")
     found = await tokens.check(new.text, 0)
     assert found is not None
@@ -224,6 +225,6 @@ async def test_revoking_what_is_not_there_says_where_to_look(tokens: ServiceToke
 
 async def test_a_store_that_is_away_believes_nobody(tokens: ServiceTokens, store: AccountStore) -> None:
     new = await made(tokens)
-    store.path.unlink()
+    file_of(store).unlink()
     with pytest.raises(StoreUnavailable):
         await tokens.check(new.text, 0)

@@ -19,6 +19,7 @@ from gateway.adapters.migration import migrate
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import Account, Author, Refused
 from gateway.core.errors import StoreUnavailable
+from tests.stores import file_of
 
 PATIENT = {"read_within_s": 10.0, "write_within_s": 10.0}
 """Deadlines that a busy machine keeps; what the deadlines do has tests of its own."""
@@ -200,7 +201,7 @@ async def test_more_readers_than_connections_all_get_their_answer(store: Account
 
 
 async def test_changes_at_once_are_all_made_each_on_what_the_last_one_left(store: AccountStore) -> None:
-    other = AccountStore(f"sqlite:///{store.path}", **PATIENT)
+    other = AccountStore(f"sqlite:///{file_of(store)}", **PATIENT)
     flags = [f"f{n}" for n in range(20)]
     await asyncio.gather(*((store, other)[n % 2].add_flag("alice", flag, **BY) for n, flag in enumerate(flags)))
     account = await store.read("alice")
@@ -249,7 +250,7 @@ async def test_a_store_that_was_closed_takes_the_file_that_is_there_when_it_is_u
     store: AccountStore, empty_file: Path
 ) -> None:
     await store.close()
-    replace(store.path, empty_file)
+    replace(file_of(store), empty_file)
     assert await store.read("alice") is None
     await store.start()
     assert store.fresh(store.clock.now())
@@ -304,7 +305,7 @@ async def test_a_change_without_its_entry_is_not_made(store: AccountStore, path:
         with pytest.raises(StoreUnavailable, match="the audit cannot be written"):
             await change
     execute(path, "DROP TRIGGER full")
-    await store._feed.look()
+    await store.look()
     assert await store.read("alice") == account
     assert await store.read("bob") is None
     assert await store.keys("alice") == [key.key]

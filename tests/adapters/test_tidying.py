@@ -18,7 +18,7 @@ from gateway.core.evidence import After
 from gateway.core.login import Digests
 from gateway.core.obligations import SetFlag
 from gateway.desk.evidence import Evidence
-from tests.stores import AT, DAY, HOUR, RULE, SetClock, errands, hold, opened, rows
+from tests.stores import AT, DAY, HOUR, RULE, SetClock, errands, file_of, hold, opened, rows
 
 
 @pytest.fixture
@@ -60,13 +60,13 @@ async def test_a_store_that_is_away_is_tidied_when_it_is_back(
     monkeypatch.setattr(tidying, "SWEEP_EVERY_S", 0.01)
     await DeskStore(store).carry_out(errands(hold(length=HOUR)))
     clock.at += HOUR
-    away = store.path.rename(store.path.with_suffix(".away"))
+    away = file_of(store).rename(file_of(store).with_suffix(".away"))
     tidier = Tidying(store)
     with capture_logs() as logs:
         await tidier.start()
         await until(lambda: bool(logs))
     assert logs[0]["event"] == "store:not_tidied"
-    away.rename(store.path)
+    away.rename(file_of(store))
     await until(lambda: rows(store, "SELECT state FROM tickets") == [("expired",)])
     await tidier.close()
 

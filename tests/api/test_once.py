@@ -82,7 +82,7 @@ async def _killed_at(desk, engine, key: str, statement: int | None) -> int:
 
 
 async def test_wherever_it_is_killed_a_repeat_makes_one_hold_and_not_two(desk) -> None:
-    engine = desk.store._writer.sync_engine
+    engine = desk.store._backend._writer.sync_engine
     whole = await _killed_at(desk, engine, "whole", None)
     assert whole > 5
     for statement in range(whole):

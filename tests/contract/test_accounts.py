@@ -437,7 +437,7 @@ async def test_a_hold_ends_by_itself_and_that_is_a_change(book: Book, clock: Set
     await book.place_hold("alice", "withdraw", cause="short", until=AT + 1000, **BY)
     await book.place_hold("alice", "withdraw", cause="long", until=AT + 2000, **BY)
     if isinstance(book, AccountStore):
-        await book._feed.look()
+        await book.look()
     generation = book.generation
     for at, held in ((AT + 999, {"withdraw"}), (AT + 1999, {"withdraw"}), (AT + 2000, set())):
         clock.at = at
@@ -445,7 +445,7 @@ async def test_a_hold_ends_by_itself_and_that_is_a_change(book: Book, clock: Set
         assert account is not None
         assert account.holds == held
     if isinstance(book, AccountStore):
-        await book._feed.look()
+        await book.look()
     assert book.generation != generation
 
 
