@@ -137,7 +137,8 @@ class Journal(Protocol):
         """Return the position of the record, which now survives the death of this process.
 
         `decision_id` is the 16 bytes of the UUID, `at` microseconds since the epoch, `request` the method, canonical
-        path, host and user agent, joined by NUL. Raise JournalUnavailable where it could not be written.
+        path, host and user agent, and the trace where there is one, joined by NUL. Raise JournalUnavailable where it
+        could not be written.
         """
 
     async def durable(self, position: int) -> None:
@@ -154,7 +155,7 @@ class RecordedDecision(NamedTuple):
     took_us: int
     auth_age: int | None
     request: bytes
-    """Method, canonical path, host and user agent, joined by NUL."""
+    """Method, canonical path, host and user agent, and the trace where there is one, joined by NUL."""
     ruling: bytes
     """`ruling_digest` of what it shares with others."""
 

@@ -29,6 +29,10 @@ _FILTERS: Final[Mapping[str, tuple[str, Schema]]] = {
     "rule": ("Determined by this rule, as policy/rule.", _text()),
     "bundle": ("Decided by the bundle whose digest begins so: 6 to 64 hexadecimal digits.", _text()),
     "ticket": ("Of which the visitor was told this ticket.", _text(maxLength=256)),
+    "trace": (
+        "Of which the request said that it was a part of this trace: its id, or the whole traceparent.",
+        _text(maxLength=256),
+    ),
     "since": ("Since this instant (RFC 3339), or since 90m, 24h, 7d; inclusive.", _text()),
     "until": ("Until this instant, or until so long ago; exclusive.", _text()),
 }

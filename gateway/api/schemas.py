@@ -50,6 +50,13 @@ _DECISION: Final = whole(
     reply=whole(status=NUMBER, reason=_MAY_BE_REASON),
     took_us={**NUMBER, "description": "Microseconds."},
 )
+_DECISION["properties"]["request"]["properties"] |= {
+    "trace_id": {
+        **TEXT,
+        "description": "The trace that the request said it was a part of; not there where it did not.",
+    },
+    "parent_id": {**TEXT, "description": "The span of that trace which it came from."},
+}
 _DECISION["properties"]["erased"] = {
     **listed(TEXT),
     "description": "Whose place digests took, or nothing; not there where nothing was erased.",

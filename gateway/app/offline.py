@@ -13,7 +13,7 @@ from gateway.app.measuring import hold_line_of, profiles_of, risk_of, withdrawal
 from gateway.app.parts import bundle_of, geo_of, keys_of, reader_of, tokens_of
 from gateway.config import Settings
 from gateway.core.countries import CONTINENT_OF
-from gateway.core.decision import RequestLine, decision_document, instant_text, parse_instant
+from gateway.core.decision import decision_document, instant_text, parse_instant, request_line
 from gateway.core.errors import ConfigError
 from gateway.core.facts import OneOf, Unknown
 from gateway.core.request import AccessRequest
@@ -181,7 +181,7 @@ class _Sheet:
             {} if auth_age is None else orjson.loads(ruling.document),
             decision_id=str(UUID(bytes=raw_id)),
             at=instant_text(at),
-            request=RequestLine(*(part.decode("latin-1") for part in request.split(b"\0", 3))),
+            request=request_line(request),
             took_us=took_us,
             auth_age=auth_age,
         )

@@ -32,6 +32,7 @@ FILTERS: Final[Mapping[str, str]] = {
     "rule": "Determined by this rule, as policy/rule.",
     "bundle": "Decided by the bundle whose digest begins so.",
     "ticket": "Of which the visitor was told this ticket.",
+    "trace": "Of which the request said that it was a part of this trace.",
     "since": "Since this instant (RFC 3339), or since 90m, 24h, 7d.",
     "until": "Until this instant, exclusive, or until so long ago.",
 }

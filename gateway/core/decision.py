@@ -9,6 +9,7 @@ from gateway.core.client_ip import ClientIP
 from gateway.core.evidence import after_document
 from gateway.core.facts import Facts
 from gateway.core.reply import Reply
+from gateway.core.trace_context import recorded_trace
 from gateway.core.verdict import Obligation, Verdict
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,6 +26,19 @@ class RequestLine(NamedTuple):
     """The canonical path; where the target was ambiguous, the target as sent, escaped and cut."""
     host: str
     user_agent: str
+    trace_id: str | None = None
+    """The trace that it said it was a part of (W3C Trace Context), as 32 hexadecimal digits."""
+    parent_id: str | None = None
+    """The span of that trace which it came from, as 16."""
+
+
+def request_line(request: bytes) -> RequestLine:
+    """Return a request as the journal has it, taken apart. What is missing is empty, or None."""
+    fields = request.decode("utf-8", "backslashreplace").split("\0", 4)
+    trace = recorded_trace(fields[4]) if len(fields) > 4 else None
+    trace_id, parent_id = (None, None) if trace is None else trace[:2]
+    method, path, host, agent, *_ = [*fields, "", "", ""]
+    return RequestLine(method, path, host, agent, trace_id, parent_id)
 
 
 def ruling_document(  # noqa: PLR0917 - the line's own order
@@ -66,7 +80,7 @@ def decision_document(
 
     `auth_age` replaces the fact of that name where the ruling knew it: it grows with time while all else stays.
     """
-    document: Document = {"id": decision_id, "at": at, "request": request._asdict(), **ruling, "took_us": took_us}
+    document: Document = {"id": decision_id, "at": at, "request": _request(request), **ruling, "took_us": took_us}
     if auth_age is not None and document["facts"] is not None and document["facts"].get("auth_age") is not None:
         document["facts"] = {**document["facts"], "auth_age": auth_age}
     return document
@@ -135,6 +149,14 @@ def parse_instant(text: str) -> int:
         msg = f"`{text}` names no time zone; write `{text}Z` for UTC"
         raise ValueError(msg)
     return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def _request(request: RequestLine) -> Document:
+    """Return what is kept of a request; a trace stands there only where it said one."""
+    document: Document = request._asdict()
+    if request.trace_id is None:
+        del document["trace_id"], document["parent_id"]
+    return document
 
 
 def _text(code: str | None) -> str | None:

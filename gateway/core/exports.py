@@ -136,6 +136,7 @@ def ocsf_event(document: Document) -> Document:
             "profiles": ["security_control"],
             "log_name": "decisions",
             "uid": document["id"],
+            **_filled(correlation_uid=request.get("trace_id")),
         },
         actor={"user": nobody if told.account is None else known_user},
         api=_filled(operation=told.operation, service=_filled(name=request["host"]), request={"uid": document["id"]}),
@@ -203,6 +204,7 @@ def ecs_event(document: Document) -> Document:
             },
             url=_filled(domain=request["host"], path=request["path"]),
             user_agent=_filled(original=request["user_agent"]),
+            trace=_filled(id=request.get("trace_id")),
             rule=None
             if first is None
             else {
@@ -251,6 +253,7 @@ CSV_COLUMNS: Final = (
     "bundle",
     "took_us",
     "user_agent",
+    "trace_id",
 )
 
 
@@ -262,7 +265,7 @@ def csv_row(document: Document) -> tuple[str, ...]:
     told = _told(document)
     request = document["request"]
     cells = {
-        **{name: request[name] for name in ("method", "host", "path", "user_agent")},
+        **{name: request.get(name) for name in ("method", "host", "path", "user_agent", "trace_id")},
         **{name: document[name] for name in ("id", "at", "bundle", "took_us")},
         **told._asdict(),
         "address": told.address or told.network,

@@ -16,6 +16,7 @@ from gateway.core.errors import ConfigError
 from gateway.core.request import Headers
 from gateway.core.target import Ambiguous, canonical_host, shown
 from gateway.core.terms import Ambiguity
+from gateway.core.trace_context import TRACEPARENT
 
 _OWN: Final = b"gateway-"
 _SINGLE: Final = frozenset({
@@ -83,6 +84,8 @@ class HeaderPlan:
     """How many lines there are."""
     size: int
     """Bytes of all lines without their values."""
+    traceparent: int | None = None
+    """Said once, or not believed."""
 
 
 class HeaderRule:
@@ -156,6 +159,7 @@ class HeaderRule:
             keyed=tuple(index for index, name in enumerate(names) if name in keyed),
             count=len(names),
             size=size,
+            traceparent=names.index(TRACEPARENT) if names.count(TRACEPARENT) == 1 else None,
         )
 
     def check(self, plan: HeaderPlan, headers: Headers, values: list[bytes], vouched: int = 0) -> Ambiguous | None:

@@ -13,6 +13,7 @@ from gateway.core.decision import instant_text
 from gateway.core.preference import wants_html
 from gateway.core.reply import Reply
 from gateway.core.terms import Proof, Reason
+from gateway.core.trace_context import trace_parent
 
 JSON_TYPE: Final = b"application/problem+json"
 HTML_TYPE: Final = b"text/html; charset=utf-8"
@@ -50,22 +51,27 @@ def problem(
     accept: bytes = b"",
     language: str = DEFAULT,
     support_url: str | None = None,
+    traceparent: bytes = b"",
 ) -> tuple[bytes, bytes]:
     """Return the body of a refusal and its content type: a page where `accept` asks for one, else JSON.
 
-    `language` is one of `core.customer.LANGUAGES`.
+    `language` is one of `core.customer.LANGUAGES`; `traceparent` is what the request said of its trace, which programs
+    are told again.
     """
-    render, content_type = (problem_html, HTML_TYPE) if wants_html(accept) else (problem_json, JSON_TYPE)
-    return render(reply, decision_id, language=language, support_url=support_url), content_type
+    if wants_html(accept):
+        return problem_html(reply, decision_id, language=language, support_url=support_url), HTML_TYPE
+    trace = trace_parent(traceparent)
+    trace_id = None if trace is None else trace.trace_id
+    return problem_json(reply, decision_id, language=language, support_url=support_url, trace_id=trace_id), JSON_TYPE
 
 
 def problem_document(
-    reply: Reply, decision_id: str, *, language: str = DEFAULT, support_url: str | None
+    reply: Reply, decision_id: str, *, language: str = DEFAULT, support_url: str | None, trace_id: str | None = None
 ) -> dict[str, Any]:
-    """Return the refusal as a JSON object. `hold_until` is an instant as RFC 3339 text."""
+    """Return the refusal as a JSON object, `hold_until` as RFC 3339 text; a trace where there is one."""
     title, detail = words_of(reply, language)
     ticket = reply.ticket
-    return {
+    document = {
         "type": "about:blank" if reply.reason is None else f"urn:gateway:problem:{reply.reason}",
         "title": title,
         "status": reply.status,
@@ -80,11 +86,14 @@ def problem_document(
         "evidence_needed": [] if ticket is None else list(ticket.evidence),
         "support_url": support_url,
     }
+    return document if trace_id is None else {**document, "trace_id": trace_id}
 
 
-def problem_json(reply: Reply, decision_id: str, *, language: str = DEFAULT, support_url: str | None) -> bytes:
+def problem_json(
+    reply: Reply, decision_id: str, *, language: str = DEFAULT, support_url: str | None, trace_id: str | None = None
+) -> bytes:
     """Return the refusal as problem details, in ASCII."""
-    document = problem_document(reply, decision_id, language=language, support_url=support_url)
+    document = problem_document(reply, decision_id, language=language, support_url=support_url, trace_id=trace_id)
     return json.dumps(document, separators=(",", ":")).encode("ascii")
 
 

@@ -20,7 +20,7 @@ _OF_IPV4, _OF_IPV6 = 24, 48
 _MAPPED: Final = ip_address("::ffff:0.0.0.0")
 _DIGITS: Final = 32
 """Hexadecimal ones of a digest: 128 bits."""
-_ALWAYS: Final = ("path", "user_agent")
+_ALWAYS: Final = ("path", "user_agent", "trace")
 EVERYTHING: Final = "everything"
 """What is missing where nobody could tell what of a ruling was personal."""
 

@@ -12,6 +12,7 @@ from gateway.core.countries import CONTINENT_OF
 from gateway.core.decision import Document, parse_instant
 from gateway.core.errors import SearchError
 from gateway.core.terms import Operation, Outcome, Reason
+from gateway.core.trace_context import trace_parent
 
 AMBIGUOUS: Final = "ambiguous"
 """The operation of a request that could not be read."""
@@ -19,6 +20,7 @@ _MAPPED_V4: Final = 0xFFFF << 32
 MOST: Final = 1000
 """Decisions on one page at most."""
 _DIGEST: Final = re.compile(r"[0-9a-f]{6,64}\Z")
+_TRACE: Final = re.compile(r"[0-9a-f]{32}\Z")
 _AGO: Final = re.compile(r"([0-9]{1,6})([smhd])\Z")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _LONGEST: Final = 256
@@ -58,6 +60,8 @@ class Search(NamedTuple):
     """The beginning of a bundle's digest, six characters at least."""
     ticket: str | None = None
     """The ticket that the visitor was told of."""
+    trace: str | None = None
+    """The trace that the request said it was a part of, as 32 hexadecimal digits."""
     since: int | None = None
     """Microseconds since the epoch, inclusive."""
     until: int | None = None
@@ -127,6 +131,7 @@ def read_search(asked: Mapping[str, str], now: int) -> Search:
         rule=_rule(asked["rule"]) if "rule" in asked else None,
         bundle=_digest(asked["bundle"]) if "bundle" in asked else None,
         ticket=asked.get("ticket"),
+        trace=_trace(asked["trace"]) if "trace" in asked else None,
         since=read_instant("since", asked["since"], now) if "since" in asked else None,
         until=read_instant("until", asked["until"], now) if "until" in asked else None,
     )
@@ -254,6 +259,15 @@ def _digest(text: str) -> str:
     if not _DIGEST.match(text.lower()):
         raise SearchError(f"bundle: `{text}` is not the beginning of a digest: 6 to 64 hexadecimal digits")
     return text.lower()
+
+
+def _trace(text: str) -> str:
+    # As people have it at hand: the id alone, or the header that it came in.
+    found = trace_parent(text.lower().encode("ascii", "replace"))
+    digits = text.lower().replace("-", "") if found is None else found.trace_id
+    if not _TRACE.match(digits):
+        raise SearchError(f"trace: `{text}` is not a trace id, which is 32 hexadecimal digits, nor a traceparent")
+    return digits
 
 
 def _one_of(name: str, text: str, choices: list[str]) -> str:

@@ -17,6 +17,7 @@ from gateway.core.preference import lines_of, preferred
 from gateway.core.problem import problem, refusal_headers
 from gateway.core.reply import Reply
 from gateway.core.request import AccessRequest, Headers
+from gateway.core.trace_context import TRACEPARENT
 from gateway.enforce.asgi import Receive, Scope, Send
 from gateway.enforce.carried_reply import REPLY_HEADER, packed, unpacked
 from gateway.ports import Clock
@@ -190,7 +191,10 @@ def rendered(
     """Return headers and body of a refusal, in the form and language that the client reads."""
     language = preferred(lines_of(asked, b"accept-language"), LANGUAGES)
     accept = lines_of(asked, b"accept")
-    body, content_type = problem(reply, decision_id, accept=accept, language=language, support_url=support_url)
+    trace = lines_of(asked, TRACEPARENT)
+    body, content_type = problem(
+        reply, decision_id, accept=accept, language=language, support_url=support_url, traceparent=trace
+    )
     headers = [line for line in refusal_headers(reply, language=language) if line[0] != b"connection"]
     return [*headers, (b"content-type", content_type), (b"gateway-decision", decision_id.encode("ascii"))], body
 

@@ -11,6 +11,7 @@ from gateway.core.preference import lines_of, preferred
 from gateway.core.problem import problem, refusal_headers
 from gateway.core.request import AccessRequest, Headers
 from gateway.core.terms import Credential, Operation
+from gateway.core.trace_context import TRACEPARENT
 from gateway.core.withdrawal_request import MOST_BODY
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
 from gateway.enforce.read_ahead import read_ahead
@@ -198,6 +199,7 @@ class Enforcer:
             accept=lines_of(asked, b"accept"),
             language=language,
             support_url=self._support_url,
+            traceparent=lines_of(asked, TRACEPARENT),
         )
         headers = [
             *refusal_headers(reply, language=language),

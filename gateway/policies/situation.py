@@ -50,6 +50,8 @@ def asked(document: Document) -> Iterator[str]:
         yield "What the client called itself is not shown here."
     else:
         yield f"The client called itself {shown(request['user_agent'])}."
+    if request.get("trace_id"):
+        yield f"It said that it was a part of the trace {shown(request['trace_id'])}."
 
 
 def address(document: Document) -> Iterator[str]:

@@ -15,10 +15,12 @@ from gateway.core.decision import ambiguous_document, instant_text, ruling_docum
 from gateway.core.errors import JournalUnavailable
 from gateway.core.facts import Facts
 from gateway.core.obligations import about_document, errands
+from gateway.core.preference import lines_of
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
 from gateway.core.request import AccessRequest
 from gateway.core.target import Ambiguous, shown_target
 from gateway.core.terms import MONEY_MOVING, Access, Operation, Outcome, TokenState
+from gateway.core.trace_context import TRACEPARENT, with_trace
 from gateway.core.verdict import RuleRef, Verdict
 from gateway.core.withdrawal_request import Asked, WithdrawalRule
 from gateway.policies.bundle import Bundle
@@ -345,7 +347,7 @@ class Line:
         document = ambiguous_document(client_ip, self.bundle.digest, str(ambiguous.why), ambiguous.detail, reply)
         settled = Settled(orjson.dumps(document), client_ip, reply)
         record = f"{request.method[:16]}\0{shown_target(request.target)}\0\0".encode("ascii", "replace")
-        return self._record(request, settled, None, record)
+        return self._record(request, settled, None, with_trace(record, lines_of(request.headers, TRACEPARENT)))
 
 
 def _length(key: Key) -> int:

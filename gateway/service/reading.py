@@ -10,6 +10,7 @@ from gateway.core.operations import OperationTable, check_method
 from gateway.core.request import AccessRequest, Headers
 from gateway.core.target import Ambiguous, canonical_target
 from gateway.core.terms import Ambiguity, Operation
+from gateway.core.trace_context import with_trace
 from gateway.service.devices import Devices
 from gateway.service.memo import Memo
 from gateway.service.risk import Came
@@ -52,7 +53,7 @@ class Reading:
     """What of the request a verdict may depend on, time apart: peer, operation, the lines that may name the client, and
     the raw values of whatever may hold a credential."""
     record: bytes
-    """Method, canonical path, host and user agent, joined by NUL."""
+    """Method, canonical path, host and user agent, and the trace where there is one, joined by NUL."""
 
     def __init__(self, plan: HeaderPlan, route: Route, key: Key, record: bytes) -> None:
         self.plan = plan
@@ -156,7 +157,10 @@ class RequestReader:
         key: Key = (request.peer, route.operation, chain, credential, api_key, cookies)
         if self._measured:
             key = (*key, *self._of_browser(plan, headers, values))
-        return Reading(plan, route, key, b"\0".join((route.record, host, agent[:_AGENT])))
+        record = b"\0".join((route.record, host, agent[:_AGENT]))
+        if plan.traceparent is not None:
+            record = with_trace(record, values[plan.traceparent])
+        return Reading(plan, route, key, record)
 
     def _of_browser(self, plan: HeaderPlan, headers: Headers, values: list[bytes]) -> tuple[bytes | None, bytes | None]:
         """Return what a measured verdict depends on besides: user agent and device, as they were sent."""

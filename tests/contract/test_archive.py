@@ -36,6 +36,7 @@ DOCUMENTS = [
     ruling(account="bob", address="81.20.30.40", ticket="T-17"),
 ]
 PSEUDONYMS = Pseudonyms(b"a key of thirty-two bytes, or so.")
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CONDITIONS: list[dict[str, Any]] = [
     {"account": "alice"},
     {"account": "bob"},
@@ -59,6 +60,8 @@ CONDITIONS: list[dict[str, Any]] = [
     {"rule": "us-exit/us-closed"},
     {"ticket": "T-17"},
     {"ticket": "T-18"},
+    {"trace": TRACE},
+    {"trace": "0" * 31 + "1"},
     {"bundle": BUNDLES[0][:6]},
     {"bundle": BUNDLES[1]},
     {"since": AT + 3000},
@@ -118,6 +121,11 @@ async def counted_by_rule(archive: Archive, since: int = 0, until: int = 1 << 60
     return await archive.rule_counts(since, until)
 
 
+def traced(one: RecordedDecision) -> RecordedDecision:
+    """Return the decision as one of a request that said which trace it was a part of."""
+    return one._replace(request=one.request + f"\0{TRACE}-{one.id.hex()[-16:]}".encode())
+
+
 def a_day() -> list[RecordedDecision]:
     """Return decisions of a day: bursts of one ruling, all of them again and again, and clocks that were set back."""
     found = []
@@ -125,7 +133,8 @@ def a_day() -> list[RecordedDecision]:
         document = DOCUMENTS[n // 9 % len(DOCUMENTS)]
         at = AT + n * HOUR // 40
         skew = {17: -2 * HOUR, 18: 5 * HOUR, 19: 777}.get(n % 100, 0)
-        found.append(decision(n, document, at)._replace(at=at + skew))
+        one = decision(n, document, at)._replace(at=at + skew)
+        found.append(traced(one) if n % 7 == 3 else one)
     return found
 
 

@@ -175,15 +175,16 @@ def test_a_row_has_a_cell_for_each_column() -> None:
         "bundle": "5d" * 32,
         "took_us": "1234",
         "user_agent": "app/7.1 (Android 16)",
+        "trace_id": "",
     }
 
 
 def test_no_cell_is_a_formula_or_breaks_a_line() -> None:
     for text in ("=1+1", "+1", "-1", "@SUM(A1)"):
         row = csv_row({**DENIED, "request": {**DENIED["request"], "user_agent": text}})
-        assert row[-1] == f"'{text}"
+        assert row[CSV_COLUMNS.index("user_agent")] == f"'{text}"
     row = csv_row({**DENIED, "request": {**DENIED["request"], "user_agent": "\t=1\r\n2"}})
-    assert row[-1] == "\ufffd=1\ufffd\ufffd2"
+    assert row[CSV_COLUMNS.index("user_agent")] == "\ufffd=1\ufffd\ufffd2"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -192,3 +193,12 @@ def test_a_type_is_its_class_and_its_activity(case: str) -> None:
 
     assert event["type_uid"] == event["class_uid"] * 100 + event["activity_id"]
     assert event["category_uid"] == event["class_uid"] // 1000
+
+
+def test_a_trace_stands_where_each_form_has_a_place_for_it() -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    told = {**DENIED, "request": {**DENIED["request"], "trace_id": trace, "parent_id": "00f067aa0ba902b7"}}
+    assert ecs_event(told)["trace"] == {"id": trace}
+    assert ocsf_event(told)["metadata"]["correlation_uid"] == trace
+    assert dict(zip(CSV_COLUMNS, csv_row(told), strict=True))["trace_id"] == trace
+    assert dict(zip(CSV_COLUMNS, csv_row(DENIED), strict=True))["trace_id"] == ""

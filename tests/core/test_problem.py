@@ -269,3 +269,10 @@ def test_a_legal_block_names_who_implements_it_where_that_is_configured() -> Non
 def test_no_address_breaks_out_of_the_link_header() -> None:
     link = _header(BLOCKED._replace(status=451), b"link", blocked_by='https://x>\r\n"é')
     assert link == b'<https://x%3E%0D%0A%22%C3%A9>; rel="blocked-by"'
+
+
+def test_programs_are_told_the_trace_that_they_sent_and_nothing_else() -> None:
+    body, _ = problem(BLOCKED, ID, traceparent=b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    assert json.loads(body)["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
+    body, _ = problem(BLOCKED, ID, traceparent=b"00-<script>")
+    assert "trace_id" not in json.loads(body)

@@ -29,7 +29,7 @@ def with_chain(document: bytes) -> bytes:
 def test_a_ruling_keeps_what_its_verdict_depended_on_and_says_what_is_missing() -> None:
     before = read(with_chain(ruling(account="alice", country=["US", "CA"])))
     after = read(ONES.of_ruling(with_chain(ruling(account="alice", country=["US", "CA"]))))
-    assert after.pop("erased") == ["path", "user_agent", "address", "chain", "account"]
+    assert after.pop("erased") == ["path", "user_agent", "trace", "address", "chain", "account"]
     assert after["client_ip"].pop("network") == ONES.network("81.20.30.40")
     assert after["client_ip"] == {**before["client_ip"], "address": ONES.address("81.20.30.40"), "chain": []}
     assert after["facts"] == {**before["facts"], "account": ONES.account("alice")}
@@ -39,7 +39,7 @@ def test_a_ruling_keeps_what_its_verdict_depended_on_and_says_what_is_missing() 
 
 def test_what_was_never_there_is_not_said_to_be_missing() -> None:
     after = read(ONES.of_ruling(ruling(account=None, address=None)))
-    assert after["erased"] == ["path", "user_agent"]
+    assert after["erased"] == ["path", "user_agent", "trace"]
     assert after["client_ip"]["address"] is None
     assert after["facts"]["account"] is None
 
@@ -72,6 +72,7 @@ def test_of_what_nobody_can_read_nothing_stays(document: bytes) -> None:
     [
         (b"GET\0/users/alice\0api.example\0Fox/1", b"GET\0\0api.example\0"),
         (b"GET\0/\0h\0a\0b", b"GET\0\0h\0"),
+        (b"GET\0/\0h\0a\0%b-%b" % (b"1" * 32, b"2" * 16), b"GET\0\0h\0"),
         (b"GET", b"GET\0\0\0"),
         (b"", b"\0\0\0"),
     ],

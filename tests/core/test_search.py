@@ -46,6 +46,7 @@ def test_everything_that_can_be_asked_is_read_from_text() -> None:
         "rule": "us-exit/us-closed",
         "bundle": "ABCDEF",
         "ticket": "T-17",
+        "trace": "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
         "since": "24h",
         "until": "2026-11-01T00:00:00Z",
     }
@@ -61,6 +62,7 @@ def test_everything_that_can_be_asked_is_read_from_text() -> None:
         rule="us-exit/us-closed",
         bundle="abcdef",
         ticket="T-17",
+        trace="4bf92f3577b34da6a3ce929d0e0e4736",
         since=NOW - 86_400_000_000,
         until=1_793_491_200_000_000,
     )
@@ -72,6 +74,8 @@ def test_everything_that_can_be_asked_is_read_from_text() -> None:
     [
         ("acount", "alice", "is not something to search by"),
         ("account", "", "1 to 256 characters"),
+        ("trace", "4bf92f3577b34da6", "32 hexadecimal digits"),
+        ("trace", "é" * 32, "32 hexadecimal digits"),
         ("account", "a" * 257, "1 to 256 characters"),
         ("address", "alice", "neither an address nor a network"),
         ("country", "XX", "not a country code"),

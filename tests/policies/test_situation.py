@@ -105,3 +105,10 @@ def test_the_account_is_told_with_its_standing_and_countries_as_a_count() -> Non
 )
 def test_each_thing_that_is_known_of_the_customer_is_said(facts: dict[str, Any], sentence: str) -> None:
     assert any(one.startswith(sentence) for one in customer(_with(**facts)))
+
+
+def test_a_trace_is_told_where_the_request_said_one() -> None:
+    request = {**DOCUMENT["request"], "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "parent_id": "00f067aa0ba902b7"}
+    assert list(asked(_seen(request=request)))[-1] == (
+        "It said that it was a part of the trace `4bf92f3577b34da6a3ce929d0e0e4736`."
+    )

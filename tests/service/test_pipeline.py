@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.decision import instant_text
+from gateway.core.decision import instant_text, request_line
 from gateway.core.errors import StoreUnavailable
 from gateway.core.reply import TicketTold
 from gateway.core.terms import Operation, Reason
@@ -316,6 +316,13 @@ def test_a_request_that_cannot_be_read_is_refused_and_recorded_with_its_address(
     assert body["facts"] is None
     assert body["client_ip"]["address"] == "8.8.8.8"
     assert body["ambiguous"]["why"].startswith("target-")
+
+
+def test_a_trace_is_recorded_of_every_request_also_of_one_that_is_answered_from_memory(world, asked) -> None:
+    for target, trace in (("/a", "1" * 32), ("/a", "2" * 32), ("/%2e%2e", "3" * 32)):
+        decide(world, asked(target=target, more=((b"traceparent", f"00-{trace}-{'4' * 16}-01".encode()),)))
+    assert [request_line(one[5]).trace_id for one in world.journal.records] == ["1" * 32, "2" * 32, "3" * 32]
+    assert world.journal.records[0][0] is world.journal.records[1][0]
 
 
 @pytest.mark.parametrize("change", [{"address": "8.8.8.8\x01"}, {"token": "alice-token\x01"}])

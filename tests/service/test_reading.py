@@ -188,3 +188,13 @@ def test_headers_that_are_believed_stand_once_and_in_one_spelling(asked) -> None
 def test_a_header_has_one_meaning(header) -> None:
     with pytest.raises(ConfigError, match="has a meaning already"):
         knowing(devices=Devices(header=header), singles=frozenset({b"x-amount"}))
+
+
+def test_a_trace_is_recorded_and_is_no_part_of_the_key(reader, asked) -> None:
+    value = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    plain = reader.read(asked())
+    traced = reader.glance(asked(more=((b"traceparent", value),)))
+    assert traced.key == plain.key
+    assert traced.record == plain.record + b"\0" + value[3:52]
+    for more in (((b"traceparent", value),) * 2, ((b"traceparent", value[:-1]),)):
+        assert reader.read(asked(more=more)).record == plain.record

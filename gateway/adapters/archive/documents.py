@@ -7,7 +7,7 @@ from uuid import UUID
 import orjson
 
 from gateway.core.alike import matter_of
-from gateway.core.decision import Document, RequestLine, decision_document, instant_text
+from gateway.core.decision import Document, decision_document, instant_text, request_line
 from gateway.core.errors import StoreUnavailable
 from gateway.core.search import Findable, findable
 from gateway.core.terms import Outcome
@@ -82,12 +82,11 @@ def whole_document(ruling: bytes, decision: RecordedDecision) -> Document:
     Raise OverflowError where its instant has no text; ValueError, TypeError, KeyError or AttributeError where `ruling`
     is none.
     """
-    fields = decision.request.decode("utf-8", "backslashreplace").split("\0", 3)
     return decision_document(
         orjson.loads(ruling),
         decision_id=str(UUID(bytes=decision.id)),
         at=instant_text(decision.at),
-        request=RequestLine(*fields, *[""] * (4 - len(fields))),
+        request=request_line(decision.request),
         took_us=decision.took_us,
         auth_age=decision.auth_age,
     )

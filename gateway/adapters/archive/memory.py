@@ -16,7 +16,7 @@ from gateway.adapters.archive.documents import (
     read_ruling,
 )
 from gateway.adapters.clock import SystemClock
-from gateway.core.decision import Document
+from gateway.core.decision import Document, request_line
 from gateway.core.errors import StoreUnavailable
 from gateway.core.keeping import Keep, keep_of
 from gateway.core.pseudonyms import Pseudonyms
@@ -87,6 +87,7 @@ class MemoryArchive:
             if (before is None or decision.id < before)
             and (search.since is None or decision.at >= search.since)
             and (search.until is None or decision.at < search.until)
+            and (search.trace is None or search.trace == request_line(decision.request).trace_id)
             and fits(self._rulings[decision.ruling][1].found_by, search)
         ]
         page = tuple(self._document(decision) for decision in found[:limit])
@@ -154,7 +155,7 @@ class MemoryArchive:
 
 
 def fits(found_by: Findable, search: Search) -> bool:
-    """Return whether a ruling satisfies every condition of the search but those on time."""
+    """Return whether a ruling satisfies every condition of the search but those on the one request."""
     asked: list[bool] = []
     if search.account is not None:
         asked.append(found_by.account == search.account)

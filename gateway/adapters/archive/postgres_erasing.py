@@ -24,7 +24,7 @@ _DECISIONS_OF: Final = """
     ) AS d ORDER BY sought.place LIMIT $5
 """
 _ERASE: Final = """
-    UPDATE decisions SET ruling = new.ruling, request = new.request
+    UPDATE decisions SET ruling = new.ruling, request = new.request, trace = NULL
     FROM unnest($1::uuid[], $2::bigint[], $3::bytea[]) AS new (id, ruling, request)
     WHERE decisions.id = new.id AND decisions.id >= $4 AND decisions.id < $5
 """

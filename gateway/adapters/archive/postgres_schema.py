@@ -96,7 +96,12 @@ _FIRST: Final = (
 )
 # Rulings that were taken before they had a matter have none: whoever asks for it reads their documents.
 _MATTERS: Final = ("ALTER TABLE rulings ADD COLUMN matter bytea",)
-_STEPS: Final[Sequence[Sequence[str]]] = (_FIRST, _MATTERS)
+# The request keeps its trace as the journal has it; here it is what decisions are found by.
+_TRACES: Final = (
+    "ALTER TABLE decisions ADD COLUMN trace bytea",
+    "CREATE INDEX decisions_trace ON decisions (trace, id) WHERE trace IS NOT NULL",
+)
+_STEPS: Final[Sequence[Sequence[str]]] = (_FIRST, _MATTERS, _TRACES)
 """Step n brings a schema from n to n + 1. Never changed once released, only added to."""
 REVISION: Final = len(_STEPS)
 

@@ -19,9 +19,10 @@ from gateway.adapters.archive.postgres_schema import (
     Connection,
     Skew,
 )
+from gateway.core.trace_context import untraced
 from gateway.ports import RecordedDecision, Stretch
 
-_COLUMNS: Final = ("id", "at", "ruling", "auth_age", "took_us", "request")
+_COLUMNS: Final = ("id", "at", "ruling", "auth_age", "took_us", "request", "trace")
 _CHUNK: Final = 1000
 _FARTHEST: Final = 1 << 62
 _HOUR: Final = 3_600_000_000
@@ -32,6 +33,8 @@ _HEAD: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TAIL: Final = b"\xff\xff"
 _ROW: Final = struct.Struct(">hi16siqiqiqiqi").pack
 _ROW_WITHOUT_AGE: Final = struct.Struct(">hi16siqiqiiqi").pack
+_NO_TRACE: Final = struct.pack(">i", -1)
+_TRACE: Final = struct.Struct(">i16s").pack
 
 _AGAIN: Final = "SELECT (segment, taken) > ($2::bigint, $3::bigint) FROM progress WHERE worker = $1"
 _THERE: Final = "SELECT id FROM decisions WHERE id BETWEEN $2 AND $3 AND id = ANY($1::uuid[])"
@@ -210,10 +213,11 @@ async def _stream(seen: _Seen, uses: Mapping[Key, _Use]) -> AsyncIterator[bytes]
             number = uses[key].number
             size = len(request)
             if auth_age is None:
-                row = _ROW_WITHOUT_AGE(6, 16, decision_id, 8, at, 8, number, -1, 8, took_us, size)
+                row = _ROW_WITHOUT_AGE(7, 16, decision_id, 8, at, 8, number, -1, 8, took_us, size)
             else:
-                row = _ROW(6, 16, decision_id, 8, at, 8, number, 8, auth_age, 8, took_us, size)
-            parts += (row, request)
+                row = _ROW(7, 16, decision_id, 8, at, 8, number, 8, auth_age, 8, took_us, size)
+            trace = untraced(request)[1]
+            parts += (row, request, _NO_TRACE if trace is None else _TRACE(16, bytes.fromhex(trace.trace_id)))
         yield b"".join(parts)
     yield _TAIL
 

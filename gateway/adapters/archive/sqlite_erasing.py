@@ -80,7 +80,7 @@ class Eraser:
         ]
         texts = self._taker.texts((halves, row[1]) for halves, row in zip(requests, rows, strict=True))
         database.executemany(
-            "UPDATE decisions SET ruling = ?, asked = ?, sender = ? WHERE id = ?",
+            "UPDATE decisions SET ruling = ?, asked = ?, sender = ?, trace = NULL, parent = NULL WHERE id = ?",
             [
                 (new[epoch, digest], texts.get(asked, asked), None if sender is None else texts[sender], row[0])
                 for (asked, sender), row in zip(requests, rows, strict=True)

@@ -17,7 +17,7 @@ _new = tuple.__new__
 _FARTHEST: Final = (1 << 62) - 1
 _DAY: Final = 86_400_000_000
 _WHOLE: Final = """
-SELECT d.id, d.at, d.took_us, d.auth_age, coalesce(a.text, d.asked), s.text, d.ruling
+SELECT d.id, d.at, d.took_us, d.auth_age, coalesce(a.text, d.asked), s.text, hex(d.trace), hex(d.parent), d.ruling
 FROM decisions d
 LEFT JOIN texts a ON typeof(d.asked) = 'integer' AND a.id = d.asked
 LEFT JOIN texts s ON s.id = d.sender
@@ -113,11 +113,13 @@ def _documents(database: sqlite3.Connection, ids: Sequence[bytes]) -> list[Docum
         row = database.execute(_WHOLE, (decision_id,)).fetchone()
         if row is None:
             continue
-        *_, asked, sender, ruling = row
+        *_, asked, sender, trace, parent, ruling = row
         if ruling not in rulings:
             packed, dictionary = database.execute(RULING, (ruling,)).fetchone()
             rulings[ruling] = unpack(dictionary, packed, LONGEST)
         request = asked if sender is None else asked + b"\0" + sender
+        if trace:
+            request += f"\0{trace}-{parent}".lower().encode("ascii")
         decision = RecordedDecision(row[0], row[1], row[2], row[3], request, b"")
         documents.append(archived_document(rulings[ruling], decision))
     return documents

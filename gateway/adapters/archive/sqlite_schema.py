@@ -10,7 +10,7 @@ from typing import Final
 from gateway.adapters.write_ahead import log_ahead
 from gateway.core.errors import StoreUnavailable
 
-VERSION: Final = 2
+VERSION: Final = 3
 _OURS: Final = 0x47574441
 """`GWDA`: what SQLite keeps for telling files apart."""
 BUSY_S: Final = 5.0
@@ -31,9 +31,10 @@ CREATE TABLE skew (low INTEGER NOT NULL, high INTEGER NOT NULL);
 INSERT INTO skew VALUES (0, 999);
 CREATE TABLE decisions (
     id BLOB PRIMARY KEY, ruling INTEGER NOT NULL, at INTEGER NOT NULL, took_us INTEGER NOT NULL, auth_age INTEGER,
-    asked NOT NULL, sender
+    asked NOT NULL, sender, trace BLOB, parent BLOB
 ) WITHOUT ROWID;
 CREATE INDEX decisions_by_ruling ON decisions (ruling, id);
+CREATE INDEX decisions_by_trace ON decisions (trace, id) WHERE trace IS NOT NULL;
 CREATE TABLE texts (id INTEGER PRIMARY KEY, text BLOB NOT NULL UNIQUE, seen INTEGER NOT NULL);
 CREATE TABLE dictionaries (id INTEGER PRIMARY KEY, bundle TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL);
 CREATE TABLE rulings (
@@ -72,7 +73,14 @@ CREATE TABLE rule_counts (
     hour INTEGER NOT NULL, rule INTEGER NOT NULL, decisions INTEGER NOT NULL, PRIMARY KEY (hour, rule)
 ) WITHOUT ROWID;
 """
-_STEPS: Final = {1: "ALTER TABLE rulings ADD COLUMN matter BLOB"}
+_STEPS: Final = {
+    1: ("ALTER TABLE rulings ADD COLUMN matter BLOB",),
+    2: (
+        "ALTER TABLE decisions ADD COLUMN trace BLOB",
+        "ALTER TABLE decisions ADD COLUMN parent BLOB",
+        "CREATE INDEX decisions_by_trace ON decisions (trace, id) WHERE trace IS NOT NULL",
+    ),
+}
 """What brings a file from a version to the next. Never changed once released, only added to.
 
 Rulings that were taken before they had a matter have none: whoever asks for it reads their documents.
@@ -99,7 +107,8 @@ def make(path: Path) -> None:
             database.execute(f"PRAGMA application_id={_OURS}")
         else:
             for version in range(found, VERSION):
-                database.execute(_STEPS[version])
+                for statement in _STEPS[version]:
+                    database.execute(statement)
         database.execute(f"PRAGMA user_version={VERSION}")
         database.execute("COMMIT")
     finally:

@@ -23,6 +23,8 @@ def newest_ids(database: sqlite3.Connection, search: Search, wanted: int, before
     candidates = Candidates(database, search)
     if bounds.first >= bounds.end or candidates.none():
         return []
+    if search.trace is not None:
+        return _of_trace(database, search.trace, candidates, bounds, wanted)
     if candidates.few:
         return _by_rulings(database, candidates, bounds, wanted)
     found: list[bytes] = []
@@ -55,6 +57,20 @@ def _walk(database: sqlite3.Connection, candidates: Candidates, bounds: Bounds, 
     )
     rows = database.execute(query, (bounds.first, bounds.end, *bounds.at.values, *ruling.values, wanted))
     return [number for (number,) in rows]
+
+
+def _of_trace(
+    database: sqlite3.Connection, trace: str, candidates: Candidates, bounds: Bounds, wanted: int
+) -> list[bytes]:
+    """Return what fits of the decisions of one trace: few, unless somebody sends one trace with everything."""
+    ruling = candidates.asked.ruling
+    join = "CROSS JOIN rulings r ON r.id = d.ruling" if ruling.sql else ""
+    query = (
+        f"SELECT d.id FROM decisions d INDEXED BY decisions_by_trace {join} "  # noqa: S608 - our own conditions
+        f"WHERE d.trace = ? AND d.id >= ? AND d.id < ?{bounds.at.sql}{ruling.sql} ORDER BY d.id DESC LIMIT ?"
+    )
+    values = (bytes.fromhex(trace), bounds.first, bounds.end, *bounds.at.values, *ruling.values, wanted)
+    return [number for (number,) in database.execute(query, values)]
 
 
 def _by_rulings(database: sqlite3.Connection, candidates: Candidates, bounds: Bounds, wanted: int) -> list[bytes]:

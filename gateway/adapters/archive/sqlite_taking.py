@@ -14,6 +14,7 @@ from gateway.adapters.archive.memory import check_rulings
 from gateway.adapters.archive.sqlite_packing import Packer, pack_asns
 from gateway.adapters.archive.sqlite_schema import epoch_of
 from gateway.adapters.clock import SystemClock
+from gateway.core.trace_context import untraced
 from gateway.ports import Clock, RecordedDecision, Stretch
 
 _ASKED_AT_ONCE: Final = 500
@@ -86,10 +87,11 @@ class Taker:
         read = {digest: read_ruling(stretch.rulings[digest]) for digest in {decision.ruling for decision in new}}
         keys = {(epoch_of(decision.id), decision.ruling) for decision in new}
         rulings = self.rulings(keys, read, stretch.rulings)
-        halves = [halves_of(decision.request) for decision in new]
+        requests = [untraced(decision.request) for decision in new]
+        halves = [halves_of(request) for request, _ in requests]
         texts = self.texts((half, decision.at) for half, decision in zip(halves, new, strict=True))
         self._database.executemany(
-            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     decision.id,
@@ -99,8 +101,9 @@ class Taker:
                     decision.auth_age,
                     texts.get(asked, asked),
                     None if sender is None else texts[sender],
+                    *((None, None) if trace is None else map(bytes.fromhex, trace[:2])),
                 )
-                for decision, (asked, sender) in zip(new, halves, strict=True)
+                for decision, (asked, sender), (_, trace) in zip(new, halves, requests, strict=True)
             ],
         )
         self._count(Counter((hour_of(decision.at), decision.ruling) for decision in new), read)

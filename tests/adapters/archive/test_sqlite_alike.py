@@ -58,6 +58,9 @@ async def test_a_file_of_before_there_were_matters_is_brought_to_have_them(tmp_p
     await archive.start()
     await archive.take(recorded([facts()], bundle()))
     archive._writer.execute("ALTER TABLE rulings DROP COLUMN matter")
+    archive._writer.execute("DROP INDEX decisions_by_trace")
+    for column in ("parent", "trace"):
+        archive._writer.execute(f"ALTER TABLE decisions DROP COLUMN {column}")
     archive._writer.execute("PRAGMA user_version=1")
     await archive.close()
     await archive.start()

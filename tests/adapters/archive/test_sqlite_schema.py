@@ -93,3 +93,17 @@ def test_epochs_and_first_ids_follow_the_time_of_ids() -> None:
     assert epoch_of(first_id(7 << 20)) == 7
     assert epoch_of(first_id((8 << 20) - 1)) == 7
     assert first_id(8 << 20) > first_id((8 << 20) - 1)
+
+
+def test_a_file_of_before_there_were_traces_is_brought_to_have_them(database: sqlite3.Connection, path: Path) -> None:
+    columns = "SELECT name FROM pragma_table_info('decisions')"
+    now = database.execute(columns).fetchall()
+    database.execute("DROP INDEX decisions_by_trace")
+    for column in ("parent", "trace"):
+        database.execute(f"ALTER TABLE decisions DROP COLUMN {column}")
+    database.execute("PRAGMA user_version=2")
+    make(path)
+    assert database.execute(columns).fetchall() == now
+    assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
+    plan = "EXPLAIN QUERY PLAN SELECT id FROM decisions WHERE trace = x'00' ORDER BY id DESC"
+    assert "decisions_by_trace" in str(database.execute(plan).fetchall())
