@@ -294,12 +294,23 @@ def test_the_image_is_built_by_the_book() -> None:
     assert (linted.returncode, linted.stdout) == (0, "")
 
 
+def test_what_the_image_is_built_from_is_sent_to_the_builder() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+    assert copied
+    assert "*" in ignored
+    for name in " ".join(copied).split():
+        assert (ROOT / name).exists(), name
+        assert f"!{name}" in ignored, name
+
+
 def test_the_image_holds_what_the_manifests_ask_for() -> None:
     text = (ROOT / "requirements" / "image.txt").read_text()
-    extra = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["grpc"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 
     assert "requirements/image.txt" in (ROOT / "Dockerfile").read_text()
-    for wanted in extra:
+    for wanted in (*extras["grpc"], *extras["otel"]):
         assert re.search(rf"^{re.split('[>=]', wanted)[0]}==", text, re.MULTILINE), wanted
 
 
