@@ -138,7 +138,7 @@ def score(
             customer += c * ratio
         value = group.weight * max(LEAST, min(MOST, log(attacker / customer)))
         terms.append(Term(group.name, value, levels, tuple(shares)))
-        if levels is NET:
+        if not number:
             at_address = found[-1]
     operator, device = bool(terms[0].shares[ASN]), bool(terms[1].shares[-1])
     if stranger and not device and not at_address and terms[0].value < NEARBY:

@@ -202,8 +202,6 @@ class PostgresArchive:
             self._connected(MOMENT_WITHIN_S, "read it through") as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
-            # A day is read from its first decision to its last, which is what a table is read for.
-            await connection.execute("SET LOCAL enable_seqscan = on")
             rows = await connection.fetch("SELECT worker, segment, taken FROM progress")
             yield PostgresMoment(connection, {row["worker"]: (row["segment"], row["taken"]) for row in rows})
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from gateway.adapters.archive.alike import ADDRESS, ASN, AT_ONCE
 from gateway.adapters.archive.documents import read_ruling
 from gateway.adapters.archive.postgres_ruling import unpacked_document
-from gateway.adapters.archive.postgres_schema import Connection, Skew, bounded, day_start, id_at
+from gateway.adapters.archive.postgres_schema import DAY_MS, EPOCH_MS, Connection, Skew, bounded, day_start, id_at
 from gateway.core.alike import Alike, Each
 from gateway.core.errors import StoreUnavailable
 
@@ -24,12 +24,10 @@ _ALIKE: Final = f"""
         WHERE id >= $1 AND id < $2 AND at >= $3 AND at < $4 GROUP BY ruling
     ) AS n JOIN rulings r ON r.number = n.ruling
 """  # noqa: S608 - a number that never changes
+_EPOCHS: Final = "SELECT number, epoch FROM rulings WHERE number = ANY($1::bigint[])"
 _EACH: Final = """
-    SELECT d.ruling, d.id, d.at, d.auth_age FROM unnest($1::bigint[]) AS sought (number)
-    CROSS JOIN LATERAL (
-        SELECT ruling, id, at, auth_age FROM decisions
-        WHERE ruling = sought.number AND id >= $2 AND id < $3 AND at >= $4 AND at < $5
-    ) AS d
+    SELECT ruling, id, at, auth_age FROM decisions
+    WHERE ruling = ANY($1::bigint[]) AND id >= $2 AND id < $3 AND at >= $4 AND at < $5
 """
 
 
@@ -39,6 +37,7 @@ class PostgresMoment:
     def __init__(self, connection: Connection, taken: Mapping[str, tuple[int, int]]) -> None:
         self.taken = taken
         self._connection = connection
+        self._skew: Skew | None = None
 
     async def alike(self, since: int, until: int) -> AsyncIterator[Sequence[Alike]]:
         """Yield the decisions made in `[since, until)`, by rulings. Raise StoreUnavailable."""
@@ -48,7 +47,11 @@ class PostgresMoment:
         # A ruling belongs to one day, so that none is told of twice.
         cuts = sorted({low, high, *(start for day in days for start in (day_start(day), day_start(day + 1)))})
         for first, end in pairwise(cut for cut in cuts if low <= cut <= high):
+            # A day is read from its first decision to its last, which is what a table is read for. Nothing else is:
+            # of a day that was taken just now there are no statistics, and each ruling would be sought in all of it.
+            await self._connection.execute("SET LOCAL enable_seqscan = on")
             cursor = await self._connection.cursor(_ALIKE, first, end, since, until)
+            await self._connection.execute("SET LOCAL enable_seqscan = off")
             while rows := await cursor.fetch(AT_ONCE):
                 yield await self._read(rows)
 
@@ -67,17 +70,24 @@ class PostgresMoment:
     async def each(self, rulings: Sequence[int], since: int, until: int) -> Sequence[Each]:
         """Return the decisions of rulings that were made in `[since, until)`. Raise StoreUnavailable."""
         since, until = bounded(since), bounded(until)
-        ids = await self._ids(since, until)
+        low, high = await self._ids(since, until)
         found: list[Each] = []
         for start in range(0, len(rulings), AT_ONCE):
-            some = rulings[start : start + AT_ONCE]
-            rows = await self._connection.fetch(_EACH, some, *ids, since, until)
-            found += [Each(ruling, one.bytes, at, auth_age) for ruling, one, at, auth_age in rows]
+            of_days: dict[int, list[int]] = {}
+            for number, epoch in await self._connection.fetch(_EPOCHS, rulings[start : start + AT_ONCE]):
+                of_days.setdefault(epoch * EPOCH_MS // DAY_MS, []).append(number)
+            # A day at a time, since a ruling belongs to one: to seek each in every day is thirty times the work.
+            for day, some in of_days.items():
+                first, end = max(low, day_start(day)), min(high, day_start(day + 1))
+                rows = await self._connection.fetch(_EACH, some, first, end, since, until)
+                found += [Each(ruling, one.bytes, at, auth_age) for ruling, one, at, auth_age in rows]
         return found
 
     async def _ids(self, since: int, until: int) -> tuple[UUID, UUID]:
         """Return between which ids decisions lie that were made in time."""
-        skew = Skew(*await self._connection.fetchrow("SELECT least, most FROM skew"))
+        if self._skew is None:
+            self._skew = Skew(*await self._connection.fetchrow("SELECT least, most FROM skew"))
+        skew = self._skew
         low = id_at((since - skew.most) // 1000)
         return low, max(low, id_at((until - 1 - skew.least) // 1000 + 1))
 
