@@ -71,6 +71,10 @@ _DECISION["properties"]["signals_detail"] = {
     "type": "object",
     "description": "What signals and risk were measured from; not there where nothing was.",
 }
+_DECISION["properties"]["account_remembered"] = {
+    **YES_OR_NO,
+    "description": "True where the store was silent and what was remembered of the account was relied on.",
+}
 _DECISION["properties"]["about"] = {
     "type": "object",
     "description": "What the signals of a rule were about, as digests; not there where none were.",

@@ -10,6 +10,7 @@ from gateway.adapters.clock import SystemClock
 from gateway.adapters.desk_metrics import Delivered, DeskCounts, DeskMetrics, Observed
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.exception_metrics import ExceptionMetrics
+from gateway.adapters.failing_metrics import FailingMetrics
 from gateway.adapters.metrics import Metrics
 from gateway.adapters.policy_metrics import PolicyMetrics
 from gateway.adapters.progress import ProgressFile
@@ -17,6 +18,7 @@ from gateway.adapters.revocations import RevocationStore
 from gateway.adapters.shadow_file import ShadowFile, ShadowMetrics
 from gateway.adapters.sql import AccountStore
 from gateway.app.expiring import Expiring
+from gateway.app.failing import breaker_of, load_of, remembered_of
 from gateway.app.measuring import (
     cookie_of,
     hold_line_of,
@@ -43,6 +45,7 @@ from gateway.config import Settings, load
 from gateway.ports import Clock
 from gateway.service.errands import AtOnce
 from gateway.service.gather import Gather
+from gateway.service.guarded import GuardedAccounts, GuardedDesk, GuardedProfiles, GuardedRevocations
 from gateway.service.pipeline import Line
 
 log: Any = structlog.get_logger("gateway")
@@ -58,7 +61,10 @@ class Gateway:
         self.geo = geo_of(settings)
         self.store = AccountStore(settings.store.url)
         self._keys = keys_of(settings, self.clock)
-        self.tokens = tokens_of(settings, self._keys, self.store.key_owner)
+        self.breaker = breaker_of(settings, self.clock)
+        """Stands before the store, wherever a request waits for it."""
+        accounts = GuardedAccounts(self.store, self.breaker)
+        self.tokens = tokens_of(settings, self._keys, accounts.key_owner)
         self.desk = DeskStore(self.store)
         self._profiles = profiles_of(settings, self.store)
         self._hold_line = hold_line_of(settings, self.store)
@@ -68,22 +74,26 @@ class Gateway:
         self.journal = journal_of(settings, self.clock.now())
         self._telling = Telling(settings, self.store, self.journal.worker)
         self.archive = bundles_of(settings)
-        self._at_once = AtOnce(self.desk)
+        self._at_once = AtOnce(GuardedDesk(self.desk, self.breaker))
+        self.load = load_of(settings)
+        profiles = None if self._profiles is None else GuardedProfiles(self._profiles, self.breaker)
         self.line = Line(
             reader=reader_of(settings),
             gather=Gather(
                 geo=self.geo,
                 tokens=self.tokens,
-                accounts=self.store,
-                revocations=RevocationStore(self.store),
-                risk=risk_of(settings, self._profiles, self._hold_line),
-                withdrawn_today=withdrawn_today_of(settings, self.store),
+                accounts=accounts,
+                revocations=GuardedRevocations(RevocationStore(self.store), self.breaker),
+                risk=risk_of(settings, profiles, self._hold_line),
+                withdrawn_today=withdrawn_today_of(settings, self.store, self.breaker),
+                remembered_s=remembered_of(settings),
             ),
             bundle=bundle_of(settings),
             journal=self.journal,
             clock=self.clock,
             at_once=self._at_once,
             withdrawals=withdrawals_of(settings),
+            load=self.load,
         )
         self._shipper = shipper_of(settings)
         self.metrics = Metrics(
@@ -98,10 +108,12 @@ class Gateway:
         self.metrics.registry.register(PolicyMetrics(self.policies.running.status))
         self.metrics.registry.register(DeskMetrics(self._desk_counts))
         self.metrics.registry.register(ExceptionMetrics(lambda: self.line.bundle.exceptions, self.clock))
+        self.metrics.registry.register(FailingMetrics(self.load, [self.breaker, self.line.disk]))
         self._expiring = Expiring()
         self.started = False
         """Whether `start` is done and `close` is not."""
         self._refreshing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
 
     @classmethod
@@ -136,6 +148,7 @@ class Gateway:
             if self._shipper is not None:
                 await self._shipper.start()
             self._refreshing = asyncio.get_running_loop().create_task(self._keep_up())
+            self._watching = asyncio.get_running_loop().create_task(self.load.watch())
             self.started = True
             log.info(
                 "gateway:started",
@@ -149,9 +162,11 @@ class Gateway:
         async with self._lock:
             if self._refreshing is None:
                 return
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
-            self._refreshing = None
+            ended = [task for task in (self._refreshing, self._watching) if task is not None]
+            for task in ended:
+                task.cancel()
+            await asyncio.gather(*ended, return_exceptions=True)
+            self._refreshing = self._watching = None
             self.started = False
             try:
                 await self.journal.close()

@@ -14,8 +14,10 @@ from gateway.core.login import Digests
 from gateway.core.signals import Lines
 from gateway.core.terms import Operation
 from gateway.core.withdrawal_request import WithdrawalRule
-from gateway.ports import Geo
+from gateway.ports import Geo, Profiles
+from gateway.service.breaker import Breaker
 from gateway.service.devices import Devices
+from gateway.service.guarded import GuardedWithdrawals
 from gateway.service.hold_line import HoldLine
 from gateway.service.observing import Logins
 from gateway.service.risk import Risk
@@ -49,7 +51,7 @@ def hold_line_of(settings: Settings, store: AccountStore) -> HoldLine | None:
     return HoldLine(ScoreStore(store), budget=risk.budget, fixed=fixed, clock=store.clock)
 
 
-def risk_of(settings: Settings, profiles: ProfileStore | None, hold_line: HoldLine | None = None) -> Risk | None:
+def risk_of(settings: Settings, profiles: Profiles | None, hold_line: HoldLine | None = None) -> Risk | None:
     """Return what measures requests against profiles; None where nothing does. Raise ConfigError."""
     digests, risk = digests_of(settings), settings.risk
     if risk is None or digests is None or profiles is None:
@@ -87,10 +89,15 @@ def withdrawals_of(settings: Settings) -> WithdrawalRule | None:
     )
 
 
-def withdrawn_today_of(settings: Settings, store: AccountStore) -> WithdrawnToday | None:
-    """Return what adds up the last day's withdrawals; None where nothing does."""
+def withdrawn_today_of(
+    settings: Settings, store: AccountStore, breaker: Breaker | None = None
+) -> WithdrawnToday | None:
+    """Return what adds up the last day's withdrawals, asked through the breaker if any; None where nothing does."""
     told = settings.withdrawals
-    return None if told is None or told.withdrawn_today_usd is None else WithdrawnToday(WithdrawnStore(store))
+    if told is None or told.withdrawn_today_usd is None:
+        return None
+    withdrawals = WithdrawnStore(store)
+    return WithdrawnToday(withdrawals if breaker is None else GuardedWithdrawals(withdrawals, breaker))
 
 
 def logins_of(settings: Settings, store: AccountStore, geo: Geo) -> Logins | None:

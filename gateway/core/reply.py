@@ -110,6 +110,7 @@ WORDS: Final[Mapping[Reason, tuple[str, str]]] = MappingProxyType(
         Reason.CREDENTIAL_REQUIRED: ("Sign in", "This is open once you are signed in."),
         Reason.STEP_UP_REQUIRED: ("Confirm that it is you", "This needs a fresh proof of who you are."),
         Reason.NOT_GRANTED: ("Not available", "This is not open to your account."),
+        Reason.OVERLOADED: ("Temporarily overloaded", "Too much is asked of us right now. Try again in a moment."),
         Reason.RECORD_UNAVAILABLE: ("Temporarily unavailable", "This cannot be done right now. Try again in a moment."),
         Reason.AMBIGUOUS_REQUEST: ("The request is ambiguous", "The request can be read in more than one way."),
     }
@@ -162,10 +163,13 @@ _CLAIMS: Final[Mapping[Reason, Reason]] = MappingProxyType(
 """Reasons that claim something of the visitor, each with what is told in its place where it only may be so."""
 
 
-def reply_to(verdict: Verdict) -> Reply:
-    """Return what the visitor may learn of the verdict."""
+def reply_to(verdict: Verdict, *, overloaded: bool = False) -> Reply:
+    """Return what the visitor may learn of the verdict. `overloaded`: the outage is that nobody had time to ask."""
     if verdict.outcome is Outcome.ALLOW:
         return _reply(verdict, 200, None, ("", ""))
+    if verdict.outage and overloaded:
+        reason = Reason.OVERLOADED
+        return _reply(verdict, 503, reason, WORDS[reason])._replace(retry_after_s=RETRY_AFTER_S)
     if verdict.outage:
         # The reasons of the verdict are those of rules that only may apply: none of them is the visitor's to read.
         return _reply(verdict, 503, Reason.ACCOUNT_UNKNOWN, _OUTAGE)._replace(retry_after_s=RETRY_AFTER_S)

@@ -173,6 +173,8 @@ class Reason(StrEnum):
     STEP_UP_REQUIRED = "step-up-required"
     NOT_GRANTED = "not-granted"
     """Nothing opened the operation: no rule refused it, none granted it."""
+    OVERLOADED = "overloaded"
+    """There was more to do than time to do it in, and facts that this depends on were not asked for."""
     RECORD_UNAVAILABLE = "record-unavailable"
     """The decision could not be recorded, and this operation moves money."""
     AMBIGUOUS_REQUEST = "ambiguous-request"
@@ -223,7 +225,11 @@ class WhyUnknown(StrEnum):
     TOKEN_LACKS_CLAIM = "token-lacks-claim"  # noqa: S105 - a code, not a secret
     KEYS_UNAVAILABLE = "keys-unavailable"
     STORE_UNAVAILABLE = "store-unavailable"
+    OVERLOADED = "overloaded"
+    """Nobody was asked: there was too much to do."""
 
 
-OUTAGES: Final[frozenset[WhyUnknown]] = frozenset({WhyUnknown.KEYS_UNAVAILABLE, WhyUnknown.STORE_UNAVAILABLE})
+OUTAGES: Final[frozenset[WhyUnknown]] = frozenset(
+    {WhyUnknown.KEYS_UNAVAILABLE, WhyUnknown.STORE_UNAVAILABLE, WhyUnknown.OVERLOADED}
+)
 """Causes that pass by themselves: a refusal that comes only from these is answered 503, not 403."""

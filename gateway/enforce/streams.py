@@ -139,7 +139,7 @@ class Streams:
         request = replace(stream.request, at=at)
         bundle = self._line.bundle
         try:
-            passage = self._line.recall(request) or await self._line.decide(request)
+            passage = self._line.recall(request) or await self._line.decide(request, again=True)
         except GatewayError as fault:
             # Looked at again at once: what cannot be decided is not known to be refused either.
             log.error("stream:not_decided", why=str(fault))  # noqa: TRY400 - the fault is the message

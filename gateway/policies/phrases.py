@@ -61,6 +61,7 @@ WHY: Final[Mapping[WhyUnknown, str]] = MappingProxyType(
         WhyUnknown.TOKEN_LACKS_CLAIM: "the token does not say it",
         WhyUnknown.KEYS_UNAVAILABLE: "the keys to check the credential could not be had",
         WhyUnknown.STORE_UNAVAILABLE: "the store did not answer",
+        WhyUnknown.OVERLOADED: "there was too much to do to ask for it",
     }
 )
 OUTCOMES: Final[Mapping[Outcome, str]] = MappingProxyType(

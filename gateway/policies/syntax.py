@@ -21,7 +21,9 @@ RULE_FIELDS: Final = (
 )  # fmt: skip
 REFUSAL_STATUSES: Final = (403, 451)
 LONGEST_MESSAGE: Final = 300
-OWN_REASONS: Final = frozenset({Reason.NOT_GRANTED, Reason.RECORD_UNAVAILABLE, Reason.AMBIGUOUS_REQUEST})
+OWN_REASONS: Final = frozenset(
+    {Reason.NOT_GRANTED, Reason.OVERLOADED, Reason.RECORD_UNAVAILABLE, Reason.AMBIGUOUS_REQUEST}
+)
 """Reasons that the gateway gives by itself: a rule that gave them would mislead whoever reads the refusal."""
 
 _KINDS: Final = ("policy", "list", "exceptions")

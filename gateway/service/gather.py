@@ -1,5 +1,7 @@
 """From a request to Facts: what the databases, the credential and the store say of it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import structlog
@@ -8,9 +10,11 @@ from gateway.core.client_ip import ClientIP
 from gateway.core.credential import Conflicting, Presented
 from gateway.core.errors import StoreUnavailable
 from gateway.core.facts import Fact, Facts, OneOf, Unknown
+from gateway.core.failing import LONGEST_REMEMBERED_S, Kind, kind_of
 from gateway.core.sessions import standing
 from gateway.core.terms import Credential, Operation, TokenState, WhyUnknown
 from gateway.core.withdrawal_request import Asked
+from gateway.policies.bundle import Bundle
 from gateway.ports import Account, Accounts, Geo, Identity, Revocation, Revocations, Tokens
 from gateway.service.memo import Memo
 from gateway.service.risk import Came, Measured, Risk
@@ -29,6 +33,10 @@ _CONFLICTING = Identity(
 _OVER = _CONFLICTING
 """A session that was ended proves nothing either."""
 _CAME = Came()
+_NEVER: Mapping[Kind, int] = MappingProxyType({})
+
+
+_UNASKED = (Unknown(WhyUnknown.OVERLOADED),) * (len(Facts._fields) - 2)
 
 
 class Marks(NamedTuple):
@@ -52,6 +60,8 @@ class Gathered(NamedTuple):
     """Microseconds since the epoch; the facts hold before it, all generations being equal."""
     measured: Measured | None = None
     """What `signals` and `risk` were measured from; None where nothing measures them."""
+    remembered: bool = False
+    """Whether the store was silent, and what was remembered of the account was relied on."""
 
 
 class Gather:
@@ -66,12 +76,19 @@ class Gather:
         revocations: Revocations | None = None,
         risk: Risk | None = None,
         withdrawn_today: WithdrawnToday | None = None,
+        remembered_s: Mapping[Kind, int] = _NEVER,
         limit: int = 16_384,
     ) -> None:
         """Build. Without `revocations` no session is ended early; without `risk` nothing is measured.
 
-        Without `withdrawn_today` nothing is added up.
+        Without `withdrawn_today` nothing is added up. `remembered_s`: for how many seconds of the store's silence what
+        is remembered of an account is relied on, by kind of operation. Raise ValueError for what moves money.
         """
+        if remembered_s.get(Kind.MONEY) or any(not 0 <= one <= LONGEST_REMEMBERED_S for one in remembered_s.values()):
+            raise ValueError(
+                f"nothing that moves money relies on memory, and nothing for over {LONGEST_REMEMBERED_S} s"
+            )
+        self._remembered_us = {kind: seconds * _SECOND for kind, seconds in remembered_s.items()}
         self._geo = geo
         self._tokens = tokens
         self._accounts = accounts
@@ -110,6 +127,7 @@ class Gather:
         `asked` is what a withdrawal says of itself, and nothing of what is none. None: nothing says where to read it.
         """
         # Taken together, before anything is waited for: no edition can be swapped in between.
+        asked_by = _AskedBy(fresh, 0 if fresh else self._remembered_us.get(kind_of(operation), 0))
         editions = self._geo.editions
         connection = self._geo.look_up(client_ip.geo_key, at)
         if isinstance(presented, Conflicting):
@@ -117,8 +135,8 @@ class Gather:
         else:
             identity = await self._tokens.check(presented, at)
             if self._revocations is not None and identity.credential == Credential.SESSION:
-                identity = await self._still(identity, self._revocations, at, fresh=fresh)
-        account = await self._standing(identity.account, at, fresh=fresh)
+                identity = await self._still(identity, self._revocations, at, asked_by)
+        account = await self._standing(identity.account, at, asked_by)
         facts = Facts(
             at,
             operation,
@@ -150,9 +168,9 @@ class Gather:
         if identity.valid_until is not None:
             until = min(until, identity.valid_until)
         auth_time = identity.auth_time if isinstance(identity.auth_time, int) else None
-        return Gathered(facts, editions, auth_time, until, measured)
+        return Gathered(facts, editions, auth_time, until, measured, asked_by.remembered)
 
-    async def _still(self, identity: Identity, revocations: Revocations, at: int, *, fresh: bool) -> Identity:
+    async def _still(self, identity: Identity, revocations: Revocations, at: int, asked_by: "_AskedBy") -> Identity:
         """Return what the session still proves after its account's revocations."""
         uid = identity.account
         if not isinstance(uid, str):
@@ -161,12 +179,14 @@ class Gather:
         generation = self._accounts.generation
         known = self._revoked.get(uid)
         try:
-            if known is None or self._accounts.changed_at(uid) > known[0] or fresh or not self._accounts.fresh(at):
+            old = known is None or self._accounts.changed_at(uid) > known[0]
+            if known is None or old or asked_by.fresh or not self._accounts.fresh(at):
                 known = self._revoked.keep(uid, (generation, await revocations.of(uid)))
         except Exception as fault:
             if not isinstance(fault, StoreUnavailable):
                 log.exception("revocations:failed")
-            return _unchecked(identity, uid)
+            if known is None or not self._relies_on(known[0], uid, at, asked_by):
+                return _unchecked(identity, uid)
         names = [name for name in (identity.session, identity.token_id) if name is not None]
         # A session begins with the proof: its tokens are renewed without one.
         began = identity.auth_time if isinstance(identity.auth_time, int) else identity.issued_at
@@ -177,13 +197,13 @@ class Gather:
             return identity
         return identity._replace(assurance=min(identity.assurance, left.level))
 
-    async def _standing(self, uid: Fact[str | None], at: int, *, fresh: bool) -> "_Standing":
+    async def _standing(self, uid: Fact[str | None], at: int, asked_by: "_AskedBy") -> "_Standing":
         if uid is None:
             return _NOBODY
         if not isinstance(uid, str):
             return _unknown(uid, uid.why)
         try:
-            account = await self._read(uid, at, fresh=fresh)
+            account = await self._read(uid, at, asked_by)
         except StoreUnavailable:
             return _unknown(uid, WhyUnknown.STORE_UNAVAILABLE)
         except Exception:
@@ -192,16 +212,47 @@ class Gather:
             return _unknown(uid, WhyUnknown.STORE_UNAVAILABLE)
         return _unknown(uid, WhyUnknown.NO_ACCOUNT) if account is None else _Standing(*account)
 
-    async def _read(self, uid: str, at: int, *, fresh: bool) -> Account | None:
+    def _relies_on(self, generation: int, uid: str, at: int, asked_by: "_AskedBy") -> bool:
+        """Return whether what was read at that generation may be relied on, though the store does not answer.
+
+        Only where nothing was heard of a change since, and something was heard of the store within the stated time.
+        """
+        within = asked_by.relied_us
+        # The feed vouches for what was so when it last heard: of an earlier instant it says how long ago that was.
+        if not within or self._accounts.changed_at(uid) > generation or not self._accounts.fresh(at - within):
+            return False
+        asked_by.remembered = True
+        return True
+
+    async def _read(self, uid: str, at: int, asked_by: "_AskedBy") -> Account | None:
         # The generation is taken before the read: a change that lands in between makes this answer old, not new.
         generation = self._accounts.generation
         known = self._known.get(uid)
-        if known is not None and self._accounts.changed_at(uid) <= known[0] and not fresh and self._accounts.fresh(at):
+        still = known is not None and self._accounts.changed_at(uid) <= known[0]
+        if known is not None and still and not asked_by.fresh and self._accounts.fresh(at):
             return known[1]
-        account = await self._accounts.read(uid)
+        try:
+            account = await self._accounts.read(uid)
+        except StoreUnavailable:
+            if known is not None and self._relies_on(known[0], uid, at, asked_by):
+                return known[1]
+            raise
         if account is not None:
             self._known.keep(uid, (generation, account))
         return account
+
+
+class _AskedBy:
+    """What one request asks of the store, and whether it was answered from memory."""
+
+    __slots__ = ("fresh", "relied_us", "remembered")
+
+    def __init__(self, fresh: bool, relied_us: int) -> None:
+        self.fresh = fresh
+        """Only the store itself will do."""
+        self.relied_us = relied_us
+        """For how long of the store's silence its memory will do."""
+        self.remembered = False
 
 
 class _Standing(NamedTuple):
@@ -235,3 +286,22 @@ def _unknown(uid: Fact[str | None], why: WhyUnknown) -> _Standing:
 def _age(auth_time: Fact[int | None], at: int) -> Fact[int | None]:
     # A proof from the future is a proof of now: the two clocks differ, and the token's own checks bound by how much.
     return max(0, at - auth_time) // _SECOND if isinstance(auth_time, int) else auth_time
+
+
+def holds_until(gathered: Gathered, bundle: Bundle) -> int:
+    """Return the first instant at which equal requests might be answered differently, microseconds."""
+    facts = gathered.facts
+    until = gathered.until
+    change = bundle.next_change(facts.at)
+    if change is not None:
+        until = min(until, change)
+    if gathered.auth_time is not None and isinstance(facts.auth_age, int):
+        threshold = bundle.next_auth_age(facts.auth_age)
+        if threshold is not None:
+            until = min(until, gathered.auth_time + threshold * _SECOND)
+    return until
+
+
+def unasked(at: int, operation: Operation) -> Facts:
+    """Return the facts of a request of which nobody had the time to learn anything but what it attempts."""
+    return Facts(at, operation, *_UNASKED)

@@ -14,6 +14,7 @@ from gateway.core.client_ip import ClientIP
 from gateway.core.decision import ambiguous_document, instant_text, ruling_document
 from gateway.core.errors import JournalUnavailable
 from gateway.core.facts import Facts
+from gateway.core.failing import Kind, kind_of
 from gateway.core.obligations import about_document, errands
 from gateway.core.preference import lines_of
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
@@ -26,10 +27,12 @@ from gateway.core.withdrawal_request import Asked, WithdrawalRule
 from gateway.policies.bundle import Bundle
 from gateway.policies.evaluate import evaluate
 from gateway.ports import Carried, Clock, Journal, Ruling
+from gateway.service.breaker import Breaker
 from gateway.service.devices import Seen
 from gateway.service.errands import AtOnce
-from gateway.service.gather import Gather, Gathered, Marks
+from gateway.service.gather import Gather, Marks, holds_until, unasked
 from gateway.service.ids import DecisionIds
+from gateway.service.load import Load, TooMuch
 from gateway.service.memo import Memo
 from gateway.service.reading import Key, Reading, RequestReader
 from gateway.service.risk import abouts
@@ -139,9 +142,13 @@ class Line:
         clock: Clock,
         at_once: AtOnce | None = None,
         withdrawals: WithdrawalRule | None = None,
+        load: Load | None = None,
         limit: int = 16_384,
     ) -> None:
         """Build. Without `at_once` obligations are recorded alone; without `withdrawals` nothing is read of them."""
+        self.load = load or Load()
+        self.disk = Breaker("journal", clock, JournalUnavailable)
+        """Stands before the wait for the disk: where it does not answer, nobody queues up for it."""
         self._at_once = at_once
         self._withdrawals = withdrawals
         self.reader = reader
@@ -204,13 +211,22 @@ class Line:
         reading = self.reader.read(request)
         return isinstance(reading, Reading) and reading.route.operation in self._withdrawals.operations
 
-    async def decide(self, request: AccessRequest, body: bytes | None = None) -> Passage:
-        """Return the answer to the request, from facts gathered now, recorded."""
+    async def decide(self, request: AccessRequest, body: bytes | None = None, *, again: bool = False) -> Passage:
+        """Return the answer to the request, from facts gathered now, recorded.
+
+        Where there is too much to do, nothing is gathered, and no fact is known. `again`: it is about what stays open,
+        which is decided one by one, and was let in before.
+        """
         reading = self.reader.read(request)
         if isinstance(reading, Ambiguous):
             return self._refuse_unread(request, reading)
         drawn = self._ids.draw(request.at)
-        settled = await self._settle(request, reading, drawn, body)
+        kind = kind_of(reading.route.operation)
+        try:
+            async with self.load.place(kind, let_in=again):
+                settled = await self._settle(request, reading, drawn, body)
+        except TooMuch:
+            settled = self._unasked(request, reading, kind)
         passage = self._record(request, settled, reading, reading.record, drawn)
         if reading.route.operation in MONEY_MOVING and passage.position is not None and settled.reply.status == 200:
             return await self._durable(passage, passage.position)
@@ -246,6 +262,8 @@ class Line:
             document["reply"]["hold_until"] = None if until is None else instant_text(until)
         if gathered.measured is not None and gathered.measured.detail is not None:
             document["signals_detail"] = gathered.measured.detail
+        if gathered.remembered:
+            document["account_remembered"] = True
         if about:
             document["about"] = about_document(about)
         # Copied to measure: orjson leaves its buffer as large as it grew, which is several times the document.
@@ -262,11 +280,22 @@ class Line:
         if account is None or isinstance(account, str):
             settled.account = account
             settled.accounts = marks.accounts
-        settled.until = _holds_until(gathered, bundle)
-        # What moves money is never answered from memory, and an outage is over when it is over.
-        if operation not in MONEY_MOVING and not verdict.outage and bundle is self.bundle:
+        settled.until = holds_until(gathered, bundle)
+        # What moves money is never answered from memory; an outage, and relying on memory in it, are over with it.
+        once = operation in MONEY_MOVING or verdict.outage or gathered.remembered
+        if not once and bundle is self.bundle:
             self._keep(reading.key, settled)
         return settled
+
+    def _unasked(self, request: AccessRequest, reading: Reading, kind: Kind) -> Settled:
+        """Return the verdict on a request of which nobody had the time to learn anything."""
+        facts = unasked(request.at, reading.route.operation)
+        verdict = evaluate(facts, self.bundle)
+        reply = reply_to(verdict, overloaded=True)
+        self.load.answered(kind, reply.status)
+        client_ip = self.reader.client_ip(request, reading.plan)
+        document = orjson.dumps(ruling_document(client_ip, facts, self.bundle.digest, (), verdict, reply))
+        return Settled(document, client_ip, reply, facts, verdict)
 
     async def _follow_up(
         self, facts: Facts, verdict: Verdict, about: Mapping[RuleRef, str], decision_id: bytes
@@ -335,7 +364,7 @@ class Line:
     async def _durable(self, passage: Passage, position: int) -> Passage:
         """Return the passage once its decision is on the disk; a refusal where that cannot be had."""
         try:
-            await self.journal.durable(position)
+            await self.disk.ask(self.journal.durable, position)
         except JournalUnavailable:
             self.unrecorded += 1
             return replace(passage, reply=_unrecorded(passage.settled))
@@ -369,17 +398,3 @@ def _told(facts: Facts | None) -> Iterator[tuple[bytes, bytes]]:
 def _unrecorded(settled: Settled) -> Reply:
     assert settled.verdict is not None
     return record_unavailable(settled.verdict)
-
-
-def _holds_until(gathered: Gathered, bundle: Bundle) -> int:
-    """Return the first instant at which equal requests might be answered differently, microseconds."""
-    facts = gathered.facts
-    until = gathered.until
-    change = bundle.next_change(facts.at)
-    if change is not None:
-        until = min(until, change)
-    if gathered.auth_time is not None and isinstance(facts.auth_age, int):
-        threshold = bundle.next_auth_age(facts.auth_age)
-        if threshold is not None:
-            until = min(until, gathered.auth_time + threshold * _SECOND)
-    return until

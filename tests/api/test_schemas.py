@@ -19,6 +19,7 @@ def test_what_only_some_decisions_have_is_not_required_of_all() -> None:
     decision = SCHEMAS["Decision"]
     assert set(decision["properties"]) - set(decision["required"]) == {
         "about",
+        "account_remembered",
         "ambiguous",
         "erased",
         "masked",

@@ -76,7 +76,7 @@ def test_a_sanction_is_named_before_any_other_reason() -> None:
 
 
 def test_what_passes_by_itself_is_an_outage_and_a_missing_record_is_not() -> None:
-    assert {WhyUnknown.KEYS_UNAVAILABLE, WhyUnknown.STORE_UNAVAILABLE} == OUTAGES
+    assert {WhyUnknown.KEYS_UNAVAILABLE, WhyUnknown.STORE_UNAVAILABLE, WhyUnknown.OVERLOADED} == OUTAGES
 
 
 @pytest.mark.parametrize("name", ["Operation", "Access", "Status", "Reason", "Ambiguity", "WhyUnknown", "Outcome"])

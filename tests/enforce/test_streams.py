@@ -307,7 +307,7 @@ async def test_what_cannot_be_decided_now_is_looked_at_again(world, streams, ope
     async with opened() as socket:
         await next_of(socket.heard)
 
-        async def broken(request, body=None):
+        async def broken(request, body=None, *, again=False):
             raise StoreUnavailable("the store is away")
 
         with monkeypatch.context() as patched, capture_logs() as logs:

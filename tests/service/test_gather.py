@@ -1,9 +1,12 @@
 import asyncio
 
+import pytest
+
 from gateway.core.client_ip import ClientIP, How
 from gateway.core.credential import Conflicting, Presented
 from gateway.core.errors import StoreUnavailable
 from gateway.core.facts import OneOf, Unknown
+from gateway.core.failing import Kind
 from gateway.core.sessions import session_digest
 from gateway.core.terms import Operation, WhyUnknown
 from gateway.ports import Identity, Revocation
@@ -177,3 +180,69 @@ def test_a_session_of_which_nobody_can_say_whether_it_was_ended_is_uncertain(wor
     away = WhyUnknown.STORE_UNAVAILABLE
     assert facts.token == facts.assurance == facts.status == Unknown(away)
     assert facts.account == OneOf(away, frozenset({"alice", None})), "the record says whose it may be"
+
+
+def remembering(world, **remembered):
+    seconds = {Kind(name): one for name, one in remembered.items()}
+    gather = Gather(geo=world.geo, tokens=world.tokens, accounts=world.accounts, remembered_s=seconds)
+
+    def ask(operation=Operation.VIEW, at=NOON, fresh=False):
+        return asyncio.run(gather(at, operation, HERE, ALICE, fresh=fresh))
+
+    return ask
+
+
+def fall_silent(world):
+    """The store is silent from noon on: the feed vouches for a second more, as the real one does."""
+    world.accounts.broken = True
+    world.accounts.fresh = lambda at: at <= NOON + SECOND
+
+
+def test_a_silent_store_is_stood_in_for_by_memory_only_for_the_stated_time(world) -> None:
+    ask = remembering(world, looks=10, changes=5)
+    assert not ask().remembered
+    fall_silent(world)
+    told = ask(at=NOON + 11 * SECOND)
+    assert (told.facts.status, told.remembered) == ("open", True)
+    assert ask(at=NOON + 11 * SECOND + 1).facts.status == Unknown(WhyUnknown.STORE_UNAVAILABLE)
+    assert ask(Operation.SECURITY, at=NOON + 6 * SECOND).facts.status == "open"
+    assert ask(Operation.SECURITY, at=NOON + 7 * SECOND).facts.status == Unknown(WhyUnknown.STORE_UNAVAILABLE)
+
+
+def test_memory_never_stands_in_for_money_for_a_changed_account_or_unasked(world) -> None:
+    unasked, ask = remembering(world), remembering(world, looks=30, changes=30)
+    for one in (unasked, ask):
+        one()
+    fall_silent(world)
+    away = Unknown(WhyUnknown.STORE_UNAVAILABLE)
+    assert unasked(at=NOON + 2 * SECOND).facts.status == away
+    assert ask(Operation.WITHDRAW, at=NOON + 2 * SECOND, fresh=True).facts.status == away
+    world.accounts.generation += 1
+    assert ask(at=NOON + 2 * SECOND).facts.status == away
+
+
+def test_a_session_that_was_not_over_stays_so_while_memory_stands_in(world) -> None:
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, NOON, None, "s-1", "j", NOON)
+    revocations = FakeRevocations()
+    gather = Gather(
+        geo=world.geo,
+        tokens=world.tokens,
+        accounts=world.accounts,
+        revocations=revocations,
+        remembered_s={Kind.LOOKS: 10},
+    )
+
+    def ask(at):
+        return asyncio.run(gather(at, Operation.VIEW, HERE, ALICE, fresh=False)).facts
+
+    ask(NOON)
+    fall_silent(world)
+    revocations.broken = True
+    assert (ask(NOON + 5 * SECOND).token, ask(NOON + 5 * SECOND).status) == ("valid", "open")
+    assert ask(NOON + 20 * SECOND).token == Unknown(WhyUnknown.STORE_UNAVAILABLE)
+
+
+@pytest.mark.parametrize("remembered", [{Kind.MONEY: 1}, {Kind.LOOKS: 31}, {Kind.CHANGES: -1}])
+def test_what_memory_may_never_do_cannot_be_built(world, remembered) -> None:
+    with pytest.raises(ValueError, match="nothing that moves money relies on memory"):
+        Gather(geo=world.geo, tokens=world.tokens, accounts=world.accounts, remembered_s=remembered)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.core.decision import instant_text, request_line
-from gateway.core.errors import StoreUnavailable
+from gateway.core.errors import JournalUnavailable, StoreUnavailable
+from gateway.core.failing import Kind
 from gateway.core.reply import TicketTold
 from gateway.core.terms import Operation, Reason
 from gateway.desk.hold import started
@@ -15,7 +16,24 @@ from gateway.desk.ticket import open_ticket
 from gateway.policies.bundle import load
 from gateway.ports import Carried, Identity, Outcome
 from gateway.service.errands import AtOnce
+from gateway.service.gather import Gather
+from gateway.service.replay import Replayer
 
+NOBODY_LOGS_IN = """\
+policy: house
+title: Looking alone
+owner: tests
+rules:
+  - id: everybody
+    grant: [view]
+    when: country != "KP"
+tests:
+  - name: Everybody may look
+    facts: {country: DE}
+    operation: view
+    at: 2023-05-01
+    expect: {outcome: allow}
+"""
 SECOND = 1_000_000
 NOON = 1_700_000_000 * SECOND
 
@@ -437,3 +455,86 @@ def test_what_asks_for_nothing_asks_nobody(world, asked) -> None:
     wanted = holding(world, desk)
     assert decide(world, asked(**(wanted | {"address": "8.8.8.8"}))).reply.status == 200
     assert desk.carried == []
+
+
+def overload(world, late=9.0):
+    for _ in range(4):
+        world.line.load.saw(late)
+
+
+@pytest.mark.parametrize(
+    ("request_of", "kind"),
+    [
+        (("GET", "/api/v1/balances"), Kind.LOOKS),
+        (("POST", "/api/v1/deposits"), Kind.CHANGES),
+        (("POST", "/api/v1/withdrawals"), Kind.MONEY),
+    ],
+)
+def test_too_much_to_do_is_said_at_once_and_recorded_and_replays(world, asked, request_of, kind) -> None:
+    overload(world)
+    passage = decide(world, asked(*request_of))
+    assert (passage.reply.status, passage.reply.reason, passage.reply.retry_after_s) == (503, Reason.OVERLOADED, 5)
+    assert (world.tokens.asked, world.accounts.asked, world.geo.asked) == (0, 0, [])
+    assert world.line.load.shed == {kind: 1}
+    assert len(world.journal.records) == 1
+    told = document(passage)
+    assert told["client_ip"]["address"] == "8.8.8.8"
+    assert told["unknown"]["status"] == {"why": "overloaded"}
+    whole = {**told, "id": "x", "at": instant_text(NOON)}
+    replayed = Replayer(lambda _: {"house.yaml": world.policy}).replay(whole)
+    assert replayed.kind == "same", replayed.why
+
+
+def test_what_was_settled_is_answered_however_much_there_is_to_do(world, asked) -> None:
+    decide(world, asked())
+    overload(world)
+    assert decide(world, asked()).reply.status == 200
+    assert not world.line.load.shed
+
+
+def test_an_overload_is_over_when_it_is_over(world, asked) -> None:
+    overload(world)
+    assert decide(world, asked()).reply.status == 503
+    world.line.load.saw(0)
+    assert decide(world, asked()).reply.status == 200
+
+
+def test_what_stays_open_is_decided_again_however_much_there_is_to_do(world, asked) -> None:
+    overload(world)
+    assert asyncio.run(world.line.decide(asked(), again=True)).reply.status == 200
+
+
+def test_what_no_rule_opens_is_refused_for_good_in_an_overload_too(world, asked) -> None:
+    world.line.adopt(load({"house.yaml": NOBODY_LOGS_IN}, sources_configured=None))
+    overload(world)
+    passage = decide(world, asked("POST", "/api/v1/withdrawals"))
+    assert (passage.reply.status, passage.reply.reason) == (403, Reason.ACCOUNT_UNKNOWN)
+    assert not world.line.load.shed
+
+
+def test_what_was_decided_by_memory_says_so_and_is_not_kept(world, asked) -> None:
+    gather = Gather(geo=world.geo, tokens=world.tokens, accounts=world.accounts, remembered_s={Kind.LOOKS: 10})
+    world.line.gather = gather
+    assert "account_remembered" not in document(decide(world, asked()))
+    world.accounts.broken = True
+    world.accounts.fresh = lambda at: at <= NOON + SECOND
+    for _ in range(2):
+        passage = decide(world, asked(at=NOON + 5 * SECOND))
+        assert passage.reply.status == 200
+        assert document(passage)["account_remembered"] is True
+    assert world.accounts.asked == 3
+
+
+async def test_a_disk_that_does_not_answer_makes_nobody_queue_up_for_it(world, asked) -> None:
+    async def slow(position):
+        world.clock.at += 2 * SECOND
+        raise JournalUnavailable("not on the disk within 2 s")
+
+    world.journal.durable = slow
+    world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, NOON, None)
+    began = world.clock.at
+    for _ in range(9):
+        passage = await world.line.decide(asked("POST", "/api/v1/withdrawals", at=world.clock.at))
+        assert (passage.reply.status, passage.reply.reason) == (503, Reason.RECORD_UNAVAILABLE)
+    assert world.clock.at - began == 5 * 2 * SECOND
+    assert (world.line.disk.is_open, world.line.unrecorded) == (True, 9)

@@ -83,7 +83,8 @@ def decision(facts: Facts, *, client_ip: ClientIP = PEER, bundle: Bundle = BUNDL
     verdict = evaluate(facts, bundle)
     built = [instant_text(facts.at - days * DAY)[:10] for days in (20, 4)]
     editions = [f"country {built[0]} 1f2e3d4c", f"asn {built[1]} 5a6b7c8d"]
-    reply = reply_to(verdict) if recorded else record_unavailable(verdict)
+    overloaded = facts.status == Unknown(WhyUnknown.OVERLOADED)
+    reply = reply_to(verdict, overloaded=overloaded) if recorded else record_unavailable(verdict)
     ruling = ruling_document(client_ip, facts, bundle.digest, editions, verdict, reply)
     document = decision_document(ruling, decision_id=ID, at=instant_text(facts.at), request=REQUEST, took_us=70)
     return json.loads(json.dumps(document))  # type: ignore[no-any-return]
@@ -112,6 +113,7 @@ def situations() -> dict[str, Document]:
     )
     nowhere = dict.fromkeys(PLACE, Unknown(WhyUnknown.ADDRESS_UNRESOLVED))
     untrusted = ClientIP(None, How.UNRESOLVED, Unresolved.PEER_NOT_TRUSTED, (Hop("192.0.2.1", Role.REFUSED),))
+    unasked: Any = Unknown(WhyUnknown.OVERLOADED)
     either = OneOf(WhyUnknown.SOURCES_DISAGREE, frozenset({"DE", "IR"}))
     held = {**ALICE, "status": "flagged", "holds": frozenset({"withdraw", "deposit"})}
     return {
@@ -128,6 +130,7 @@ def situations() -> dict[str, Document]:
         "no address to hold responsible": _of("withdraw", {**ALICE, **nowhere}, client_ip=untrusted),
         "databases that disagree": _of("view", {**ALICE, "country": either, "subdivision": "DE-BE"}),
         "under review and on hold": _of("withdraw", held),
+        "too much to do": decision(Facts(AT, Operation.WITHDRAW, *[unasked] * (len(Facts._fields) - 2))),
         "unreadable": unreadable(),
     }
 
