@@ -32,13 +32,14 @@ class DecisionService(GatewayMiddleware):
             raise ConfigError('nobody may ask; add `[forward_auth]` with `proxies = ["nginx"]` and `asked_by = [...]`')
         asked = settings.forward_auth
         askers = Askers(Networks(asked.asked_by, what="forward_auth.asked_by"))
-        self._answer = ForwardAuth(
+        answering = ForwardAuth(
             gateway.line,
             gateway.clock,
             askers=askers,
             proxies=frozenset(asked.proxies),
             support_url=settings.server.support_url,
         )
+        self._answer = gateway.watching.around(answering)
         self._host = host or settings.server.host
         self._port = asked.grpc_port
         self._grpc = None
@@ -49,6 +50,7 @@ class DecisionService(GatewayMiddleware):
                 askers=askers,
                 max_head_bytes=settings.server.max_header_bytes,
                 support_url=settings.server.support_url,
+                saying=gateway.watching.saying,
             )
         self.grpc_port: int | None = None
         """Where gRPC listens, once it does."""

@@ -41,6 +41,7 @@ from gateway.app.parts import (
 )
 from gateway.app.policies import Policies
 from gateway.app.telling import Telling
+from gateway.app.watching import Watching
 from gateway.config import Settings, load
 from gateway.ports import Clock
 from gateway.service.errands import AtOnce
@@ -104,6 +105,9 @@ class Gateway:
         # Asked when policies are published, perhaps by a command: what cannot be is said at the start.
         guarded_by(settings)
         self.policies = Policies(settings, self.line, self.archive, self.store, self.journal.worker)
+        self.watching = Watching(settings, self.clock)
+        for collector in self.watching.collectors:
+            self.metrics.registry.register(collector)
         self.metrics.registry.register(ShadowMetrics(ShadowFile(settings.journal.directory).read))
         self.metrics.registry.register(PolicyMetrics(self.policies.running.status))
         self.metrics.registry.register(DeskMetrics(self._desk_counts))
@@ -147,6 +151,7 @@ class Gateway:
             await self._telling.start()
             if self._shipper is not None:
                 await self._shipper.start()
+            self.watching.start()
             self._refreshing = asyncio.get_running_loop().create_task(self._keep_up())
             self._watching = asyncio.get_running_loop().create_task(self.load.watch())
             self.started = True
@@ -175,6 +180,7 @@ class Gateway:
                 if self._shipper is not None:
                     await self._shipper.close()
                 await self._let_go()
+            await asyncio.to_thread(self.watching.close)
             log.info("gateway:stopped", unrecorded=self.line.unrecorded)
 
     async def _let_go(self) -> None:

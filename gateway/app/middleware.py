@@ -46,7 +46,7 @@ class GatewayMiddleware:
         grace = grace_of(gateway.settings)
         self.streams = Streams(gateway.line, gateway.clock, at_latest_s=settings.look_again_s, grace=grace)
         """What stays open, and is decided again."""
-        self._answer = Enforcer(
+        enforcer = Enforcer(
             app,
             gateway.line,
             gateway.clock,
@@ -54,7 +54,8 @@ class GatewayMiddleware:
             support_url=settings.support_url,
             cookie=gateway.device_cookie,
             logins=gateway.logins,
-        ).answer
+        )
+        self._answer = gateway.watching.around(enforcer.answer)
 
         # Servers ask `app.__call__` whether it is a coroutine function, to tell how the app is called. They find this
         # one; the call itself is the class's, and costs one frame less at each step of each request.

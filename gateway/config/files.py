@@ -105,6 +105,10 @@ def _unusable_for_the_desk(settings: Settings) -> Iterator[Problem]:
         yield from _unreadable(("evidence", "key_file"), settings.evidence.key_file)
         if settings.evidence.credentials_file is not None:
             yield from _unreadable(("evidence", "credentials_file"), settings.evidence.credentials_file)
+    if settings.tracing is not None:
+        for key in ("headers_file", "ca_file"):
+            if (file := getattr(settings.tracing, key)) is not None:
+                yield from _unreadable(("tracing", key), file)
     if settings.identity_results is not None:
         yield from _unreadable(("identity_results", "secret_file"), settings.identity_results.secret_file)
 

@@ -21,10 +21,11 @@ from gateway.config.sinks import SinkTable, distinct
 from gateway.config.table import Table
 from gateway.config.upstreams import RoutedUpstream, Upstream
 from gateway.config.upstreams import each_once as each_path_once
+from gateway.config.watching import Log, Tracing
 
 __all__ = ["MaxAge", "Settings", "Table"]
 
-_OPTIONAL = ("policies", "geodb", "store", "journal", "archive", "server", "admin")
+_OPTIONAL = ("policies", "geodb", "store", "journal", "archive", "server", "admin", "log")
 
 
 class Settings(Table):
@@ -52,6 +53,8 @@ class Settings(Table):
     forward_auth: ForwardAuth | None = None
     server: Server = Server()
     admin: Admin = Admin()
+    log: Log = Log()
+    tracing: Tracing | None = None
     failure: Failure = Failure()
     _base: Path = PrivateAttr(default=Path())
 
@@ -66,6 +69,13 @@ class Settings(Table):
         for number, sink in enumerate(self.sinks):
             if sink.personal == "digest" and self.archive.digest_key is None:
                 raise ValueError(f'`personal = "digest"` of sinks[{number}] needs `digest_key` in `[archive]`')
+        return self
+
+    @model_validator(mode="after")
+    def _digests_of_what_is_told_have_a_key(self) -> Self:
+        for name, table in (("log", self.log), ("tracing", self.tracing)):
+            if table is not None and table.personal == "digest" and self.archive.digest_key is None:
+                raise ValueError(f'`personal = "digest"` of `[{name}]` needs `digest_key` in `[archive]`')
         return self
 
     @model_validator(mode="after")

@@ -165,6 +165,19 @@ def stamping_address(value: str) -> str:
     return value
 
 
+def collector_address(value: str) -> str:
+    """Return `value`, where spans are posted to: a whole URL. Whether http is enough depends on what goes with them."""
+    _without_credentials(value)
+    if not urlsplit(value).path.strip("/"):
+        raise ValueError(f"names no path; collectors take spans at `{value.rstrip('/')}/v1/traces`")
+    return value
+
+
+def is_called_safely(value: str) -> bool:
+    """Return whether what is posted to this URL crosses no network in the clear."""
+    return not _without_credentials(value)
+
+
 def _without_credentials(value: str) -> bool:
     """Return whether `value`, a URL, leads over plain http to another machine."""
     parts = _web_address(value)
@@ -213,6 +226,7 @@ HostName = Annotated[str, AfterValidator(host_name)]
 Origin = Annotated[str, AfterValidator(origin)]
 Link = Annotated[str, AfterValidator(link)]
 CalledAddress = Annotated[str, AfterValidator(called_address)]
+CollectorAddress = Annotated[str, AfterValidator(collector_address)]
 Broker = Annotated[str, AfterValidator(broker)]
 StampingAddress = Annotated[str, AfterValidator(stamping_address)]
 

@@ -13,6 +13,7 @@ import structlog
 from gateway.core.errors import ConfigError
 from gateway.core.request import AccessRequest, Headers
 from gateway.enforce.forward_auth import OF_THE_QUESTION, Askers, NotAsked, rendered
+from gateway.enforce.request_log import Saying
 from gateway.ports import Clock
 from gateway.service.pipeline import Line, Passage
 
@@ -44,8 +45,10 @@ class ExtAuthz:
         askers: Askers,
         max_head_bytes: int,
         support_url: str | None = None,
+        saying: Saying | None = None,
     ) -> None:
-        """Build. Raise ConfigError where the extra is not installed."""
+        """Build. `saying` says decisions in the log. Raise ConfigError where the extra is not installed."""
+        self._saying = saying
         try:
             self._grpc = import_module("grpc")
             self._aio = import_module("grpc.aio")
@@ -114,6 +117,8 @@ class ExtAuthz:
                 passage = self._line.recall(request) or await self._line.decide(request)
         except TimeoutError:
             await _abort(context, code.DEADLINE_EXCEEDED, "not decided in time")
+        if self._saying is not None:
+            self._saying.decided(request.at, passage)
         if passage.reply.status == _ALLOWED:
             return self._allowed(passage, request.headers)
         return self._denied(passage, request.headers)

@@ -123,6 +123,8 @@ class ForwardAuth:
             await _answer(scope, send, 500, [])
             return
         passage = self._line.recall(request) or await self._line.decide(request)
+        if "state" in scope:
+            scope["state"]["gateway"] = passage
         if passage.reply.status == _ALLOWED:
             told = [*passage.settled.told, (b"gateway-decision", passage.decision_id)]
             await _answer(scope, send, _ALLOWED, told)

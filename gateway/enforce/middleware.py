@@ -191,6 +191,8 @@ class Enforcer:
 
     async def _refuse(self, passage: Passage, asked: Headers, scope: Scope, receive: Receive, send: Send) -> None:
         reply = passage.reply
+        if "state" in scope:
+            scope["state"]["gateway"] = passage
         # Here and not in the line: what a refusal depends on besides the verdict, an allowed request need not tell.
         language = preferred(lines_of(asked, b"accept-language"), LANGUAGES)
         body, content_type = problem(
