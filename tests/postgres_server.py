@@ -57,6 +57,12 @@ class PostgresServer:
             if time.monotonic() > until:
                 raise RuntimeError(f"PostgreSQL did not start:\n{self._log.read_text()[-2000:]}")
 
+    @property
+    def pid(self) -> int:
+        """The process that all others of the server come from."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """End the server by SIGKILL: nothing is written, nothing is said."""
         assert self._process is not None
@@ -183,11 +189,11 @@ async def postgres_database(postgres: str) -> AsyncIterator[str]:
 async def fresh_database(url: str) -> AsyncIterator[str]:
     """The URL of a new, empty database on that server, dropped afterwards, whoever is still connected."""
     name = f"test_{token_hex(8)}"
-    await _say(url, f"CREATE DATABASE {name}")
+    await say(url, f"CREATE DATABASE {name}")
     try:
         yield _within(url, name)
     finally:
-        await _say(url, f"DROP DATABASE {name} WITH (FORCE)")
+        await say(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def _within(url: str, database: str) -> str:
@@ -196,11 +202,11 @@ def _within(url: str, database: str) -> str:
 
 def _say_apart(url: str, statement: str) -> None:
     """Say it in a process of its own: there may be a loop running here, or none any more."""
-    program = "import asyncio, sys; from tests.postgres_server import _say; asyncio.run(_say(*sys.argv[1:]))"
+    program = "import asyncio, sys; from tests.postgres_server import say; asyncio.run(say(*sys.argv[1:]))"
     subprocess.run([sys.executable, "-c", program, url, statement], check=True, cwd=Path(__file__).parent.parent)
 
 
-async def _say(url: str, statement: str) -> None:
+async def say(url: str, statement: str) -> None:
     connection = await asyncio.wait_for(asyncpg.connect(url), _WITHIN_S)
     try:
         await connection.execute(statement)

@@ -1,20 +1,32 @@
-"""An embedded store in a folder of its own, for the tests of what is kept in it."""
+"""A store of the test's own, in a file or in a database of PostgreSQL, for the tests of what is kept in it."""
 
+import asyncio
+import re
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from functools import cache
+from itertools import count
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg  # type: ignore[import-untyped]
 
 from gateway.adapters.migration import migrate
+from gateway.adapters.postgres_address import PostgresAddress
+from gateway.adapters.postgres_backend import PostgresBackend
+from gateway.adapters.postgres_migration import migrate as migrate_postgres
 from gateway.adapters.sql import AccountStore
 from gateway.core.obligations import Errand, Errands, OpenTicket, cause_of
 from gateway.core.permissions import Person, person
 from gateway.core.terms import Operation
 from gateway.core.verdict import RuleRef
+from tests.postgres_server import say, server_of_this_process
 
 AT = 1_763_700_000_000_000
 SECOND = 1_000_000
@@ -48,12 +60,54 @@ def empty_file() -> bytes:
         return path.read_bytes()
 
 
+@cache
+def _postgres_database() -> str:
+    """Return the URL of a migrated database of this process, made for whoever asks first."""
+    return asyncio.run(_made_database(server_of_this_process()))
+
+
+async def _made_database(server: str) -> str:
+    name = f"store_{token_hex(8)}"
+    await say(server, f"CREATE DATABASE {name}")
+    url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    await migrate_postgres(PostgresAddress.of(url))
+    return url
+
+
+async def empty_database() -> str:
+    """Return the URL of a migrated database without rows: the same one for each test of a process."""
+    url = await asyncio.to_thread(_postgres_database)
+    await say(url, _EMPTIED)
+    return url
+
+
+# As nobody else may: the triggers that guard rows do not run in a session that calls itself a replica.
+_EMPTIED = """
+    SET session_replication_role = replica; SET search_path = gateway;
+    DO $$ DECLARE one record; BEGIN
+        FOR one IN SELECT tablename FROM pg_tables WHERE schemaname = 'gateway' AND tablename <> 'alembic_version' LOOP
+            EXECUTE format('DELETE FROM %I', one.tablename);
+        END LOOP;
+        PERFORM setval(oid::regclass, 1, false) FROM pg_class
+            WHERE relkind = 'S' AND relnamespace = 'gateway'::regnamespace;
+        INSERT INTO generations VALUES ('accounts', 0), ('commits', 0);
+    END $$
+"""
+
+
+async def url_of(kind: str, folder: Path) -> str:
+    """Return the URL of a new store of a kind (`sqlite`, `postgresql`), migrated and empty."""
+    if kind == "postgresql":
+        return await empty_database()
+    (folder / "gateway.db").write_bytes(empty_file())
+    return f"sqlite:///{folder}/gateway.db"
+
+
 @asynccontextmanager
-async def opened(folder: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+async def opened(folder: Path, clock: SetClock, kind: str = "sqlite") -> AsyncIterator[AccountStore]:
     """Give a started store with alice in it. Its deadlines are such that a busy machine keeps them."""
-    path = folder / "gateway.db"
-    path.write_bytes(empty_file())
-    store = AccountStore(f"sqlite:///{path}", clock=clock, read_within_s=10, write_within_s=20, look_every_s=0.02)
+    url = await url_of(kind, folder)
+    store = AccountStore(url, clock=clock, read_within_s=10, write_within_s=20, look_every_s=0.02)
     await store.start()
     await store.put("alice", verification="full", documents=["PT"], **BY)
     yield store
@@ -66,9 +120,22 @@ def file_of(store: AccountStore) -> Path:
 
 
 def rows(store: AccountStore, query: str, *values: object) -> list[tuple[Any, ...]]:
-    """Return what another connection reads."""
-    with closing(sqlite3.connect(store.name)) as database:
-        return database.execute(query, values).fetchall()
+    """Return what another connection reads. Values stand for question marks, whatever the database."""
+    if not isinstance(store._backend, PostgresBackend):
+        with closing(sqlite3.connect(store.name)) as database:
+            return database.execute(query, values).fetchall()
+    numbers = count(1)
+    query = re.sub(r"\?", lambda _: f"${next(numbers)}", query)
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _fetched(_postgres_database(), query, values)).result()
+
+
+async def _fetched(url: str, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    connection = await asyncpg.connect(url, server_settings={"search_path": "gateway"})
+    try:
+        return [tuple(row) for row in await connection.fetch(query, *values)]
+    finally:
+        await connection.close()
 
 
 def copied(store: AccountStore, to: Path) -> Path:

@@ -50,6 +50,11 @@ class Backend(Protocol):
 
 def backend_of(url: str, bounds: Bounds) -> Backend:
     """Return what a store URL names, untouched. Raise ConfigError where it names nothing."""
-    from gateway.adapters.sqlite_backend import SqliteBackend  # noqa: PLC0415 - each brings a driver; nobody needs both
+    # Each brings its own database driver, and nobody needs both.
+    if url.startswith("postgresql:"):
+        from gateway.adapters.postgres_backend import PostgresBackend  # noqa: PLC0415 - see above
+
+        return PostgresBackend(url, bounds)
+    from gateway.adapters.sqlite_backend import SqliteBackend  # noqa: PLC0415 - see above
 
     return SqliteBackend(url, bounds)

@@ -5,6 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from gateway.adapters.dialects import is_member
 from gateway.adapters.schema import AUDIT, EVENTS, EVIDENCE, TICKET_LOG, TICKETS
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import is_uid
@@ -117,15 +118,14 @@ class DeskReads:
             query = query.where(columns.state == wanted.state)
         if wanted.is_open is not None:
             query = query.where(columns.open_cause.is_not(None) if wanted.is_open else columns.open_cause.is_(None))
-        if wanted.holds is not None:
-            each = sa.func.json_each(columns.document, "$.operations").table_valued("value")
-            query = query.where(sa.exists(sa.select(each.c.value).where(each.c.value == wanted.holds)))
         if cursor is not None:
             opened_at, ticket_id = _cursor(cursor, 2)
             query = query.where(sa.tuple_(columns.opened_at, columns.id) < sa.tuple_(_number(opened_at), ticket_id))
         limit = min(max(limit, 1), MOST)
         query = query.order_by(columns.opened_at.desc(), columns.id.desc()).limit(limit + 1)
         async with self._store.reading("list tickets", self._store.write_within_s) as connection:
+            if wanted.holds is not None:
+                query = query.where(is_member(connection, wanted.holds, columns.document, "operations"))
             rows = (await connection.execute(query)).all()
         more = f"{rows[limit - 1].opened_at}.{rows[limit - 1].id}" if len(rows) > limit else None
         return TicketPage(tuple(ticket_of(row.document) for row in rows[:limit]), more)

@@ -4,10 +4,10 @@ import hashlib
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from gateway.adapters.account_book import AuditEntry
 from gateway.adapters.account_rows import read_account, write_account
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.outbox_rows import tell
 from gateway.adapters.schema import AUDIT, OUTBOX, SIGHTINGS
 from gateway.adapters.ticket_rows import (
@@ -175,7 +175,7 @@ def _keep(connection: sa.Connection, errand: SetFlag | SetStatus, sightings: Sig
         "days": to_text(merged(sightings, _sightings(connection, errand))),
         "seen_at": now,
     }
-    new = insert(SIGHTINGS).values(row)
+    new = insert_into(connection, SIGHTINGS).values(row)
     keys = [SIGHTINGS.c.account, SIGHTINGS.c.cause]
     values = {"days": new.excluded.days, "seen_at": new.excluded.seen_at}
     connection.execute(new.on_conflict_do_update(index_elements=keys, set_=values))

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.schema import ANSWERS, SEEN_ONCE
 from gateway.adapters.sql import AccountStore
 
@@ -38,7 +38,8 @@ class OnceStore:
         """Return whether an issuer's name (`jti`, id) comes for the first time; it is remembered until then."""
         row = {"digest": _digest(issuer, name), "until": until}
         async with self._store.writing("remember a name") as connection:
-            return (await connection.execute(insert(SEEN_ONCE).values(row).on_conflict_do_nothing())).rowcount > 0
+            new = insert_into(connection, SEEN_ONCE).values(row)
+            return (await connection.execute(new.on_conflict_do_nothing())).rowcount > 0
 
     async def seen(self, issuer: str, name: str) -> bool:
         """Return whether an issuer's name came before."""
@@ -59,7 +60,7 @@ class OnceStore:
         """Return what keeps the answer to a request beside what it did. The first one stays while it lasts."""
 
         def keep(connection: sa.Connection, body: bytes) -> None:
-            new = insert(ANSWERS).values(
+            new = insert_into(connection, ANSWERS).values(
                 digest=_digest(caller, key), until=until, **Answer(request, 200, body)._asdict()
             )
             values = {name: new.excluded[name] for name in ("request", "status", "body", "until")}

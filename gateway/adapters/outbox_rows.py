@@ -6,8 +6,8 @@ from enum import StrEnum, unique
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.schema import OUTBOX
 from gateway.core.messages import Message
 
@@ -39,4 +39,4 @@ def tell(connection: sa.Connection, messages: Iterable[Message], at: int, *, row
         for message in messages
     ]
     if rows:
-        connection.execute(insert(OUTBOX).on_conflict_do_nothing(index_elements=[OUTBOX.c.id]), rows)
+        connection.execute(insert_into(connection, OUTBOX).on_conflict_do_nothing(index_elements=[OUTBOX.c.id]), rows)

@@ -3,9 +3,9 @@
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from gateway.adapters.account_book import entry_of
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.outbox_rows import Sending
 from gateway.adapters.schema import LEASES, OUTBOX
 from gateway.adapters.sql import AccountStore, note
@@ -45,11 +45,11 @@ class OutboxStore:
 
     async def lease(self, name: str, owner: str, until: int) -> bool:
         """Return whether `owner` has the lease until then: nobody else has it, or theirs is over."""
-        new = insert(LEASES).values(name=name, owner=owner, until=until)
         free = sa.or_(LEASES.c.owner == owner, LEASES.c.until <= self._store.clock.now())
-        values = {"owner": new.excluded.owner, "until": new.excluded.until}
-        mine = new.on_conflict_do_update(index_elements=[LEASES.c.name], set_=values, where=free)
         async with self._store.writing(f"take the lease `{name}`") as connection:
+            new = insert_into(connection, LEASES).values(name=name, owner=owner, until=until)
+            values = {"owner": new.excluded.owner, "until": new.excluded.until}
+            mine = new.on_conflict_do_update(index_elements=[LEASES.c.name], set_=values, where=free)
             return (await connection.execute(mine)).rowcount > 0
 
     async def release(self, name: str, owner: str) -> None:

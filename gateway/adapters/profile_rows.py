@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.sqlite import insert
 
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.schema import EVENTS, PROFILES
 from gateway.core.decision import instant_text
 from gateway.core.errors import StoreUnavailable
@@ -141,7 +141,7 @@ def write_kept(connection: sa.Connection, kept: Mapping[str, Kept]) -> None:
         for account, one in kept.items()
     ]
     if rows:
-        new = insert(PROFILES)
+        new = insert_into(connection, PROFILES)
         values = {name: new.excluded[name] for name in ("last_at", "last_id", "changes", "blob")}
         connection.execute(new.on_conflict_do_update(index_elements=[PROFILES.c.account], set_=values), rows)
 

@@ -9,8 +9,8 @@ from zlib import crc32
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.sqlite import insert
 
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.everyone_bytes import Copy, unpacked
 from gateway.adapters.outbox_store import OutboxStore
 from gateway.adapters.schema import EVENTS, EVERYONE, PROFILES
@@ -150,13 +150,13 @@ class ProfileStore:
             return False
         number, copy = self._number, Copy(self._everyone)
         blob = await asyncio.to_thread(copy.packed)
-        new = insert(EVERYONE).values(name=_NAME, number=number, blob=blob)
-        values = {"number": new.excluded.number, "blob": new.excluded.blob}
-        kept = new.on_conflict_do_update(
-            index_elements=[EVERYONE.c.name], set_=values, where=EVERYONE.c.number < new.excluded.number
-        )
         async with self._store.writing("save the counts of all accounts") as connection:
-            await connection.execute(kept)
+            new = insert_into(connection, EVERYONE).values(name=_NAME, number=number, blob=blob)
+            values = {"number": new.excluded.number, "blob": new.excluded.blob}
+            newer = EVERYONE.c.number < new.excluded.number
+            await connection.execute(
+                new.on_conflict_do_update(index_elements=[EVERYONE.c.name], set_=values, where=newer)
+            )
         self._saved = number
         return True
 

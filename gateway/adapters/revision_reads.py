@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from gateway.adapters.desk_reads import LogEntry
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.revision_rows import active_revision, waiting_revisions
 from gateway.adapters.schema import BUNDLES, POLICY_RUNS, REVISION_LOG, REVISIONS
 from gateway.adapters.sql import AccountStore
@@ -126,9 +126,9 @@ class RevisionReads:
 
     async def acknowledge(self, run: Run) -> None:
         """Write down what a process runs, and forget those that said nothing for a day."""
-        new = insert(POLICY_RUNS).values(run._asdict())
-        values = {name: new.excluded[name] for name in Run._fields if name != "worker"}
         async with self._store.writing("say which policies run here") as connection:
+            new = insert_into(connection, POLICY_RUNS).values(run._asdict())
+            values = {name: new.excluded[name] for name in Run._fields if name != "worker"}
             await connection.execute(new.on_conflict_do_update(index_elements=[POLICY_RUNS.c.worker], set_=values))
             gone = POLICY_RUNS.c.seen_at < run.seen_at - FORGOTTEN_US
             await connection.execute(sa.delete(POLICY_RUNS).where(gone))

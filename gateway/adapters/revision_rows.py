@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
 from gateway.adapters.account_book import AuditEntry
 from gateway.adapters.account_rows import note_rows
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.outbox_rows import tell
 from gateway.adapters.schema import BUNDLES, REVISION_LOG, REVISIONS
 from gateway.adapters.ticket_rows import Doing
@@ -47,7 +47,7 @@ def insert_revision(
 ) -> Revision:
     """Return the revision with its number, stored with its texts."""
     kept = {"digest": new.digest, "sources": dict(sources)}
-    connection.execute(insert(BUNDLES).on_conflict_do_nothing(index_elements=[BUNDLES.c.digest]), kept)
+    connection.execute(insert_into(connection, BUNDLES).on_conflict_do_nothing(index_elements=[BUNDLES.c.digest]), kept)
     newest = connection.execute(sa.select(sa.func.max(REVISIONS.c.number))).scalar_one()
     after = new._replace(number=(newest or 0) + 1)
     row = {"number": after.number, "digest": after.digest, "examined": dict(examined), **_standing(after)}

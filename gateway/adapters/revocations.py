@@ -3,8 +3,8 @@
 from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.schema import REVOKED_SESSIONS
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import is_uid
@@ -34,7 +34,7 @@ def revoke(connection: sa.Connection, event: SessionRevoked | AssuranceChanged) 
         "level": None if isinstance(event, SessionRevoked) else event.level,
         "until": event.at + KEPT_US,
     }
-    new = insert(REVOKED_SESSIONS).values(row)
+    new = insert_into(connection, REVOKED_SESSIONS).values(row)
     later = {name: new.excluded[name] for name in ("at", "level", "until")}
     # At the same instant the lower level counts: who cannot tell which was last trusts less.
     newer = sa.or_(

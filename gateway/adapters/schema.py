@@ -9,6 +9,9 @@ REVISION: Final = "0006"
 
 METADATA: Final = sa.MetaData()
 
+NUMBER: Final = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
+"""A number that the database gives. SQLite's integers have 64 bits by themselves, and it numbers no other type."""
+
 # Instants are microseconds since the epoch, as everywhere in the gateway.
 
 ACCOUNTS: Final = sa.Table(
@@ -78,7 +81,7 @@ SERVICE_TOKENS: Final = sa.Table(
 AUDIT: Final = sa.Table(
     "audit",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("at", sa.BigInteger, nullable=False),
     sa.Column("who", sa.Text, nullable=False),
     sa.Column("action", sa.String(64), nullable=False),
@@ -93,7 +96,7 @@ AUDIT: Final = sa.Table(
 EVENTS: Final = sa.Table(
     "events",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(128), nullable=False, unique=True),
     # No foreign key: an exchange tells of logins to accounts that the gateway has not heard of.
     sa.Column("account", sa.String(255), nullable=False),
@@ -150,7 +153,7 @@ TICKETS: Final = sa.Table(
 TICKET_LOG: Final = sa.Table(
     "ticket_log",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("ticket", sa.String(12), nullable=False, index=True),
     sa.Column("account", sa.String(255), nullable=False, index=True),
     sa.Column("at", sa.BigInteger, nullable=False),
@@ -194,7 +197,7 @@ BUNDLES: Final = sa.Table(
 REVISIONS: Final = sa.Table(
     "revisions",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("digest", sa.ForeignKey("bundles.digest"), nullable=False, index=True),
     sa.Column("state", sa.String(16), nullable=False, index=True),
     # The digest while it waits or is active, None afterwards: so the same texts are open once.
@@ -209,7 +212,7 @@ REVISIONS: Final = sa.Table(
 REVISION_LOG: Final = sa.Table(
     "revision_log",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("revision", sa.Integer, nullable=False, index=True),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("at", sa.BigInteger, nullable=False),
@@ -240,7 +243,7 @@ POLICY_RUNS: Final = sa.Table(
 OUTBOX: Final = sa.Table(
     "outbox",
     METADATA,
-    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
     sa.Column("id", sa.String(40), nullable=False, unique=True),
     sa.Column("account", sa.String(255), nullable=False),
     sa.Column("type", sa.String(64), nullable=False),

@@ -4,8 +4,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects.sqlite import insert
 
+from gateway.adapters.dialects import insert_into
 from gateway.adapters.schema import EVERYONE
 from gateway.adapters.sql import AccountStore
 from gateway.core.score_days import ScoreDays
@@ -34,7 +34,7 @@ class ScoreStore:
             kept = _read((await connection.execute(_KEPT)).scalar_one_or_none())
             kept.add(counted)
             kept.forget(now)
-            new = insert(EVERYONE).values(name=_NAME, number=now, blob=kept.to_bytes())
+            new = insert_into(connection, EVERYONE).values(name=_NAME, number=now, blob=kept.to_bytes())
             values = {"number": new.excluded.number, "blob": new.excluded.blob}
             await connection.execute(new.on_conflict_do_update(index_elements=[EVERYONE.c.name], set_=values))
         return kept

@@ -1,4 +1,4 @@
-"""What the tests of the journal share."""
+"""What the tests of the journal share, and the server of those that need one."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,6 +14,9 @@ from gateway.adapters.segment_reader import DecisionEntry, Entry, read_segment
 from gateway.adapters.signing import signer_of
 from gateway.adapters.tail import Stretch, Tail
 from gateway.ports import Ruling
+from tests.postgres_server import postgres, postgres_database
+
+__all__ = ["postgres", "postgres_database"]
 
 AT = 1_763_700_000_000_000
 

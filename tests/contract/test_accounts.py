@@ -1,7 +1,6 @@
 """What every backend of accounts does alike."""
 
 import hashlib
-import shutil
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,26 +9,13 @@ import pytest
 
 from gateway.adapters.account_book import AuditEntry, NewKey
 from gateway.adapters.memory import MemoryAccounts
-from gateway.adapters.migration import migrate
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import Account, Author, Refused, new_account, set_residence, set_verification, steps
 from gateway.core.terms import Operation
 from gateway.ports import Accounts
-
-AT = 1_763_700_000_000_000
-BY = {"who": "ann", "why": "as the ticket says"}
+from tests.stores import AT, BY, SetClock, url_of
 
 Book = MemoryAccounts | AccountStore
-
-
-class SetClock:
-    """A clock that stands where it is put."""
-
-    def __init__(self) -> None:
-        self.at = AT
-
-    def now(self) -> int:
-        return self.at
 
 
 @pytest.fixture
@@ -37,27 +23,14 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(scope="session")
-def empty_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated file without accounts, to copy: migrating takes longer than any of these tests."""
-    path = tmp_path_factory.mktemp("store") / "gateway.db"
-    migrate(path)
-    return path
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def book(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock, empty_file: Path
-) -> AsyncIterator[Book]:
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+async def book(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[Book]:
     if request.param == "memory":
         yield MemoryAccounts(clock=clock)
         return
-    shutil.copy(empty_file, tmp_path / "gateway.db")
-    # It looks at the file by itself so seldom that none of its looks falls into a test that compares generations.
-    store = AccountStore(
-        f"sqlite:///{tmp_path}/gateway.db", clock=clock, read_within_s=5, write_within_s=10, look_every_s=60
-    )
-    await store.start()
+    # Not started: no look of its own falls into a test that compares generations.
+    store = AccountStore(await url_of(request.param, tmp_path), clock=clock, read_within_s=5, write_within_s=10)
+    await store.look()
     yield store
     await store.close()
 

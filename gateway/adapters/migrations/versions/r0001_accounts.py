@@ -3,6 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.adapters import triggers
+from gateway.adapters.schema import NUMBER
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -48,7 +51,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "audit",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("who", sa.Text, nullable=False),
         sa.Column("action", sa.String(64), nullable=False),
@@ -58,14 +61,14 @@ def upgrade() -> None:
         sa.Column("why", sa.Text, nullable=False),
         sqlite_autoincrement=True,
     )
+    triggers.make_functions()
     for change in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER audit_refuses_{change.lower()} BEFORE {change} ON audit "
-            "BEGIN SELECT RAISE(ABORT, 'audit entries are never changed or removed'); END"
-        )
+        name = f"audit_refuses_{change.lower()}"
+        triggers.refuse(name, change, "audit", "audit entries are never changed or removed")
 
 
 def downgrade() -> None:
     """Remove the tables and all that is in them."""
     for table in ("audit", "api_keys", "account_holds", "account_flags", "accounts"):
         op.drop_table(table)
+    triggers.remove_functions()

@@ -3,6 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.adapters import triggers
+from gateway.adapters.schema import NUMBER
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -26,9 +29,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove the tables and all that is in them."""
-    for table in _REMEMBERED[:-1]:
-        for change in ("insert", "update", "delete"):
-            op.execute(f"DROP TRIGGER {table}_count_{change}")
+    for table in _REMEMBERED[:-1] if not triggers.is_postgresql() else ():
+        triggers.forget_changes(table)
     for table in (
         *("generations", "answers", "seen_jti", "revoked_sessions", "sightings", "leases", "outbox"),
         *("evidence", "ticket_log", "tickets", "everyone", "profiles", "events"),
@@ -41,7 +43,7 @@ def downgrade() -> None:
 def _events() -> None:
     op.create_table(
         "events",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("id", sa.String(128), nullable=False, unique=True),
         sa.Column("account", sa.String(255), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
@@ -87,7 +89,7 @@ def _tickets() -> None:
     )
     op.create_table(
         "ticket_log",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("ticket", sa.String(12), nullable=False, index=True),
         sa.Column("account", sa.String(255), nullable=False, index=True),
         sa.Column("at", sa.BigInteger, nullable=False),
@@ -107,13 +109,15 @@ def _tickets() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("kept_as", sa.Text),
         sa.Column("document", sa.JSON, nullable=False),
+        # SQLite numbers the rows of every table under this name.
+        *([sa.Column("rowid", sa.BigInteger, sa.Identity())] if triggers.is_postgresql() else []),
     )
 
 
 def _outbox() -> None:
     op.create_table(
         "outbox",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("id", sa.String(40), nullable=False, unique=True),
         sa.Column("account", sa.String(255), nullable=False),
         sa.Column("type", sa.String(64), nullable=False),
@@ -172,27 +176,17 @@ def _sessions() -> None:
         sa.Column("number", sa.BigInteger, nullable=False),
     )
     op.execute("INSERT INTO generations VALUES ('accounts', 0)")
+    if triggers.is_postgresql():
+        # Counted by whoever writes, who holds its row until the commit: one writes at a time.
+        op.execute("INSERT INTO generations VALUES ('commits', 0)")
 
 
 def _triggers() -> None:
     for change in ("UPDATE", "DELETE"):
-        op.execute(
-            f"CREATE TRIGGER ticket_log_refuses_{change.lower()} BEFORE {change} ON ticket_log "
-            "BEGIN SELECT RAISE(ABORT, 'entries of the ticket log are never changed or removed'); END"
-        )
-    op.execute(
-        "CREATE TRIGGER events_refuses_update BEFORE UPDATE ON events "
-        "BEGIN SELECT RAISE(ABORT, 'events are never changed'); END"
-    )
-    # By the machine's own clock: whoever removes events says neither what time it is nor how long they are kept.
-    op.execute(
-        "CREATE TRIGGER events_refuses_delete BEFORE DELETE ON events "
-        "WHEN OLD.received_at > (CAST(strftime('%s', 'now') AS INTEGER) - 200 * 86400) * 1000000 "
-        "BEGIN SELECT RAISE(ABORT, 'events are kept for 200 days'); END"
-    )
-    for table in _REMEMBERED:
-        for change in ("INSERT", "UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_count_{change.lower()} AFTER {change} ON {table} "  # noqa: S608 - our names
-                "BEGIN UPDATE generations SET number = number + 1 WHERE name = 'accounts'; END"
-            )
+        name = f"ticket_log_refuses_{change.lower()}"
+        triggers.refuse(name, change, "ticket_log", "entries of the ticket log are never changed or removed")
+    triggers.refuse("events_refuses_update", "UPDATE", "events", "events are never changed")
+    triggers.refuse_young("events_refuses_delete", "events", "events are kept for 200 days")
+    for table in _REMEMBERED if not triggers.is_postgresql() else ():
+        # PostgreSQL names whose they are from the beginning on: see 0006.
+        triggers.count_changes(table)

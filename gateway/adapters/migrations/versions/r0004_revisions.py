@@ -3,6 +3,9 @@
 import sqlalchemy as sa
 from alembic import op
 
+from gateway.adapters import triggers
+from gateway.adapters.schema import NUMBER
+
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
@@ -18,7 +21,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "revisions",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("digest", sa.String(64), sa.ForeignKey("bundles.digest"), nullable=False, index=True),
         sa.Column("state", sa.String(16), nullable=False, index=True),
         sa.Column("open_digest", sa.String(64), unique=True),
@@ -29,7 +32,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "revision_log",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=True),
         sa.Column("revision", sa.Integer, nullable=False, index=True),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("at", sa.BigInteger, nullable=False),
@@ -53,20 +56,11 @@ def upgrade() -> None:
     )
     for table in ("bundles", "revision_log"):
         for change in ("UPDATE", "DELETE"):
-            op.execute(
-                f"CREATE TRIGGER {table}_refuses_{change.lower()} BEFORE {change} ON {table} "
-                "BEGIN SELECT RAISE(ABORT, 'what was published is never changed or removed'); END"
-            )
+            name = f"{table}_refuses_{change.lower()}"
+            triggers.refuse(name, change, table, "what was published is never changed or removed")
     # What was examined and by whom is part of what was approved: a step changes where a revision stands alone.
-    op.execute(
-        "CREATE TRIGGER revisions_keep_what_they_say BEFORE UPDATE ON revisions "
-        "WHEN OLD.digest <> NEW.digest OR OLD.number <> NEW.number OR OLD.examined <> NEW.examined "
-        "BEGIN SELECT RAISE(ABORT, 'what a revision says is never changed'); END"
-    )
-    op.execute(
-        "CREATE TRIGGER revisions_refuse_delete BEFORE DELETE ON revisions "
-        "BEGIN SELECT RAISE(ABORT, 'revisions are never removed'); END"
-    )
+    triggers.refuse_rewriting("revisions_keep_what_they_say", "revisions", "what a revision says is never changed")
+    triggers.refuse("revisions_refuse_delete", "DELETE", "revisions", "revisions are never removed")
 
 
 def downgrade() -> None:
