@@ -80,6 +80,10 @@ _DECISION["properties"]["about"] = {
     "description": "What the signals of a rule were about, as digests; not there where none were.",
 }
 _DECISION["properties"]["ambiguous"] = whole(why=TEXT, detail=TEXT)
+_DECISION["properties"]["message"] = {
+    **whole(name=MAY_BE_TEXT, opened_by=TEXT),
+    "description": "The name of a message on a stream, and the decision that opened it; not there for a request.",
+}
 _DECISION["properties"]["masked"] = {
     **listed(TEXT),
     "description": "What of it is masked; not there where nothing is.",

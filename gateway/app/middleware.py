@@ -8,6 +8,7 @@ import structlog
 
 from gateway.app.failing import grace_of
 from gateway.app.gateway import Gateway
+from gateway.app.listening import messages_of
 from gateway.config import Settings
 from gateway.core.errors import GatewayError
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
@@ -51,6 +52,7 @@ class GatewayMiddleware:
             gateway.line,
             gateway.clock,
             streams=self.streams,
+            messages=messages_of(gateway.settings),
             support_url=settings.support_url,
             cookie=gateway.device_cookie,
             logins=gateway.logins,

@@ -14,6 +14,7 @@ from gateway.config.desk import Evidence, IdentityResults, Issuer, Webhook, each
 from gateway.config.failing import Failure
 from gateway.config.knowing import GeoDB, MaxAge, Policies, Store
 from gateway.config.measuring import Device, Login, Risk, Withdrawals
+from gateway.config.messages import Messages
 from gateway.config.recording import Archive, Journal
 from gateway.config.requests import ClientIP, Identity, Route
 from gateway.config.serving import Admin, ForwardAuth, Server
@@ -34,6 +35,7 @@ class Settings(Table):
     client_ip: ClientIP
     identity: Identity | None = None
     operations: tuple[Route, ...] = ()
+    messages: Annotated[tuple[Messages, ...], Field(max_length=64)] = ()
     risk: Risk | None = None
     device: Device | None = None
     withdrawals: Withdrawals | None = None
@@ -85,10 +87,27 @@ class Settings(Table):
                 "`[upstream]` passes requests on and `[forward_auth]` only answers about them: one gateway does one of "
                 "the two, so leave one table out"
             )
+        if self.messages and self.forward_auth is not None:
+            raise ValueError(
+                "`[[messages]]` are decided where they pass, and under `[forward_auth]` they pass the proxy alone: use "
+                "`[upstream]` or the middleware for these streams, or leave `[[messages]]` out"
+            )
         if self.upstreams and self.upstream is None:
             raise ValueError(
                 "`[[upstreams]]` take the requests of their paths; say in `[upstream]` where the rest goes"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _messages_say_what_withdrawals_say(self) -> Self:
+        told = self.withdrawals
+        for number, one in enumerate(self.messages):
+            for key in ("amount_usd", "balance_share", "destination"):
+                if getattr(one, key) is not None and (told is None or getattr(told, key) is None):
+                    raise ValueError(
+                        f"`{key}` of messages[{number}] says where it stands in a message, and `[withdrawals]` says "
+                        f"nowhere where it stands in a request: add `{key}` there"
+                    )
         return self
 
     @property

@@ -10,7 +10,8 @@ from gateway.core.errors import ConfigError
 from gateway.core.operations import checked_path
 
 
-def _route(path: str) -> str:
+def route(path: str) -> str:
+    """Return `path` where it is in Starlette's syntax and requests can have it."""
     try:
         return checked_path(path)
     except ConfigError as fault:
@@ -47,7 +48,7 @@ class Upstream(Table):
 class RoutedUpstream(Upstream):
     """Where the requests of one path go."""
 
-    path: Annotated[str, Field(max_length=512), AfterValidator(_route)]
+    path: Annotated[str, Field(max_length=512), AfterValidator(route)]
 
 
 def each_once(upstreams: tuple[RoutedUpstream, ...]) -> tuple[RoutedUpstream, ...]:

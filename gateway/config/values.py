@@ -4,10 +4,10 @@ A number alone does not say what it counts, so a duration names its unit (`30s`,
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
@@ -16,6 +16,7 @@ from gateway.core.addresses import Networks
 from gateway.core.errors import ConfigError
 from gateway.core.terms import Operation
 
+Several = TypeVar("Several", bound=Sized)
 _DURATION_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "y": 365 * 86_400_000}
 _SIZE = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 _NUMBER_AND_UNIT = re.compile(r"(\d{1,15})\s?([A-Za-z]*)", re.ASCII)
@@ -75,7 +76,7 @@ Milliseconds = Annotated[int, BeforeValidator(_milliseconds)]
 Size = Annotated[int, BeforeValidator(_size)]
 
 
-def some(value: tuple[str, ...]) -> tuple[str, ...]:
+def some(value: Several) -> Several:
     """Return `value` where it names anything."""
     if not value:
         raise ValueError("is empty; name at least one")

@@ -1,6 +1,6 @@
 """Decision: the record of one answered request, as the JSON document that others rely on (DESIGN §6)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -42,11 +42,17 @@ def request_line(request: bytes) -> RequestLine:
 
 
 def ruling_document(  # noqa: PLR0917 - the line's own order
-    client_ip: ClientIP, facts: Facts, bundle: str, editions: Sequence[str], verdict: Verdict, reply: Reply
+    client_ip: ClientIP,
+    facts: Facts,
+    bundle: str,
+    editions: Sequence[str],
+    verdict: Verdict,
+    reply: Reply,
+    message: Mapping[str, str | None] | None = None,
 ) -> Document:
     """Return the part of a decision that repeats while nothing changes: all but id, at, request and timing."""
     known, uncertain = facts_codec.to_json(facts)
-    return {
+    document: Document = {
         "client_ip": client_ip_document(client_ip),
         "operation": str(facts.operation),
         "facts": known,
@@ -56,6 +62,9 @@ def ruling_document(  # noqa: PLR0917 - the line's own order
         "verdict": verdict_document(verdict),
         "reply": {"status": reply.status, "reason": _text(reply.reason)},
     }
+    if message is not None:
+        document["message"] = message
+    return document
 
 
 def ambiguous_document(client_ip: ClientIP, bundle: str, why: str, detail: str, reply: Reply) -> Document:

@@ -13,7 +13,7 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _MATCHED: Final = frozenset(METHODS) - {"HEAD"}
 """HEAD is GET without the answer's body."""
 _READING: Final = frozenset({"GET", "OPTIONS"})
-_LENIENT: Final = frozenset({Operation.VIEW, Operation.LOGIN, Operation.SUPPORT})
+LENIENT: Final = frozenset({Operation.VIEW, Operation.LOGIN, Operation.SUPPORT})
 """What stays open when nearly all else is closed. A spelling that may only be meant so must not land here."""
 
 _PARAMETER: Final = re.compile(r"\{([^{}:]*)(?::([^{}]*))?\}")
@@ -116,12 +116,12 @@ class OperationTable:
         table = [_route(position, *route) for position, route in enumerate(routes)]
         self._loose = {
             method: _Index(
-                [one for one in table if method in one.methods and one.operation not in _LENIENT], exact=False
+                [one for one in table if method in one.methods and one.operation not in LENIENT], exact=False
             )
             for method in _MATCHED
         }
         self._exact = {
-            method: _Index([one for one in table if method in one.methods and one.operation in _LENIENT], exact=True)
+            method: _Index([one for one in table if method in one.methods and one.operation in LENIENT], exact=True)
             for method in _MATCHED
         }
         for route in table:

@@ -134,6 +134,7 @@ _AMBIGUITIES: Final[Mapping[Ambiguity, str]] = MappingProxyType(
         Ambiguity.HEADER_SIZE: "The headers are too many or too long.",
         Ambiguity.HEADER_BYTES: "A header contains bytes that it may not contain.",
         Ambiguity.FRAMING: "The length of the body is given in more than one way.",
+        Ambiguity.MESSAGE: "The message can be read in more than one way, or is none that is served here.",
     }
 )
 

@@ -200,6 +200,7 @@ class Ambiguity(StrEnum):
     HEADER_SIZE = "header-size"
     HEADER_BYTES = "header-bytes"
     FRAMING = "framing"
+    MESSAGE = "message"
 
 
 @unique

@@ -35,6 +35,10 @@ class Asked(NamedTuple):
     """Where it goes to, as written. Personal: it is digested before it is kept anywhere."""
 
 
+NOTHING_ASKED: Final = Asked(None, None, None)
+"""Of what is no withdrawal nothing is asked, and that is knowledge."""
+
+
 class _Place(NamedTuple):
     """Where one value stands: in a header, or at a place in the JSON body."""
 
@@ -78,14 +82,35 @@ class WithdrawalRule:
         places = (self._amount, self._share, self._destination)
         return frozenset(place.header for place in places if place is not None and place.header is not None)
 
+    @property
+    def pointers(self) -> tuple[tuple[str, ...], ...]:
+        """The places in JSON."""
+        places = (self._amount, self._share, self._destination)
+        return tuple(place.pointer for place in places if place is not None and place.header is None)
+
+    def of_document(self, document: object) -> Asked:
+        """Return what a JSON document says that is no body: no header speaks for it."""
+        return self._asked((), document)
+
     def read(self, headers: Sequence[tuple[bytes, bytes]], body: bytes | None) -> Asked:
         """Return what the request says. `body` is None where it was too long, or is not there."""
-        document = _document(headers, body) if self.reads_body else None
+        return self._asked(headers, _document(headers, body) if self.reads_body else None)
+
+    def _asked(self, headers: Sequence[tuple[bytes, bytes]], document: object) -> Asked:
         return Asked(
             _number(_found(self._amount, headers, document), math.inf),
             _number(_found(self._share, headers, document), 1.0),
             _text(_found(self._destination, headers, document)),
         )
+
+
+def asked_of(
+    rule: WithdrawalRule | None, operation: Operation, headers: Sequence[tuple[bytes, bytes]], body: bytes | None
+) -> Asked | None:
+    """Return what a request says of itself; None where nothing says where to read it."""
+    if rule is None:
+        return None
+    return rule.read(headers, body) if operation in rule.operations else NOTHING_ASKED
 
 
 class _Ambiguous(ValueError):
@@ -98,13 +123,27 @@ def _place(key: str, said: str | None) -> _Place | None:
     header = _HEADER.fullmatch(said)
     if header is not None:
         return _Place(header[1].lower().encode("ascii"), ())
-    if not _POINTER.fullmatch(said) or len(said) > _LONGEST:
+    pointer = _pointer(said)
+    if pointer is None:
         raise ConfigError(
             f"withdrawals.{key}: `{said[:80]}` is neither a place in the JSON body, such as `/{key}`, nor a header, "
             f"such as `header:X-{key.replace('_', '-').title()}`"
         )
-    parts = said[1:].split("/")
-    return _Place(None, tuple(part.replace("~1", "/").replace("~0", "~") for part in parts))
+    return _Place(None, pointer)
+
+
+def pointer_of(key: str, said: str) -> tuple[str, ...]:
+    """Return the names that lead to a place in JSON. Raise ConfigError where the setting `key` is no such place."""
+    pointer = _pointer(said)
+    if pointer is None:
+        raise ConfigError(f"{key}: `{said[:80]}` is no place in JSON: did you mean `/{said[:80].strip('/')}`?")
+    return pointer
+
+
+def _pointer(said: str) -> tuple[str, ...] | None:
+    if not _POINTER.fullmatch(said) or len(said) > _LONGEST:
+        return None
+    return tuple(part.replace("~1", "/").replace("~0", "~") for part in said[1:].split("/"))
 
 
 def _document(headers: Sequence[tuple[bytes, bytes]], body: bytes | None) -> object:

@@ -10,10 +10,12 @@ from gateway.core.device_key import DEVICE_BYTES, Device, DeviceCookie, new_key
 from gateway.core.preference import lines_of, preferred
 from gateway.core.problem import problem, refusal_headers
 from gateway.core.request import AccessRequest, Headers
+from gateway.core.said import MessageTable
 from gateway.core.terms import Credential, Operation
 from gateway.core.trace_context import TRACEPARENT
 from gateway.core.withdrawal_request import MOST_BODY
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
+from gateway.enforce.listening import ListeningSocket
 from gateway.enforce.read_ahead import read_ahead
 from gateway.enforce.streams import OpenSocket, Streams
 from gateway.ports import Clock
@@ -38,6 +40,7 @@ class Enforcer:
         cookie: DeviceCookie | None = None,
         logins: Logins | None = None,
         streams: Streams | None = None,
+        messages: MessageTable | None = None,
     ) -> None:
         """Build.
 
@@ -49,8 +52,11 @@ class Enforcer:
             cookie: set on what is let through to whoever signed in without one.
             logins: hears of logins.
             streams: looks after what stays open; without it only the handshake and the head are decided.
+            messages: on which paths each message of a stream is decided as well.
         """
+        assert messages is None or streams is not None
         self._streams = streams
+        self._messages = messages
         self._cookie = cookie
         self._logins = logins
         self._app = app
@@ -144,12 +150,24 @@ class Enforcer:
             return send(answer)
 
         if streams is not None and scope["type"] == "websocket":
-            socket = OpenSocket(request, passage, streams, receive, send_marked)
+            socket = self._socket(request, passage, streams, receive, send_marked)
             return self._app(inner, socket.receive, socket.send)
 
         if self._logins is not None and self._logins.watches(scope.get("method", ""), path):
             return self._app(inner, receive, self._observed(self._logins, passage, inner["headers"], send_marked))
         return self._app(inner, receive, send_marked)
+
+    def _socket(
+        self, request: AccessRequest, passage: Passage, streams: Streams, receive: Receive, send: Send
+    ) -> OpenSocket:
+        """Return what stands between client and app while the WebSocket is open."""
+        assert passage.reading is not None
+        rule = None if self._messages is None else self._messages.rule(passage.reading.route.path)
+        if rule is None:
+            return OpenSocket(request, passage, streams, receive, send)
+        return ListeningSocket(
+            request, passage, streams, receive, send, line=self._line, rule=rule, support_url=self._support_url
+        )
 
     def _observed(self, logins: Logins, passage: Passage, asked: Headers, send: Send) -> Send:
         """Return a `send` that tells what the app answers to a login, and takes away what was said for us alone."""

@@ -72,7 +72,7 @@ class Streams:
         """
         self._line = line
         self._grace = grace
-        self._now = clock.now
+        self.now = clock.now
         self._at_latest_us = int(at_latest_s * MICROSECONDS)
         self._open: dict[bytes, Stream] = {}
         self._task: asyncio.Task[None] | None = None
@@ -116,7 +116,7 @@ class Streams:
     async def look(self) -> None:
         """Decide again what may be answered differently by now, and end what is refused."""
         for count, stream in enumerate([*self._open.values()]):
-            at = self._now()
+            at = self.now()
             since = at - stream.decided_at
             if stream.in_doubt:
                 if since < _AWAY_US:
@@ -154,10 +154,14 @@ class Streams:
         if passage.reply.status == _ALLOWED:
             stream.sure_at = at
             return
-        self.closed(stream.name)
-        self.ended += 1
-        log.info("stream:ended", decision=passage.decision_id.decode("ascii"), opened_by=stream.name.decode("ascii"))
+        self.refused(stream.name, passage)
         stream.end(passage)
+
+    def refused(self, name: bytes, passage: Passage) -> None:
+        """Note that a stream is ended by a refusal, and look no longer after it."""
+        self.closed(name)
+        self.ended += 1
+        log.info("stream:ended", decision=passage.decision_id.decode("ascii"), opened_by=name.decode("ascii"))
 
     def _goes_on_until(self, stream: Stream) -> int:
         """Return until when a stream goes on by its last verdict, if nobody can decide about it."""
@@ -205,10 +209,10 @@ class OpenSocket:
     async def receive(self) -> Message:
         """Return what the client says; that it went, where the gateway closed: nothing it says counts any more."""
         message = await self._receive()
-        if self._refused is not None:
-            reason = str(self._refused.reply.reason)
-            return {"type": "websocket.disconnect", "code": _code(self._refused), "reason": reason}
-        return message
+        return message if self._refused is None else self._gone(self._refused)
+
+    def _gone(self, refusal: Passage) -> Message:
+        return {"type": "websocket.disconnect", "code": _code(refusal), "reason": str(refusal.reply.reason)}
 
     def _end(self, refusal: Passage) -> None:
         self._refused = refusal

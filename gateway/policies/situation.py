@@ -40,6 +40,10 @@ def asked(document: Document) -> Iterator[str]:
     request, operation = document["request"], document["operation"]
     at = instant_text(parse_instant(document["at"]))
     yield f"{shown(request['method'])} {shown(request['path'])} on {shown(request['host'])}, at {at}."
+    message = document.get("message")
+    if message is not None:
+        name = "no name that is known here" if message["name"] is None else f"the name {shown(message['name'])}"
+        yield f"It was a message, of {name}, on the stream that decision {shown(message['opened_by'])} opened."
     if operation:
         words = operation_words(Operation(operation))
         plain = "something that no route names" if operation == Operation.UNCLASSIFIED else f"to {words}"

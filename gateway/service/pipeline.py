@@ -14,16 +14,17 @@ from gateway.core.client_ip import ClientIP
 from gateway.core.decision import ambiguous_document, instant_text, ruling_document
 from gateway.core.errors import JournalUnavailable
 from gateway.core.facts import Facts
-from gateway.core.failing import Kind, kind_of
+from gateway.core.failing import kind_of
 from gateway.core.obligations import about_document, errands
 from gateway.core.preference import lines_of
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
 from gateway.core.request import AccessRequest
+from gateway.core.said import Attempt
 from gateway.core.target import Ambiguous, shown_target
-from gateway.core.terms import MONEY_MOVING, Access, Operation, Outcome, TokenState
+from gateway.core.terms import MONEY_MOVING, Access, Outcome, TokenState
 from gateway.core.trace_context import TRACEPARENT, with_trace
 from gateway.core.verdict import RuleRef, Verdict
-from gateway.core.withdrawal_request import Asked, WithdrawalRule
+from gateway.core.withdrawal_request import WithdrawalRule, asked_of
 from gateway.policies.bundle import Bundle
 from gateway.policies.evaluate import evaluate
 from gateway.ports import Carried, Clock, Journal, Ruling
@@ -47,9 +48,6 @@ them, on the path of every request, and they change by the minute."""
 _UNHEARD = Marks(-2, -2)
 """Of which nothing is that was settled."""
 
-_NOTHING_ASKED = Asked(None, None, None)
-"""Of what is no withdrawal nothing is asked, and that is knowledge."""
-
 _Id = tuple[bytes, bytes]
 
 _LEVELS = {access: (b"gateway-access", access.encode("ascii")) for access in Access}
@@ -67,6 +65,7 @@ class Settled(Ruling):
         "facts",
         "generation",
         "level",
+        "once",
         "others",
         "reply",
         "told",
@@ -90,6 +89,8 @@ class Settled(Ruling):
         self.auth_time: int | None = None
         self.device: Seen | None = None
         """The device that was recognised; None where none was."""
+        self.once = True
+        """Whether it answers nothing else: it moves money, or an outage is behind it, which is over when it is over."""
         self.until = 0
         """Equal requests may be answered by this before this instant, microseconds since the epoch."""
         self.generation = -1
@@ -184,7 +185,7 @@ class Line:
         settled = self._settled.get(reading.key) or self._strangers.get(reading.key)
         if settled is None or not self.stands(settled, request.at):
             return None
-        return self._record(request, settled, reading, reading.record)
+        return self.record(request, settled, reading, reading.record)
 
     def stands(self, settled: Settled, at: int) -> bool:
         """Return whether nothing that the answer depends on, but for the bundle, may have changed since."""
@@ -220,46 +221,53 @@ class Line:
         reading = self.reader.read(request)
         if isinstance(reading, Ambiguous):
             return self._refuse_unread(request, reading)
+        operation = reading.route.operation
+        asked = asked_of(self._withdrawals, operation, request.headers, body)
+        return await self.answer(request, reading, Attempt(operation, asked), again=again)
+
+    async def answer(
+        self, request: AccessRequest, reading: Reading, attempt: Attempt, *, again: bool = False
+    ) -> Passage:
+        """Return the answer to what is attempted by a request, or by a message on the stream it opened, recorded."""
         drawn = self._ids.draw(request.at)
-        kind = kind_of(reading.route.operation)
         try:
-            async with self.load.place(kind, let_in=again):
-                settled = await self._settle(request, reading, drawn, body)
+            async with self.load.place(kind_of(attempt.operation), let_in=again):
+                settled = await self._settle(request, reading, drawn, attempt)
         except TooMuch:
-            settled = self._unasked(request, reading, kind)
-        passage = self._record(request, settled, reading, reading.record, drawn)
-        if reading.route.operation in MONEY_MOVING and passage.position is not None and settled.reply.status == 200:
+            settled = self._unasked(request, reading, attempt)
+        passage = self.record(request, settled, reading, reading.record, drawn)
+        if attempt.operation in MONEY_MOVING and passage.position is not None and settled.reply.status == 200:
             return await self._durable(passage, passage.position)
         return passage
 
-    async def _settle(self, request: AccessRequest, reading: Reading, drawn: _Id, body: bytes | None) -> Settled:
+    async def _settle(self, request: AccessRequest, reading: Reading, drawn: _Id, attempt: Attempt) -> Settled:
         """Return the verdict on the request, from facts gathered now, with what it asks for carried out."""
         bundle = self.bundle
         # Taken before anything is gathered: a change that lands in between makes this answer an old one. So does
         # what is carried out below: the next request is decided anew, on the hold that this one led to.
         marks = self.gather.marks()
-        operation = reading.route.operation
         client_ip = self.reader.client_ip(request, reading.plan)
         came = self.reader.came(request, reading.plan)
         gathered = await self.gather(
             request.at,
-            operation,
+            attempt.operation,
             client_ip,
             self.reader.presented(request, reading.plan),
-            fresh=operation in MONEY_MOVING,
+            fresh=attempt.operation in MONEY_MOVING,
             came=came,
-            asked=self._asked(request, operation, body),
+            asked=attempt.asked,
         )
         verdict = evaluate(gathered.facts, bundle)
         about = {}
         if verdict.obligations and gathered.measured is not None:
             about = abouts(bundle, verdict.obligations, gathered.measured)
         reply = await self._follow_up(gathered.facts, verdict, about, drawn[1])
-        document = ruling_document(client_ip, gathered.facts, bundle.digest, gathered.editions, verdict, reply)
+        document = ruling_document(
+            client_ip, gathered.facts, bundle.digest, gathered.editions, verdict, reply, attempt.message
+        )
         if reply.ticket is not None:
-            until = reply.ticket.until
-            document["reply"]["ticket_id"] = reply.ticket.id
-            document["reply"]["hold_until"] = None if until is None else instant_text(until)
+            ticket, until = reply.ticket.id, reply.ticket.until
+            document["reply"] |= {"ticket_id": ticket, "hold_until": None if until is None else instant_text(until)}
         if gathered.measured is not None and gathered.measured.detail is not None:
             document["signals_detail"] = gathered.measured.detail
         if gathered.remembered:
@@ -281,21 +289,20 @@ class Line:
             settled.account = account
             settled.accounts = marks.accounts
         settled.until = holds_until(gathered, bundle)
-        # What moves money is never answered from memory; an outage, and relying on memory in it, are over with it.
-        once = operation in MONEY_MOVING or verdict.outage or gathered.remembered
-        if not once and bundle is self.bundle:
+        settled.once = attempt.operation in MONEY_MOVING or verdict.outage or gathered.remembered
+        if not settled.once and bundle is self.bundle and attempt.message is None:
             self._keep(reading.key, settled)
         return settled
 
-    def _unasked(self, request: AccessRequest, reading: Reading, kind: Kind) -> Settled:
+    def _unasked(self, request: AccessRequest, reading: Reading, attempt: Attempt) -> Settled:
         """Return the verdict on a request of which nobody had the time to learn anything."""
-        facts = unasked(request.at, reading.route.operation)
+        facts = unasked(request.at, attempt.operation)
         verdict = evaluate(facts, self.bundle)
         reply = reply_to(verdict, overloaded=True)
-        self.load.answered(kind, reply.status)
+        self.load.answered(kind_of(attempt.operation), reply.status)
         client_ip = self.reader.client_ip(request, reading.plan)
-        document = orjson.dumps(ruling_document(client_ip, facts, self.bundle.digest, (), verdict, reply))
-        return Settled(document, client_ip, reply, facts, verdict)
+        document = ruling_document(client_ip, facts, self.bundle.digest, (), verdict, reply, attempt.message)
+        return Settled(orjson.dumps(document), client_ip, reply, facts, verdict)
 
     async def _follow_up(
         self, facts: Facts, verdict: Verdict, about: Mapping[RuleRef, str], decision_id: bytes
@@ -315,13 +322,6 @@ class Line:
             return reply
         return reply._replace(ticket=await self._at_once.ticket(carried, facts))
 
-    def _asked(self, request: AccessRequest, operation: Operation, body: bytes | None) -> Asked | None:
-        if self._withdrawals is None:
-            return None
-        if operation not in self._withdrawals.operations:
-            return _NOTHING_ASKED
-        return self._withdrawals.read(request.headers, body)
-
     def _keep(self, key: Key, settled: Settled) -> None:
         """Remember the answer, where its sender cannot vary it at will or make it as long as he likes."""
         assert settled.facts is not None
@@ -335,7 +335,7 @@ class Line:
         if len(settled.client_ip.chain) <= _HOPS and _length(key) <= longest:
             memory.keep(key, settled)
 
-    def _record(
+    def record(
         self,
         request: AccessRequest,
         settled: Settled,
@@ -356,7 +356,7 @@ class Line:
             position = self._append(settled, raw_id, at, age, max(took_us, 0), record)
         except JournalUnavailable:
             self.unrecorded += 1
-            if reading is not None and reading.route.operation in MONEY_MOVING:
+            if settled.facts is not None and settled.facts.operation in MONEY_MOVING:
                 reply = _unrecorded(settled)
             position = None
         return Passage(decision_id, settled, reply, reading, position)
@@ -376,7 +376,7 @@ class Line:
         document = ambiguous_document(client_ip, self.bundle.digest, str(ambiguous.why), ambiguous.detail, reply)
         settled = Settled(orjson.dumps(document), client_ip, reply)
         record = f"{request.method[:16]}\0{shown_target(request.target)}\0\0".encode("ascii", "replace")
-        return self._record(request, settled, None, with_trace(record, lines_of(request.headers, TRACEPARENT)))
+        return self.record(request, settled, None, with_trace(record, lines_of(request.headers, TRACEPARENT)))
 
 
 def _length(key: Key) -> int:

@@ -47,6 +47,15 @@ def test_what_was_asked_is_said_in_words() -> None:
     assert list(asked(_seen(operation=None)))[1] == "It could not be read as any operation."
 
 
+def test_a_message_is_told_with_its_name_and_the_stream_that_it_came_on() -> None:
+    told = {"message": {"name": "order.*", "opened_by": "0197"}}
+    assert list(asked(_seen(**told)))[1] == (
+        "It was a message, of the name `order.*`, on the stream that decision `0197` opened."
+    )
+    told["message"]["name"] = None
+    assert "of no name that is known here" in list(asked(_seen(**told)))[1]
+
+
 def test_the_address_is_told_hop_by_hop_as_far_as_it_may_be_seen() -> None:
     assert list(address(_seen(Personal.ADDRESSES))) == [
         "`203.0.113.9`: the address as many hops away as is configured.",
