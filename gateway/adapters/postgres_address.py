@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg  # type: ignore[import-untyped]  # asyncpg brings no types
 
@@ -47,7 +47,8 @@ class PostgresAddress(NamedTuple):
         files = [Path(value) for key, value in query if key == PASSWORD_FILE]
         rest = urlencode([(key, value) for key, value in query if key != PASSWORD_FILE])
         host = parts.netloc.rpartition("@")[2] or dict(query).get("host", "")
-        return cls(urlunsplit(parts._replace(query=rest)), files[-1] if files else None, f"{host}{parts.path}")
+        dsn = url.partition("?")[0]
+        return cls(f"{dsn}?{rest}" if rest else dsn, files[-1] if files else None, f"{host}{parts.path}")
 
     async def connect(self, **settings: str) -> Connection:
         """Return a new connection to the primary, with these settings of the server. Raise one of FAULTS."""

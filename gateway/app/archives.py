@@ -19,6 +19,8 @@ def archive_at(url: str, *, export: Path | None = None) -> Archive:
         return SqliteArchive(Path(rest[1:]))
     if scheme == "postgresql":
         from gateway.adapters.archive.postgres import PostgresArchive  # noqa: PLC0415 - see above
+        from gateway.adapters.postgres_address import PostgresAddress  # noqa: PLC0415 - see above
 
-        return PostgresArchive(url, export=export)
+        address = PostgresAddress.of(url)
+        return PostgresArchive(address.dsn, password_file=address.password_file, export=export)
     raise ConfigError(f"archive.url: there is no archive of the kind `{scheme[:32]}`; use sqlite or postgresql")

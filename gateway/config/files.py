@@ -58,9 +58,17 @@ def unusable_files(settings: Settings) -> Iterator[Problem]:
                 yield from _unreadable(("geodb", kind, number), source, BUILT_IN)
     for name, file in settings.geodb.networks.items():
         yield from _unreadable(("geodb", "networks", name), file)
+    yield from _unusable_for_the_store(settings)
     yield from _unusable_for_upstreams(settings)
     yield from _unusable_for_recording(settings)
     yield from _unusable_for_the_desk(settings)
+
+
+def _unusable_for_the_store(settings: Settings) -> Iterator[Problem]:
+    if settings.store.password_file is not None:
+        yield from _without_secret(("store", "password_file"), settings.store.password_file)
+    if settings.store.ca_file is not None:
+        yield from _unreadable(("store", "ca_file"), settings.store.ca_file)
 
 
 def _unusable_for_upstreams(settings: Settings) -> Iterator[Problem]:

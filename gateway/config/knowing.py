@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from gateway.config import values
+from gateway.config.store_url import SHAPES, postgres_url
 from gateway.config.table import Table, Text
 from gateway.config.values import Located, Network, OperationName, Seconds, Whole
 from gateway.core.countries import is_country, is_subdivision
@@ -121,15 +122,23 @@ class GeoDB(Table):
 class Store(Table):
     """Where accounts live."""
 
+    # Before `url`, whose query they become: so one text says where the store is, to every process that needs it.
+    password_file: Located | None = None
+    ca_file: Located | None = None
     url: Text = Field(default="sqlite:///var/gateway.db", repr=False, validate_default=True)
     redis: str = Field(default="", repr=False)
 
     @field_validator("url")
     @classmethod
     def _locate(cls, url: str, info: ValidationInfo) -> str:
+        files = {name: info.data.get(name) for name in ("password_file", "ca_file")}
+        if url.startswith("postgresql://"):
+            return postgres_url(url, **files)
         scheme, _, path = url.partition(":///")
         if scheme != "sqlite" or not path or "?" in path:
-            raise ValueError("must be `sqlite:///PATH`: the embedded store is the only one that this version has")
+            raise ValueError(SHAPES)
+        for name in (name for name, file in files.items() if file is not None):
+            raise ValueError(f"is a file, which takes no `{name}`: that is for PostgreSQL")
         return f"sqlite:///{values.under_base(path, info)}"
 
     @field_validator("redis")

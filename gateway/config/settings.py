@@ -113,6 +113,9 @@ class Settings(Table):
     @property
     def archive_url(self) -> str | None:
         """Where decisions are archived; None where they stay in the journal."""
+        if self.archive.url is None and self.store.url.startswith("postgresql://"):
+            # Beside the accounts, in a schema of its own: so every machine finds every decision.
+            return self.store.url
         if self.archive.url is None:
             return f"sqlite:///{Path(self.store.url.removeprefix('sqlite:///')).parent / 'decisions.db'}"
         return None if self.archive.url == "none" else self.archive.url

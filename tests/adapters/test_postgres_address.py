@@ -42,6 +42,7 @@ def test_the_file_with_the_password_is_ours_and_the_rest_is_the_drivers() -> Non
     address = PostgresAddress.of("postgresql://gw@db/gateway?sslmode=verify-full&password_file=%2Frun%2Fpw")
     assert address.password_file == Path("/run/pw")
     assert address.dsn == "postgresql://gw@db/gateway?sslmode=verify-full"
+    assert PostgresAddress.of("postgresql:///gateway?host=%2Frun").dsn == "postgresql:///gateway?host=%2Frun"
 
 
 @pytest.mark.parametrize("port", ["hunter2", "70000"])

@@ -50,7 +50,18 @@ LEAST = "[client_ip]\ntrusted_proxies = []\n"
         ),
         (
             LEAST + '[store]\nurl = "postgresql://db/gateway"',
-            "store.url: must be `sqlite:///PATH`: the embedded store is the only one that this version has",
+            (
+                "store.url: goes over a network: say by `?sslmode=` whether the server must prove who it is: "
+                "`verify-full` with `ca_file`, or `disable` where nobody else is on the way"
+            ),
+        ),
+        (
+            LEAST + '[store]\nurl = "mysql://gw:hunter2@db/gateway"',
+            "store.url: must be `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`",
+        ),
+        (
+            LEAST + '[store]\npassword_file = "password"',
+            "store.url: is a file, which takes no `password_file`: that is for PostgreSQL",
         ),
         (
             LEAST + '[store]\nredis = "redis://cache"',
