@@ -38,8 +38,11 @@ class DecisionService(GatewayMiddleware):
             askers=askers,
             proxies=frozenset(asked.proxies),
             support_url=settings.server.support_url,
+            saying=gateway.watching.saying,
         )
         self._answer = gateway.watching.around(answering)
+        # A span is of a request as an app sees it.
+        self._quick = None if gateway.watching.has_spans else answering.quick
         self._host = host or settings.server.host
         self._port = asked.grpc_port
         self._grpc = None
@@ -54,6 +57,14 @@ class DecisionService(GatewayMiddleware):
             )
         self.grpc_port: int | None = None
         """Where gRPC listens, once it does."""
+
+    def quick(
+        self, peer: str | None, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]
+    ) -> tuple[int, bytes] | None:
+        """Return the answer to a question like an earlier one; None for any other, and before the start."""
+        if self._quick is None or not self.gateway.started:
+            return None
+        return self._quick(peer, method, url, headers)
 
     async def _grpc_beside(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the lifespan, which is all that arrives here: gRPC listens while the gateway is started."""

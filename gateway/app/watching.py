@@ -47,6 +47,11 @@ class Watching:
         """What counts the lines and spans that were dropped."""
         return tuple(one for one in (self._log, self._spans) if one is not None)
 
+    @property
+    def has_spans(self) -> bool:
+        """Whether requests have spans."""
+        return self._spans is not None
+
     def around(self, app: App) -> App:
         """Return the app with whatever watches it; the app itself where nothing does."""
         if self.saying is not None:

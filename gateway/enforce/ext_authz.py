@@ -12,7 +12,8 @@ import structlog
 
 from gateway.core.errors import ConfigError
 from gateway.core.request import AccessRequest, Headers
-from gateway.enforce.forward_auth import OF_THE_QUESTION, Askers, NotAsked, rendered
+from gateway.enforce.forward_auth import Askers, rendered
+from gateway.enforce.question import OF_THE_QUESTION, NotAsked
 from gateway.enforce.request_log import Saying
 from gateway.ports import Clock
 from gateway.service.pipeline import Line, Passage

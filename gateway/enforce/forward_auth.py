@@ -1,12 +1,10 @@
 """The decision service behind a proxy: asked about each request that the proxy has, it answers 200, or a refusal.
 
-One endpoint for each proxy, `/authz/NAME`. Each reads only the headers that its own snippet in `deploy/` sets: a proxy
-copies what its client sent, so that whoever guessed the proxy by its headers would let the client choose.
+One endpoint for each proxy, `/authz/NAME`. A question like an earlier one is answered at once, as the head of it has
+arrived, without a task: `quick`. Every other one takes the way of all ASGI apps, and gets the same answer.
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, TypeGuard
 from urllib.parse import quote
 
 import structlog
@@ -20,7 +18,11 @@ from gateway.core.request import AccessRequest, Headers
 from gateway.core.trace_context import TRACEPARENT
 from gateway.enforce.asgi import Receive, Scope, Send
 from gateway.enforce.carried_reply import REPLY_HEADER, packed, unpacked
+from gateway.enforce.http_answer import written
+from gateway.enforce.question import DIALECTS, Dialect, Lines, NotAsked, Questions
+from gateway.enforce.request_log import Saying
 from gateway.ports import Clock
+from gateway.service.memo import Memo
 from gateway.service.pipeline import Line, Passage
 
 log: Any = structlog.get_logger("gateway")
@@ -28,46 +30,15 @@ log: Any = structlog.get_logger("gateway")
 PREFIX: Final = b"/authz/"
 REFUSAL: Final = PREFIX + b"refusal"
 """Where a proxy that cannot pass a refusal on fetches it: it hands over what the answer told it."""
+_PREFIX_BYTES: Final = len(PREFIX)
+_HEAD: Final = b"HEAD"
+_CONNECT: Final = b"CONNECT"
 _ALLOWED: Final = 200
+_ASKERS: Final = 256
+_TOLD: Final = 16_384
 _STRANGERS_TOLD: Final = 64
 """So many peers that may not ask are logged, each once: nobody fills the log with them."""
 _ANSWER_HEADERS: Final = {"http": "http.response", "websocket": "websocket.http.response"}
-OF_THE_QUESTION: Final = frozenset({
-    b"connection", b"content-length", b"expect", b"keep-alive", b"proxy-connection", b"te", b"trailer",
-    b"transfer-encoding", b"upgrade",
-})  # fmt: skip
-"""What speaks of the connection between the proxy and us: the proxy has read the request's own."""
-
-
-class Dialect(NamedTuple):
-    """How one proxy asks, and what it makes of the answer."""
-
-    method: bytes | None = None
-    """The header with the method that the client sent; None where the question is sent by that method."""
-    target: bytes | None = None
-    """The header with path and query as the client sent them; None where they follow the endpoint's own path."""
-    host: bytes | None = None
-    """The header with the host that the client sent; None where it stands in `Host`."""
-    passes: frozenset[int] | None = None
-    """The statuses that it hands on; None where it hands on every one. Another is answered as 403."""
-
-
-_FORWARDED: Final = Dialect(b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host")
-
-DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
-    {
-        "nginx": Dialect(b"x-original-method", b"x-original-uri", passes=frozenset({401, 403})),
-        "caddy": _FORWARDED,
-        "traefik": _FORWARDED,
-        "haproxy": Dialect(b"x-original-method", b"x-original-uri"),
-        "envoy": Dialect(),
-    }
-)
-"""By the name that stands in the endpoint."""
-
-
-class NotAsked(Exception):
-    """A question that no snippet of ours asks. Answered 500: whoever set it up must mend it, and nothing is allowed."""
 
 
 class Askers:
@@ -75,11 +46,17 @@ class Askers:
 
     def __init__(self, networks: Networks) -> None:
         self._networks = networks
+        self._known: Memo[str, str] = Memo(_ASKERS)
         self._strangers: set[str | None] = set()
+
+    def known(self, peer: str) -> bool:
+        """Return whether this address may ask, and has done so before."""
+        return peer in self._known
 
     def may_ask(self, peer: str | None) -> TypeGuard[str]:
         """Return whether this address may. One that may not is logged, once."""
         if peer is not None and peer in self._networks:
+            self._known.keep(peer, peer)
             return True
         if peer not in self._strangers and len(self._strangers) < _STRANGERS_TOLD:
             self._strangers.add(peer)
@@ -91,14 +68,57 @@ class ForwardAuth:
     """Answers the questions of proxies. Pure ASGI, for requests and, because Caddy asks so, for handshakes."""
 
     def __init__(
-        self, line: Line, clock: Clock, *, askers: Askers, proxies: frozenset[str], support_url: str | None = None
+        self,
+        line: Line,
+        clock: Clock,
+        *,
+        askers: Askers,
+        proxies: frozenset[str],
+        support_url: str | None = None,
+        saying: Saying | None = None,
     ) -> None:
-        """Build. `askers` may ask; `proxies` are the names, out of `DIALECTS`, whose endpoints there are."""
+        """Build.
+
+        Args:
+            line: decides.
+            clock: tells when questions arrive.
+            askers: who may ask.
+            proxies: the names, out of `DIALECTS`, whose endpoints there are.
+            support_url: where a refused customer is sent.
+            saying: hears of what is answered at once; of all else hears whatever is around the app.
+        """
+        self._saying = saying
+        self._says_allowed = saying is not None and saying.allowed
         self._line = line
         self._now = clock.now
         self._askers = askers
-        self._dialects = {PREFIX + name.encode("ascii"): DIALECTS[name] for name in proxies}
+        self._asked = {name.encode("ascii"): Questions(DIALECTS[name]) for name in proxies}
         self._support_url = support_url
+        self._told: Memo[tuple[tuple[bytes, bytes], ...], bytes] = Memo(_TOLD)
+        """Header lines as they are sent."""
+
+    def quick(self, peer: str | None, method: bytes, url: bytes, headers: Lines) -> tuple[int, bytes] | None:
+        """Return status and rest of the answer to a question like an earlier one, recorded; None for any other."""
+        if peer is None or not self._askers.known(peer) or not url.startswith(PREFIX) or b"#" in url:
+            return None
+        path, _, query = url.partition(b"?")
+        endpoint, slash, rest = path[_PREFIX_BYTES:].partition(b"/")
+        questions = self._asked.get(endpoint)
+        if questions is None or method == _CONNECT:
+            return None
+        request = self._bare(questions, peer, method.decode("ascii"), slash + rest, query, headers)
+        passage = None if request is None else self._line.recall(request)
+        if request is None or passage is None:
+            return None
+        if self._saying is not None and (self._says_allowed or passage.reply.status != _ALLOWED):
+            self._saying.decided(request.at, passage)
+        if passage.reply.status == _ALLOWED:
+            told = passage.settled.told
+            lines = self._told.get(told) or self._told.keep(told, written(told))
+            return _ALLOWED, b"%bgateway-decision: %b\r\ncontent-length: 0\r\n\r\n" % (lines, passage.decision_id)
+        status, refused, body = self._refused(questions.dialect, passage, request.headers)
+        length = b"content-length: %d\r\n\r\n" % len(body)
+        return status, written(refused) + length + (b"" if method == _HEAD else body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one question."""
@@ -129,42 +149,37 @@ class ForwardAuth:
             told = [*passage.settled.told, (b"gateway-decision", passage.decision_id)]
             await _answer(scope, send, _ALLOWED, told)
         else:
-            await self._refuse(scope, send, dialect, passage, request.headers)
+            await _answer(scope, send, *self._refused(dialect, passage, request.headers))
 
     def _read(self, scope: Scope, path: bytes, peer: str) -> tuple[Dialect, AccessRequest]:
         """Return how was asked, and the request that it is about. Raise NotAsked."""
-        query = scope.get("query_string", b"")
-        endpoint, slash, rest = path[len(PREFIX) :].partition(b"/")
-        dialect = self._dialects.get(PREFIX + endpoint) if path.startswith(PREFIX) else None
-        if dialect is None:
-            names = ", ".join(sorted(one.decode("ascii") for one in self._dialects))
+        endpoint, slash, rest = path[_PREFIX_BYTES:].partition(b"/")
+        questions = self._asked.get(endpoint) if path.startswith(PREFIX) else None
+        if questions is None:
+            names = ", ".join(sorted((PREFIX + one).decode("ascii") for one in self._asked))
             raise NotAsked(f"there is no such endpoint; `[forward_auth] proxies` opens {names}")
-        method = "GET" if scope["type"] == "websocket" else scope["method"]
-        told: dict[bytes, list[bytes]] = {name: [] for name in dialect if isinstance(name, bytes)}
-        kept, upgrade, own_host = [], b"", dialect.host is None
-        for line in scope["headers"]:
-            name = line[0]
-            if name in told:
-                told[name].append(line[1])
-            elif name not in OF_THE_QUESTION:
-                if own_host or name != b"host":
-                    kept.append(line)
-            elif name == b"upgrade":
-                upgrade = upgrade or line[1].lower()
-        if dialect.method is not None:
-            method = _said(told, dialect.method).decode("latin-1")
-        if dialect.target is not None:
-            if slash:
-                raise NotAsked("something follows the endpoint's path")
-            target, _, query = _said(told, dialect.target).partition(b"?")
-        else:
-            target = slash + rest
-        if dialect.host is not None:
-            kept.insert(0, (b"host", _said(told, dialect.host)))
-        websocket = scope["type"] == "websocket" or b"websocket" in upgrade
-        return dialect, AccessRequest(self._now(), peer, method, target, kept, query, websocket)
+        websocket = scope["type"] == "websocket"
+        method = "GET" if websocket else scope["method"]
+        headers = [*scope["headers"]]
+        query = scope.get("query_string", b"")
+        plan = questions.plan(headers)
+        request = questions.request(plan, self._now(), peer, method, slash + rest, query, headers, websocket)
+        return questions.dialect, request
 
-    async def _refuse(self, scope: Scope, send: Send, dialect: Dialect, passage: Passage, asked: Headers) -> None:
+    def _bare(  # noqa: PLR0917 - on the path of every question, where keywords cost
+        self, questions: Questions, peer: str, method: str, rest: bytes, query: bytes, headers: Lines
+    ) -> AccessRequest | None:
+        """Return the request that a question is about whose headers say no more; None for any other."""
+        try:
+            plan = questions.plan(headers)
+            if not plan.bare:
+                return None
+            return questions.request(plan, self._now(), peer, method, rest, query, headers, False)
+        except NotAsked:
+            return None
+
+    def _refused(self, dialect: Dialect, passage: Passage, asked: Headers) -> tuple[int, Lines, bytes]:
+        """Return status, headers and body of the answer to a proxy that shall refuse."""
         reply, decision_id = passage.reply, passage.decision_id
         headers, body = rendered(reply, decision_id.decode("ascii"), asked, self._support_url)
         headers.append(passage.settled.level)
@@ -173,7 +188,7 @@ class ForwardAuth:
             headers += [(b"gateway-status", b"%d" % status), (REPLY_HEADER, packed(reply, decision_id))]
             if status not in dialect.passes:
                 status = 403
-        await _answer(scope, send, status, headers, body)
+        return status, headers, body
 
     async def _refusal(self, scope: Scope, send: Send) -> None:
         """Answer with the refusal that the answer to an earlier question told the proxy of."""
@@ -199,14 +214,6 @@ def rendered(
     )
     headers = [line for line in refusal_headers(reply, language=language) if line[0] != b"connection"]
     return [*headers, (b"content-type", content_type), (b"gateway-decision", decision_id.encode("ascii"))], body
-
-
-def _said(told: Mapping[bytes, list[bytes]], name: bytes) -> bytes:
-    """Return the value of a header that the snippet sets, exactly once. Raise NotAsked."""
-    values = told[name]
-    if len(values) != 1 or not values[0]:
-        raise NotAsked(f"`{name.decode()}` came {len(values)} times: the snippet in `deploy/` sets it once")
-    return values[0]
 
 
 def _first(headers: Headers, name: bytes) -> bytes:

@@ -24,13 +24,14 @@ class Saying:
         self._put = put
         self._teller = teller
         self.now = clock.now
-        self._allowed = allowed
+        self.allowed = allowed
+        """Whether those that are let through are said, too."""
 
     def __call__(self, at: int, answered: Answered) -> None:
         """Say how a request that arrived then was answered."""
         passage = answered.passage
         failed = answered.fault is not None or answered.status is None or answered.status >= _FAILED
-        if not failed and (passage is None or (passage.reply.status == _ALLOWED and not self._allowed)):
+        if not failed and (passage is None or (passage.reply.status == _ALLOWED and not self.allowed)):
             return
         took = max(self.now() - at, 0)
         tell = self._teller.tell

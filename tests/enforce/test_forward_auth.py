@@ -5,7 +5,8 @@ import pytest
 from starlette.testclient import TestClient, WebSocketDenialResponse
 
 from gateway.core.addresses import Networks
-from gateway.enforce.forward_auth import DIALECTS, Askers, ForwardAuth
+from gateway.enforce.forward_auth import Askers, ForwardAuth
+from gateway.enforce.question import DIALECTS
 
 PROXY = "10.0.0.1"
 ALICE = {"authorization": "Bearer alice-token", "host": "exchange.example", "x-forwarded-for": "8.8.8.8"}
@@ -121,6 +122,21 @@ async def test_a_header_of_the_snippet_that_comes_twice_is_not_believed(service)
     async with httpx2.AsyncClient(transport=transport, base_url="http://gateway") as client:
         answer = await client.get("/authz/nginx", headers=told)
     assert answer.status_code == 500
+
+
+async def test_a_question_like_an_earlier_one_is_answered_at_once_and_recorded_as_fully(ask, service, world):
+    asked = ALICE | {"x-original-method": "GET", "x-original-uri": "/api/v1/balances"}
+    question = (PROXY, b"GET", b"/authz/nginx", [(name.encode(), value.encode()) for name, value in asked.items()])
+    assert service.quick(*question) is None
+    answer = await ask("nginx", "GET", "/api/v1/balances", ALICE | {"user-agent": ""})
+    assert answer.status_code == 200
+    answers = [service.quick(*question) for _ in range(3)]
+    assert [status for status, _ in answers] == [200] * 3
+    ids = {rest.partition(b"gateway-decision: ")[2][:36] for _, rest in answers}
+    assert len(ids) == 3
+    assert world.journal.records[-1][-1] == b"GET\0/api/v1/balances\0exchange.example\0"
+    assert len(world.journal.records) == 4
+    assert service.quick("10.0.0.2", *question[1:]) is None
 
 
 def test_a_handshake_that_a_proxy_asks_by_is_answered_by_status(service, world):
