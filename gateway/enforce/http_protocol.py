@@ -251,7 +251,7 @@ class StrictHttpProtocol:
     def _have_answered(self) -> None:
         parser, url = self._parser, self._url
         version = parser.get_http_version()
-        parsed = httptools.parse_url(url)
+        parsed: Any = httptools.parse_url(url)  # what is not there is None, whatever its types say
         raw_path = parsed.path
         path = raw_path.decode("ascii")
         if "%" in path:
