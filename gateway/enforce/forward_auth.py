@@ -16,6 +16,7 @@ from gateway.core.problem import problem, refusal_headers
 from gateway.core.reply import Reply
 from gateway.core.request import AccessRequest, Headers
 from gateway.core.trace_context import TRACEPARENT
+from gateway.enforce.answered import Answered
 from gateway.enforce.asgi import Receive, Scope, Send
 from gateway.enforce.carried_reply import REPLY_HEADER, packed, unpacked
 from gateway.enforce.http_answer import written
@@ -110,13 +111,15 @@ class ForwardAuth:
         passage = None if request is None else self._line.recall(request)
         if request is None or passage is None:
             return None
-        if self._saying is not None and (self._says_allowed or passage.reply.status != _ALLOWED):
-            self._saying.decided(request.at, passage)
         if passage.reply.status == _ALLOWED:
+            if self._saying is not None and self._says_allowed:
+                self._saying.decided(request.at, passage)
             told = passage.settled.told
             lines = self._told.get(told) or self._told.keep(told, written(told))
             return _ALLOWED, b"%bgateway-decision: %b\r\ncontent-length: 0\r\n\r\n" % (lines, passage.decision_id)
         status, refused, body = self._refused(questions.dialect, passage, request.headers)
+        if self._saying is not None:
+            self._saying(request.at, Answered(passage, status))
         length = b"content-length: %d\r\n\r\n" % len(body)
         return status, written(refused) + length + (b"" if method == _HEAD else body)
 

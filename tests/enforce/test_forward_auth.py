@@ -7,6 +7,8 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from gateway.core.addresses import Networks
 from gateway.enforce.forward_auth import Askers, ForwardAuth
 from gateway.enforce.question import DIALECTS
+from gateway.enforce.request_log import Saying
+from gateway.service.told import Teller
 
 PROXY = "10.0.0.1"
 ALICE = {"authorization": "Bearer alice-token", "host": "exchange.example", "x-forwarded-for": "8.8.8.8"}
@@ -137,6 +139,24 @@ async def test_a_question_like_an_earlier_one_is_answered_at_once_and_recorded_a
     assert world.journal.records[-1][-1] == b"GET\0/api/v1/balances\0exchange.example\0"
     assert len(world.journal.records) == 4
     assert service.quick("10.0.0.2", *question[1:]) is None
+
+
+@pytest.mark.parametrize(("allowed", "said"), [(False, [403, 403]), (True, [200, 200, 403, 403])])
+async def test_the_log_hears_of_what_is_answered_at_once(world, ask, allowed, said):
+    lines = []
+    saying = Saying(put=lines.append, teller=Teller("clear"), clock=world.clock, allowed=allowed)
+    service = ForwardAuth(
+        world.line, world.clock, askers=Askers(Networks([f"{PROXY}/32"])), proxies=frozenset(DIALECTS), saying=saying
+    )
+    assert service._askers.may_ask(PROXY)
+    for asked in (ALICE, IN_AMERICA):
+        await ask("nginx", "GET", "/api/v1/balances", asked | {"user-agent": ""})
+        told = asked | {"x-original-method": "GET", "x-original-uri": "/api/v1/balances"}
+        for _ in range(2):
+            assert service.quick(
+                PROXY, b"GET", b"/authz/nginx", [(name.encode(), value.encode()) for name, value in told.items()]
+            )
+    assert [line().status for line in lines] == said
 
 
 def test_a_handshake_that_a_proxy_asks_by_is_answered_by_status(service, world):
