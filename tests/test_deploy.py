@@ -203,7 +203,8 @@ def test_pods_that_share_a_store_are_on_one_node_and_replaced_one_by_one() -> No
 
 
 def test_a_pod_that_ends_has_time_to_be_forgotten_and_to_finish() -> None:
-    waits = int(container()["lifecycle"]["preStop"]["exec"]["command"][1])
+    (drain,) = [one["value"] for one in container()["env"] if one["name"] == "GATEWAY_SERVER__DRAIN"]
+    waits = int(drain.removesuffix("s"))
     ends = int(re.search(r"TimeoutStopSec=(\d+)", (DEPLOY / "systemd" / "gateway.service").read_text())[1])  # type: ignore[index]
 
     assert pod()["terminationGracePeriodSeconds"] >= waits + ends

@@ -35,6 +35,7 @@ from gateway.core.customer import LANGUAGES
 from gateway.core.decision import Document
 from gateway.core.errors import ConfigError, StoreUnavailable
 from gateway.core.search import Page, Search
+from gateway.enforce.ending import Ending
 from gateway.enforce.http_server import run
 from gateway.ports import Archive, Clock, Count, Erasing, Step
 from gateway.service.health import Check
@@ -264,7 +265,13 @@ async def serve_alone(settings: Settings, port: int | None, *, ready: Callable[[
     await run(app, host=settings.admin.host, port=port, max_head_bytes=MAX_HEAD_BYTES, ready=ready)
 
 
-async def admin_beside(serving: Coroutine[Any, Any, None], gateway: Gateway, *, ready: Callable[[str], object]) -> None:
+async def admin_beside(
+    serving: Coroutine[Any, Any, None],
+    gateway: Gateway,
+    *,
+    ready: Callable[[str], object],
+    ending: Ending | None = None,
+) -> None:
     """Serve customers and, where `[admin]` has a port, the API beside; both end when either does.
 
     `ready` is told the API's URL once it listens. Raise GatewayError where either cannot.
@@ -278,11 +285,19 @@ async def admin_beside(serving: Coroutine[Any, Any, None], gateway: Gateway, *, 
     except BaseException:
         serving.close()
         raise
-    listening = run(admin.app, host=settings.host, port=settings.port, max_head_bytes=MAX_HEAD_BYTES, ready=ready)
+    listening = run(
+        admin.app,
+        host=settings.host,
+        port=settings.port,
+        max_head_bytes=MAX_HEAD_BYTES,
+        ready=ready,
+        ending=ending,
+        beside=ending is not None,
+    )
     try:
         async with asyncio.TaskGroup() as group:
-            # In this order: uvicorn hands a signal on from the server that began last to the one before. So the API
-            # ends first, and the gateway closes when nobody asks it anything any more.
+            # In this order: a signal reaches the server that began last, and `ending` hands it to the one before. The
+            # API then answers until that one has drained, and the gateway closes when nobody asks it anything any more.
             main = group.create_task(serving)
             beside = group.create_task(listening)
             main.add_done_callback(lambda _: beside.cancel())

@@ -116,6 +116,8 @@ class Gateway:
         self._expiring = Expiring()
         self.started = False
         """Whether `start` is done and `close` is not."""
+        self.ending = False
+        """Whether the process is about to end, and nobody should be sent here any more."""
         self._refreshing: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
@@ -161,6 +163,11 @@ class Gateway:
                 policies=[policy.name for policy in self.line.bundle.policies],
                 editions=self.geo.editions,
             )
+
+    def end_soon(self) -> None:
+        """Say that the process is about to end."""
+        self.ending = True
+        log.info("gateway:ending")
 
     async def close(self) -> None:
         """Put the journal on the disk and let go of everything."""

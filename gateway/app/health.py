@@ -11,9 +11,10 @@ def checks_of(gateway: Gateway) -> tuple[Check, ...]:
     aged = len(gateway.geo.warnings(at))
     heard = gateway.store.fresh(at)
     fault = gateway.journal.fault
+    serving = gateway.started and not gateway.ending
     stays = gateway.policies.running.refused is not None
     return (
-        Check("started", gateway.started, "serving" if gateway.started else "starting, or ending"),
+        Check("started", serving, "serving" if serving else "starting, or ending"),
         Check("policies", bool(bundle.policies), f"bundle {bundle.digest[:12]}, {len(bundle.rules)} rules"),
         # It decides by what it had, which was published as well.
         Check("revision", not stays, "decides by what is in force" if not stays else "cannot take it", needed=False),

@@ -35,6 +35,7 @@ def serve(
     from gateway.app.upstreams import reverse_proxy
     from gateway.config import load
     from gateway.core.errors import ConfigError
+    from gateway.enforce.ending import Ending
     from gateway.enforce.http_server import run
 
     logs.to_stderr()
@@ -54,15 +55,22 @@ def serve(
             f'{config}: there is nothing to serve; add `[upstream]` with `url = "http://127.0.0.1:9000"`, or '
             '`[forward_auth]` with `proxies = ["nginx"]` and `asked_by = ["127.0.0.1"]`'
         )
+    ending = Ending(settings.server.drain_s, told=gateway.end_soon)
     serving = run(
         app,
         host=host or settings.server.host,
         port=settings.server.port if port is None else port,
         max_head_bytes=settings.server.max_header_bytes,
         ready=lambda url: typer.echo(f"gateway: {what.replace('{url}', url, 1)}", err=True),
+        ending=ending,
     )
     uvloop.run(
-        admin_beside(serving, gateway, ready=lambda url: typer.echo(f"gateway: admin API on {url}/api/v1", err=True))
+        admin_beside(
+            serving,
+            gateway,
+            ready=lambda url: typer.echo(f"gateway: admin API on {url}/api/v1", err=True),
+            ending=ending,
+        )
     )
 
 

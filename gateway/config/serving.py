@@ -34,6 +34,7 @@ class Server(Table):
     max_header_bytes: Size = Field(default=32 * 1024, ge=4 * 1024, le=1024**2)
     support_url: Link | None = None
     look_again_s: Seconds = Field(default=30, alias="look_again", ge=1, le=3600)
+    drain_s: Seconds = Field(default=0, alias="drain", ge=0, le=300)
 
 
 class Admin(Table):

@@ -18,6 +18,7 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway.enforce.asgi import Quick
+from gateway.enforce.ending import Ending
 from gateway.enforce.http_answer import Cycle, Outlet
 
 _log: Final = logging.getLogger("uvicorn.error")
@@ -45,8 +46,13 @@ class StrictHttpProtocol:
         max_head_bytes: int,
         head_s: float,
         quick: Quick | None = None,
+        ending: Ending | None = None,
     ) -> None:
-        """Build. `head_s` is how long the head of a request may take to arrive; `quick` is asked before the app."""
+        """Build. `head_s`: how long the head of a request may take to arrive. `quick` is asked before the app.
+
+        Once `ending` has begun each answer is the last one of its connection.
+        """
+        self._ending = ending or Ending()
         self._config = config
         self._state = server_state
         self._app_state = app_state
@@ -237,6 +243,8 @@ class StrictHttpProtocol:
         """Return whether the request is answered. Nothing is said unless it is."""
         assert self._quick is not None
         parser, outlet = self._parser, self._outlet
+        if self._ending.begun:
+            return False
         if outlet.paused or not parser.should_keep_alive() or parser.should_upgrade() or outlet.transport.is_closing():
             return False
         answer = self._quick(self._peer, parser.get_method(), self._url, self._headers)
@@ -272,7 +280,7 @@ class StrictHttpProtocol:
         cycle = self._cycle = Cycle(
             scope,
             self._outlet,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
+            keep_alive=version != "1.0" and parser.should_keep_alive() and not self._ending.begun,
             waits=any(name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers),
             resume=self._resume_reading,
             answered=self._answered,
