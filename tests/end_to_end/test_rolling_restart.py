@@ -197,9 +197,8 @@ def end_with_open_socket(one: Running, headers: dict[str, str]) -> tuple[list[in
         async with websockets.connect(url, additional_headers=more) as opened:
             await opened.send("one")
             assert await opened.recv() == "one"
-            ending = asyncio.create_task(asyncio.to_thread(one.end))
-            await asyncio.wait_for(opened.wait_closed(), 30)
-            return await ending, opened.close_code, opened.close_reason
+            seen, _ = await asyncio.gather(asyncio.to_thread(one.end), asyncio.wait_for(opened.wait_closed(), 30))
+            return seen, opened.close_code, opened.close_reason
 
     return asyncio.run(told())
 
