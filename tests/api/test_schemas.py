@@ -23,5 +23,6 @@ def test_what_only_some_decisions_have_is_not_required_of_all() -> None:
         "ambiguous",
         "erased",
         "masked",
+        "message",
         "signals_detail",
     }
