@@ -7,6 +7,7 @@ import typer
 from gateway.cli import (
     account,
     alarms,
+    config,
     decide,
     decisions,
     evidence,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 serve.register(app)
 decide.register(app)
+app.add_typer(config.app, name="config")
 app.add_typer(decisions.app, name="decisions")
 app.add_typer(alarms.app, name="alarms")
 publish.register(policy.app)
