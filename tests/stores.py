@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg  # type: ignore[import-untyped]
+import pytest
 
 from gateway.adapters.migration import migrate
 from gateway.adapters.postgres_address import PostgresAddress
@@ -37,6 +38,12 @@ RULE = RuleRef("unfamiliar-login", "odd-withdrawal")
 BOB: Person = person("Bob", ["support"])
 CLARA: Person = person("Clara", ["approver"])
 BOTH: Person = person("Dan", ["support", "approver"])
+
+
+KINDS = ("sqlite", "postgresql")
+"""What a store may lie in: the parameters of a fixture `store` whose tests run on each."""
+ON_A_FILE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+"""For a test of what only a file can suffer."""
 
 
 class SetClock:
@@ -117,6 +124,12 @@ async def opened(folder: Path, clock: SetClock, kind: str = "sqlite") -> AsyncIt
 def file_of(store: AccountStore) -> Path:
     """Return the file that an embedded store lies in."""
     return Path(store.name)
+
+
+def url_to(store: AccountStore) -> str:
+    """Return the URL of a store that `opened` gave, for another process."""
+    on_a_server = isinstance(store._backend, PostgresBackend)
+    return _postgres_database() if on_a_server else f"sqlite:///{store.name}"
 
 
 def rows(store: AccountStore, query: str, *values: object) -> list[tuple[Any, ...]]:

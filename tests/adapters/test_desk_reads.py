@@ -13,7 +13,7 @@ from gateway.core.login import Digests
 from gateway.core.terms import Operation
 from gateway.desk.kinds import TicketKind
 from gateway.desk.record import Ticket
-from tests.stores import AT, BOB, BY, HOUR, SECOND, SetClock, errands, hold, opened
+from tests.stores import AT, BOB, BY, HOUR, KINDS, SECOND, SetClock, errands, hold, opened
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield store
 
 

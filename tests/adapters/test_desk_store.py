@@ -18,7 +18,24 @@ from gateway.desk.evidence import Evidence, EvidenceKind, IdentityResult
 from gateway.desk.kinds import TicketKind
 from gateway.desk.record import End, Ticket
 from gateway.ports import Desk, Outcome
-from tests.stores import AT, BOB, BOTH, BY, CLARA, DAY, HOUR, SetClock, errands, file_of, hold, opened, rows
+from tests.stores import (
+    AT,
+    BOB,
+    BOTH,
+    BY,
+    CLARA,
+    DAY,
+    HOUR,
+    KINDS,
+    ON_A_FILE,
+    SetClock,
+    errands,
+    file_of,
+    hold,
+    opened,
+    rows,
+    url_to,
+)
 
 
 @pytest.fixture
@@ -26,9 +43,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield store
 
 
@@ -208,7 +225,7 @@ asyncio.run(main())
 
 
 async def test_two_processes_that_repeat_the_same_causes_make_one_ticket_of_each(store: AccountStore) -> None:
-    url = f"sqlite:///{file_of(store)}"
+    url = url_to(store)
     both = [
         subprocess.Popen([sys.executable, "-c", TWO, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 - our own interpreter; they must run at once
         for _ in range(2)
@@ -245,7 +262,7 @@ asyncio.run(main())
 async def test_a_process_that_is_killed_loses_nothing_that_it_answered_and_leaves_no_half(
     desk: DeskStore, store: AccountStore
 ) -> None:
-    url = f"sqlite:///{file_of(store)}"
+    url = url_to(store)
     with subprocess.Popen([sys.executable, "-c", WITHOUT_END, url], stdout=subprocess.PIPE, text=True) as one:  # noqa: ASYNC220 - our own interpreter; it must be killed
         assert one.stdout is not None
         for _ in range(25):
@@ -260,6 +277,7 @@ async def test_a_process_that_is_killed_loses_nothing_that_it_answered_and_leave
     assert {one.outcome for one in again} == {Outcome.THERE}
 
 
+@ON_A_FILE
 async def test_a_repeat_writes_nothing(desk: DeskStore, store: AccountStore) -> None:
     ticket = await held(desk)
     with closing(sqlite3.connect(file_of(store), isolation_level=None)) as database:
@@ -362,6 +380,7 @@ async def test_a_caller_that_stops_waiting_stops_nothing(desk: DeskStore, store:
     assert rows(store, "SELECT count(*) FROM tickets") == [(1,)]
 
 
+@ON_A_FILE
 async def test_a_store_that_is_away_carries_out_nothing(desk: DeskStore, store: AccountStore, tmp_path: Path) -> None:
     file_of(store).rename(tmp_path / "away.db")
     with pytest.raises(StoreUnavailable):

@@ -11,7 +11,7 @@ from gateway.core.obligations import Notify, SetFlag, SetStatus, cause_of
 from gateway.core.terms import Status
 from gateway.core.verdict import RuleRef
 from gateway.ports import Outcome
-from tests.stores import AT, BY, DAY, HOUR, SetClock, errands, hold, opened, rows
+from tests.stores import AT, BY, DAY, HOUR, KINDS, SetClock, errands, hold, opened, rows
 
 RULE = RuleRef("us-exit", "us-closed")
 
@@ -21,9 +21,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield store
 
 

@@ -34,7 +34,7 @@ from gateway.core.login import ASN, COUNTRY, DEVICE, LEVELS, Digests, Place
 from gateway.core.terms import Verification
 from gateway.desk.record import End, Ticket
 from gateway.ports import Connection, Events, Taking
-from tests.stores import AT, BOB, CLARA, DAY, HOUR, SECOND, SetClock, file_of, opened, rows
+from tests.stores import AT, BOB, CLARA, DAY, HOUR, KINDS, ON_A_FILE, SECOND, SetClock, file_of, opened, rows
 
 DIGESTS = Digests(b"the key of these tests")
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -55,9 +55,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield store
 
 
@@ -303,6 +303,7 @@ async def test_what_was_released_stays_known_when_the_profile_is_made_again(
     assert 7 in found.profile.destinations
 
 
+@ON_A_FILE
 async def test_events_can_only_grow(book: EventBook, store: AccountStore) -> None:
     with closing(sqlite3.connect(file_of(store), isolation_level=None)) as database:
         database.execute(

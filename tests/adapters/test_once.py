@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.adapters.once import Answer, KeptBefore, OnceStore
-from tests.stores import AT, DAY, SetClock, opened
+from tests.stores import AT, DAY, KINDS, SetClock, opened
 
 
 @pytest.fixture
@@ -13,9 +13,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def once(tmp_path: Path, clock: SetClock) -> AsyncIterator[OnceStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def once(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[OnceStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield OnceStore(store)
 
 

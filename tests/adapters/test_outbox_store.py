@@ -10,7 +10,7 @@ from gateway.core.account import Refused
 from gateway.core.errors import SearchError
 from gateway.core.messages import Told, message
 from gateway.ports import Outbox, OutboxRow
-from tests.stores import AT, BY, HOUR, SECOND, SetClock, opened
+from tests.stores import AT, BY, HOUR, KINDS, SECOND, SetClock, opened
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield store
 
 

@@ -3,17 +3,19 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.adapters import profiles
 from gateway.adapters.event_book import EventBook
 from gateway.adapters.profile_rows import make_familiar
 from gateway.adapters.profiles import ProfileStore
+from gateway.adapters.schema import EVERYONE, PROFILES
 from gateway.adapters.sql import AccountStore
 from gateway.core.errors import StoreUnavailable
 from gateway.core.events import LoginFailed, LoginSucceeded
 from gateway.core.login import AGENT, DEVICE, PREFIX, Digests, login_of
 from gateway.ports import Profiles
-from tests.stores import AT, HOUR, SECOND, SetClock, file_of, opened
+from tests.stores import AT, HOUR, KINDS, ON_A_FILE, SECOND, SetClock, file_of, opened
 
 DIGESTS = Digests(b"the key of these tests")
 WIDTH = 1 << 10
@@ -24,9 +26,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield store
 
 
@@ -123,6 +125,7 @@ async def test_what_was_read_long_ago_is_remembered_by_nobody(
     await port.close()
 
 
+@ON_A_FILE
 async def test_a_store_that_is_away_is_no_profile_without_history(port: ProfileStore, store: AccountStore) -> None:
     away = file_of(store).with_suffix(".away")
     file_of(store).rename(away)
@@ -134,7 +137,7 @@ async def test_a_store_that_is_away_is_no_profile_without_history(port: ProfileS
 async def test_a_damaged_profile_is_a_fault(book: EventBook, port: ProfileStore, store: AccountStore) -> None:
     await book.take([login(1)], "exchange")
     async with store.writing("damage") as connection:
-        await connection.exec_driver_sql("UPDATE profiles SET blob = x'01ff'")
+        await connection.execute(sa.update(PROFILES).values(blob=b"\x01\xff"))
     store.bump()
     with pytest.raises(StoreUnavailable, match="profile of `alice` is damaged"):
         await port.read("alice")
@@ -180,7 +183,7 @@ async def test_damaged_counts_are_counted_again(
     await port.catch_up()
     assert await port.save()
     async with store.writing("damage") as connection:
-        await connection.exec_driver_sql("UPDATE everyone SET blob = x'00'")
+        await connection.execute(sa.update(EVERYONE).values(blob=b"\0"))
     after = ProfileStore(store, DIGESTS, width=WIDTH)
     await after.start()
     await until(lambda: after.everyone.seen == 5)

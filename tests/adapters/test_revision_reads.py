@@ -4,12 +4,12 @@ import pytest
 
 from gateway.adapters.revision_reads import FORGOTTEN_US, Run
 from tests.adapters.test_revisions import a_desk
-from tests.stores import AT, rows
+from tests.stores import AT, KINDS, rows
 
 
-@pytest.fixture
-async def desk(tmp_path):
-    async with a_desk(tmp_path) as found:
+@pytest.fixture(params=KINDS)
+async def desk(request, tmp_path):
+    async with a_desk(tmp_path, request.param) as found:
         yield found
 
 

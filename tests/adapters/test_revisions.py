@@ -19,7 +19,7 @@ from gateway.core.permissions import Permission, is_same_person, person
 from gateway.desk.revision import Revision, not_permitted
 from gateway.desk.revision_lifecycle import RevisionState
 from gateway.policies.bundle import digest_of
-from tests.stores import AT, DAY, HOUR, SetClock, file_of, opened, rows
+from tests.stores import AT, DAY, HOUR, KINDS, SetClock, file_of, opened, rows
 
 EVE, ADA = person("Eve", ["editor"]), person("Ada", ["approver"])
 ANN = person("Ann", ["approver"])
@@ -60,15 +60,15 @@ class Desk:
 
 
 @asynccontextmanager
-async def a_desk(tmp_path):
+async def a_desk(tmp_path, kind="sqlite"):
     clock = SetClock()
-    async with opened(tmp_path, clock) as store:
+    async with opened(tmp_path, clock, kind) as store:
         yield Desk(store, clock)
 
 
-@pytest.fixture
-async def desk(tmp_path):
-    async with a_desk(tmp_path) as found:
+@pytest.fixture(params=KINDS)
+async def desk(request, tmp_path):
+    async with a_desk(tmp_path, request.param) as found:
         yield found
 
 
@@ -242,6 +242,7 @@ async def test_a_step_on_what_is_not_there_is_refused(desk) -> None:
     assert done(await desk.revisions.decline(one.number, ADA, "no", 1)).state is RevisionState.DECLINED
 
 
+@pytest.mark.parametrize("desk", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "change",
     [

@@ -9,7 +9,9 @@ from gateway.adapters.sql import AccountStore
 from gateway.core.events import AssuranceChanged, SessionRevoked
 from gateway.core.sessions import session_digest
 from gateway.ports import Revocation, Revocations
-from tests.stores import AT, SECOND, SetClock, opened
+from tests.stores import AT, KINDS, SECOND, SetClock, opened
+
+_COUNTED = "SELECT number FROM generations WHERE name = 'accounts'"
 
 
 @pytest.fixture
@@ -17,9 +19,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield store
 
 
@@ -88,7 +90,7 @@ async def test_revocations_are_forgotten_when_no_session_could_be_valid(store: A
 
 async def test_a_revocation_ends_what_a_gateway_remembers_of_accounts(store: AccountStore) -> None:
     async with store.reading("count") as connection:
-        before = (await connection.exec_driver_sql("SELECT number FROM generations")).scalar_one()
+        before = (await connection.exec_driver_sql(_COUNTED)).scalar_one()
     await write(store, ended())
     async with store.reading("count") as connection:
-        assert (await connection.exec_driver_sql("SELECT number FROM generations")).scalar_one() > before
+        assert (await connection.exec_driver_sql(_COUNTED)).scalar_one() > before

@@ -11,12 +11,12 @@ from gateway.adapters.sql import AccountStore
 from gateway.core.anomaly import Score
 from gateway.core.forgetting import DAY
 from gateway.core.score_days import ScoreDays
-from tests.stores import AT, SetClock, opened
+from tests.stores import AT, KINDS, SetClock, opened
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, SetClock()) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, SetClock(), request.param) as store:
         yield store
 
 

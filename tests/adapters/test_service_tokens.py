@@ -13,17 +13,9 @@ from gateway.core.account import Refused
 from gateway.core.errors import StoreUnavailable
 from gateway.core.permissions import Person, Role
 from gateway.core.service_token import ServiceToken, read_token
-from tests.stores import file_of
+from tests.stores import KINDS, ON_A_FILE, SetClock, file_of, rows, url_of
 
 DAY = 86_400_000_000
-
-
-class SetClock:
-    def __init__(self) -> None:
-        self.at = 1_800_000_000_000_000
-
-    def now(self) -> int:
-        return self.at
 
 
 @pytest.fixture
@@ -31,10 +23,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    store = AccountStore(f"sqlite:///{tmp_path}/gateway.db", clock=clock, read_within_s=5, write_within_s=5)
-    await store.start()
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    store = AccountStore(await url_of(request.param, tmp_path), clock=clock, read_within_s=5, write_within_s=5)
     yield store
     await store.close()
 
@@ -53,8 +44,7 @@ async def made(tokens: ServiceTokens, *scopes: str, days: int = 1) -> NewToken:
 
 
 def audit(store: AccountStore) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(file_of(store))) as database:
-        return database.execute("SELECT at, who, action, account, after, why FROM audit ORDER BY number").fetchall()
+    return rows(store, "SELECT at, who, action, account, after, why FROM audit ORDER BY number")
 
 
 async def test_a_token_that_was_made_is_believed_until_it_expires(tokens: ServiceTokens, clock: SetClock) -> None:
@@ -93,6 +83,7 @@ async def test_another_secret_or_another_id_is_not_believed(tokens: ServiceToken
     assert await tokens.check(one.text, clock.at) == one.token
 
 
+@ON_A_FILE
 async def test_the_secret_is_nowhere_in_the_store(tokens: ServiceTokens, store: AccountStore) -> None:
     new = await made(tokens)
     secret = new.text.rpartition(f"{new.token.token_id}_")[2]
@@ -200,6 +191,7 @@ async def test_what_cannot_be_a_person_is_refused_and_nothing_written(
     assert audit(store) == []
 
 
+@ON_A_FILE
 async def test_a_role_that_this_code_does_not_know_opens_nothing(tokens: ServiceTokens, store: AccountStore) -> None:
     new = await tokens.create_personal(person="ann", roles=["viewer"], days=1, who="ben", why="T-9")
     assert isinstance(new, NewToken)
@@ -223,6 +215,7 @@ async def test_revoking_what_is_not_there_says_where_to_look(tokens: ServiceToke
     assert refused.message == r"there is no token `\xe9\n`; `gateway token list` shows their ids"
 
 
+@ON_A_FILE
 async def test_a_store_that_is_away_believes_nobody(tokens: ServiceTokens, store: AccountStore) -> None:
     new = await made(tokens)
     file_of(store).unlink()

@@ -18,7 +18,7 @@ from gateway.core.evidence import After
 from gateway.core.login import Digests
 from gateway.core.obligations import SetFlag
 from gateway.desk.evidence import Evidence
-from tests.stores import AT, DAY, HOUR, RULE, SetClock, errands, file_of, hold, opened, rows
+from tests.stores import AT, DAY, HOUR, KINDS, ON_A_FILE, RULE, SetClock, errands, file_of, hold, opened, rows
 
 
 @pytest.fixture
@@ -26,9 +26,9 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture
-async def store(tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, clock) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, clock, request.param) as store:
         yield store
 
 
@@ -54,6 +54,7 @@ async def test_tickets_end_in_the_background_when_their_time_is_over(
     assert rows(store, "SELECT count(*) FROM account_holds") == [(0,)]
 
 
+@ON_A_FILE
 async def test_a_store_that_is_away_is_tidied_when_it_is_back(
     store: AccountStore, clock: SetClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,12 +9,12 @@ from gateway.adapters.sql import AccountStore
 from gateway.adapters.withdrawn import WithdrawnStore
 from gateway.core.events import LoginSucceeded, WithdrawalCompleted
 from gateway.core.login import Digests
-from tests.stores import AT, DAY, HOUR, SetClock, opened
+from tests.stores import AT, DAY, HOUR, KINDS, SetClock, opened
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[AccountStore]:
-    async with opened(tmp_path, SetClock()) as store:
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AccountStore]:
+    async with opened(tmp_path, SetClock(), request.param) as store:
         yield store
 
 
