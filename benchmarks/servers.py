@@ -129,12 +129,30 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
+def binary(name: str) -> str:
+    """Return the path of a program that came with a Python package."""
+    return str(Path(sys.executable).parent / name)
+
+
 @contextmanager
-def process(name: str, command: list[str], folder: Path, core: int | None, port: int = 0) -> Iterator[Server]:
-    """A command that serves: it says its port, or listens on the one that is given."""
+def process(
+    name: str, command: list[str], folder: Path, core: int | None, port: int = 0, *, packages: Path | None = None
+) -> Iterator[Server]:
+    """A command that serves: it says its port, or listens on the one that is given.
+
+    Where it is Python, it imports what is in `packages` before what is in the checkout.
+    """
     errors = folder / f"{name}.stderr"
+    paths = os.pathsep.join(str(one) for one in (packages, ROOT) if one is not None)
     with errors.open("w") as stderr:
-        started = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        started = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": paths},  # noqa: TID251 - the same environment, one variable more
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
     try:
         if core is not None:
             os.sched_setaffinity(started.pid, {core})
