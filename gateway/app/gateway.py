@@ -7,6 +7,7 @@ from typing import Any, Self
 import structlog
 
 from gateway.adapters.clock import SystemClock
+from gateway.adapters.decision_metrics import DecisionMetrics
 from gateway.adapters.desk_metrics import Delivered, DeskCounts, DeskMetrics, Observed
 from gateway.adapters.desk_store import DeskStore
 from gateway.adapters.exception_metrics import ExceptionMetrics
@@ -105,6 +106,7 @@ class Gateway:
         # Asked when policies are published, perhaps by a command: what cannot be is said at the start.
         guarded_by(settings)
         self.policies = Policies(settings, self.line, self.archive, self.store, self.journal.worker)
+        self.metrics.registry.register(DecisionMetrics(self.line.tallies.items, self.geo.ages, self.clock))
         self.watching = Watching(settings, self.clock)
         for collector in self.watching.collectors:
             self.metrics.registry.register(collector)

@@ -4,9 +4,8 @@ One function per arrow. `decide` is the line itself; `recall` is the same line f
 earlier one in nothing that a verdict depends on: it answers from what was settled then, and records as fully.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import quote
 
 import orjson
 
@@ -16,10 +15,12 @@ from gateway.core.errors import JournalUnavailable
 from gateway.core.facts import Facts
 from gateway.core.failing import kind_of
 from gateway.core.obligations import about_document, errands
+from gateway.core.onward import onward
 from gateway.core.preference import lines_of
 from gateway.core.reply import Reply, record_unavailable, reply_to, reply_to_ambiguous
 from gateway.core.request import AccessRequest
 from gateway.core.said import Attempt
+from gateway.core.tallies import TOOK, Tallies, Tally
 from gateway.core.target import Ambiguous, shown_target
 from gateway.core.terms import MONEY_MOVING, Access, Outcome, TokenState
 from gateway.core.trace_context import TRACEPARENT, with_trace
@@ -68,6 +69,7 @@ class Settled(Ruling):
         "once",
         "others",
         "reply",
+        "tally",
         "told",
         "until",
         "verdict",
@@ -101,9 +103,11 @@ class Settled(Ruling):
         """Whose it is; None where nobody is signed in."""
         self.accounts = -1
         """The generation of the accounts when its facts were gathered; below all where it is not known whose it is."""
+        self.tally: Tally | None = None
+        """Where its answers are counted; None before the first."""
         self.level = _LEVELS[reply.access]
         """What every answer says of the access that is left: a header."""
-        self.told = (self.level, *_told(facts))
+        self.told = (self.level, *onward(facts))
         """What the upstream learns of every request answered by this: header names and values."""
 
 
@@ -159,6 +163,7 @@ class Line:
         self._now = clock.now
         self._append = journal.append
         self._ids = DecisionIds()
+        self.tallies = Tallies()
         self._settled: Memo[Key, Settled] = Memo(limit)
         self._strangers: Memo[Key, Settled] = Memo(limit // 4)
         """Apart: whoever varies what needs no credential pushes out nobody who has one."""
@@ -349,11 +354,16 @@ class Line:
         age = settled.auth_time
         if age is not None:
             age = (at - age) // _SECOND if at > age else 0
-        took_us = self._now() - at
+        took_us = max(self._now() - at, 0)
         reply = settled.reply
+        tally = settled.tally
+        if tally is None:
+            tally = settled.tally = self.tallies.of(settled.verdict, reply)
+        tally[took_us.bit_length()] += 1
+        tally[TOOK] += took_us
         position: int | None
         try:
-            position = self._append(settled, raw_id, at, age, max(took_us, 0), record)
+            position = self._append(settled, raw_id, at, age, took_us, record)
         except JournalUnavailable:
             self.unrecorded += 1
             if settled.facts is not None and settled.facts.operation in MONEY_MOVING:
@@ -383,16 +393,6 @@ def _length(key: Key) -> int:
     return sum(
         len(part) if isinstance(part, bytes) else _length(part) for part in key if isinstance(part, bytes | tuple)
     )
-
-
-def _told(facts: Facts | None) -> Iterator[tuple[bytes, bytes]]:
-    if facts is None:
-        return
-    if isinstance(facts.account, str):
-        # Escaped: an account id with a line break in it must not become a header of its own.
-        yield b"gateway-account", quote(facts.account, safe="@:+!$*,=").encode("ascii")
-    if isinstance(facts.country, str):
-        yield b"gateway-country", facts.country.encode("ascii")
 
 
 def _unrecorded(settled: Settled) -> Reply:

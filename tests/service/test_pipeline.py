@@ -9,6 +9,7 @@ from gateway.core.decision import instant_text, request_line
 from gateway.core.errors import JournalUnavailable, StoreUnavailable
 from gateway.core.failing import Kind
 from gateway.core.reply import TicketTold
+from gateway.core.tallies import TOOK, Way
 from gateway.core.terms import Operation, Reason
 from gateway.desk.hold import started
 from gateway.desk.kinds import TicketKind
@@ -538,3 +539,14 @@ async def test_a_disk_that_does_not_answer_makes_nobody_queue_up_for_it(world, a
         assert (passage.reply.status, passage.reply.reason) == (503, Reason.RECORD_UNAVAILABLE)
     assert world.clock.at - began == 5 * 2 * SECOND
     assert (world.line.disk.is_open, world.line.unrecorded) == (True, 9)
+
+
+def test_every_answer_is_counted_with_the_time_it_took_from_memory_too(world, asked) -> None:
+    for _ in range(3):
+        decide(world, asked())
+    decide(world, asked(target="/%2e%2e"))
+    counted = dict(world.line.tallies.items())
+    allowed, unread = Way("view", "allow", ""), Way("ambiguous", "deny", "ambiguous-request")
+    assert {way: sum(tally[:TOOK]) for way, tally in counted.items()} == {allowed: 3, unread: 1}
+    # `decide` has the clock seven microseconds later than the request: three bits.
+    assert (counted[allowed][3], counted[allowed][TOOK]) == (3, 21)

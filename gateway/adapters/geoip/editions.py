@@ -150,6 +150,11 @@ class GeoIP:
             if warn_s is not None and (age := edition.age_s(at)) is not None and age > warn_s
         )
 
+    def ages(self, at: int) -> tuple[tuple[str, int | None], ...]:
+        """Return each database in use and how old its data is at `at`, in seconds; None where it does not say."""
+        databases = dict.fromkeys(one.edition for role in self._snapshot.roles for one in role)
+        return tuple((edition.name, edition.age_s(at)) for edition in databases)
+
     def look_up(self, geo_key: str | None, at: int) -> Connection:
         """Return the connection facts of a canonical address (None: not resolved). Never raises."""
         if geo_key is None:
