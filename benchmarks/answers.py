@@ -14,9 +14,11 @@ REFUSALS = frozenset({401, 403, 451})
 
 REFUSES: dict[str, frozenset[Kind]] = {
     "bare": frozenset(),
+    "bare-embedded": frozenset(),
     "two-headers": frozenset(),
     "gateway": frozenset({Kind.CLOSED, Kind.FORGED}),
     "gateway-compiled": frozenset({Kind.CLOSED, Kind.FORGED}),
+    "gateway-embedded": frozenset({Kind.CLOSED, Kind.FORGED}),
     "straightforward": frozenset({Kind.CLOSED, Kind.FORGED}),
     "fastapi-guard": frozenset({Kind.CLOSED}),
     "fastapi-guard-asgi": frozenset({Kind.CLOSED}),

@@ -1,8 +1,9 @@
 """The whole comparison: the same app bare, behind the gateway and behind the alternatives, interleaved, as ratios.
 
-    ./run bench                       about three minutes
+    ./run bench                       about four minutes
     ./run bench --quick               a look, half a minute: not to be quoted
     ./run bench --json > result.json
+    ./run bench --varying             no request is the same as another
     ./run bench --check               exit 1 when a target is missed
 
 Example: python -m benchmarks.bench --rounds 9 --apps bare gateway
@@ -23,7 +24,7 @@ from benchmarks import answers, report, traffic
 from benchmarks.load import generator, wire
 from benchmarks.load.generator import Generator
 from benchmarks.ratios import Load, Round, Turn
-from benchmarks.report import CEILING, COMPILED
+from benchmarks.report import CEILING, NEED_COMPILER
 from benchmarks.serve import APPS
 from benchmarks.servers import Server, running
 from benchmarks.world import ROOT, World, build, on_disk
@@ -50,13 +51,14 @@ FULL = Plan(rounds=7, seconds=2, customers=2_000, limit_s=300)
 class Rig:
     """The world, the load and the requests of one run."""
 
-    def __init__(self, world: World, load: Generator, seconds: float) -> None:
+    def __init__(self, world: World, load: Generator, seconds: float, *, varying: bool = False) -> None:
         self.world = world
         self.load = load
         self.seconds = seconds
         self._timed = world.folder / "timed.requests"
         self._first = world.folder / "first.requests"
-        wire.write(self._timed, traffic.timed(world.customers))
+        timed = traffic.timed(world.customers)
+        wire.write(self._timed, traffic.varied(timed) if varying else timed)
         wire.write(self._first, traffic.once(world.customers))
 
     def greet(self, server: Server) -> None:
@@ -90,21 +92,31 @@ class Rig:
 
 
 def measure(
-    apps: Sequence[str], plan: Plan, load: Generator, world: World, cores: tuple[int, int] | None
+    apps: Sequence[str],
+    plan: Plan,
+    load: Generator,
+    world: World,
+    cores: tuple[int, int] | None,
+    *,
+    varying: bool = False,
 ) -> report.Result:
-    """Return the rounds of a whole run. Where nothing can be compiled, that app is left out, and the result says so."""
+    """Return the rounds of a whole run. Where nothing can be compiled, that is left out, and the result says so.
+
+    `varying`: no request is the same as another.
+    """
     compiled: Path | None = None
     left_out: list[str] = []
-    if COMPILED in apps:
+    if not NEED_COMPILER.isdisjoint(apps):
         missing = hatch_build.lacking()
         if missing is None:
             _say("compiling")
             compiled = world.folder / "compiled"
             hatch_build.compiled(ROOT, compiled)
         else:
-            apps = [app for app in apps if app != COMPILED]
-            left_out.append(f"`{COMPILED}` was left out: {missing}")
-    rig = Rig(world, load, plan.seconds)
+            without = [app for app in apps if app in NEED_COMPILER]
+            apps = [app for app in apps if app not in NEED_COMPILER]
+            left_out.extend(f"`{app}` was left out: {missing}" for app in without)
+    rig = Rig(world, load, plan.seconds, varying=varying)
     began = time.monotonic()
     rounds: list[Round] = []
     with running([*apps, CEILING], world, cores[0] if cores else None, compiled) as servers:
@@ -126,6 +138,7 @@ def measure(
         customers=len(world.customers),
         cores=cores,
         seconds=plan.seconds,
+        varying=varying,
         left_out=left_out,
     )
 
@@ -163,6 +176,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of each turn (wrk takes whole ones)")
     parser.add_argument("--customers", type=int, help="distinct addresses and tokens")
+    parser.add_argument(
+        "--varying", action="store_true", help="each request has an X-Request-Id and a trace of its own"
+    )
     given = parser.parse_args()
     plan = QUICK if given.quick else FULL
     asked = {name: getattr(given, name) for name in ("rounds", "seconds", "customers")}
@@ -175,7 +191,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gateway-bench-", dir=on_disk()) as folder:
         _say("making addresses, tokens and policies")
         world = build(Path(folder), customers=plan.customers)
-        result = measure(apps, plan, generator.choose(given.load), world, cores)
+        result = measure(apps, plan, generator.choose(given.load), world, cores, varying=given.varying)
     _say("")
     print(json.dumps(report.document(result), indent=2) if given.json else report.text(result))
     return 1 if given.check and not all(target.met for target in report.targets(result)) else 0

@@ -11,7 +11,14 @@ from benchmarks.ratios import Round, Spread, Turn, added_cpu, added_cpu_ratio, c
 BASE = "bare"
 CEILING = "canned"
 COMPILED = "gateway-compiled"
-"""What a wheel or an image runs: judged by the targets where it was measured, and else `gateway`, from the sources."""
+"""What a wheel or an image runs, under uvicorn as it is."""
+EMBEDDED = "gateway-embedded"
+"""The same under uvicorn with the gateway's protocol, as the documentation recommends."""
+BARE_EMBEDDED = "bare-embedded"
+"""The app with nothing in front of it, under that protocol."""
+NEED_COMPILER = frozenset({COMPILED, EMBEDDED, BARE_EMBEDDED})
+JUDGED = (EMBEDDED, COMPILED, "gateway")
+"""The targets are about the first of these that was measured."""
 PEERS = ("straightforward", "fastapi-guard")
 """What the gateway must be eight times as fast as. fastapi-guard's pure ASGI middleware is measured beside its
 documented one, without a target: the bare app itself is only some five times as fast."""
@@ -44,6 +51,8 @@ class Result:
     customers: int
     cores: tuple[int, int] | None
     seconds: float
+    varying: bool = False
+    """Whether each request had headers that no other one had."""
     left_out: Sequence[str] = ()
     """What was not measured, and why, in words."""
 
@@ -67,6 +76,7 @@ def text(result: Result) -> str:
         f"{'':20}" + "".join(f"{title:>{WIDTH}}" for title in TITLES),
         *(_ratio_row(result.rounds, app) for app in apps),
         f"The last two columns and the targets are about `{judged(result.rounds)}`.",
+        *_under_the_same_protocol(result.rounds),
         "",
         "The figures that the ratios come from (they are this machine's, today's: do not quote them)",
         f"{'':20}{'req/s':>10}{'CPU µs':>10}{'p50 ms':>10}{'p99 ms':>10}{'busy':>8}",
@@ -89,6 +99,7 @@ def document(result: Result) -> dict[str, object]:
             "load": result.load,
             "connections": result.connections,
             "customers": result.customers,
+            "varying": result.varying,
             "cores": result.cores,
             "seconds": result.seconds,
             "python": platform.python_version(),
@@ -134,8 +145,8 @@ def targets(result: Result) -> list[Target]:
 
 
 def judged(rounds: Sequence[Round]) -> str:
-    """Return the app that the promises are about: the gateway as it is shipped, where it was measured."""
-    return COMPILED if COMPILED in rounds[0] else "gateway"
+    """Return the app that the promises are about: the gateway as it is shipped and recommended, where it was measured."""
+    return next((app for app in JUDGED if app in rounds[0]), "gateway")
 
 
 def _lesser(rounds: Sequence[Round], app: str, to: str) -> float | None:
@@ -171,7 +182,7 @@ def _conditions(result: Result) -> str:
     )
     return (
         f"{result.load}, {result.connections} keep-alive connections, {result.customers:,} customers "
-        f"(address and token), {where}, CPython {platform.python_version()}."
+        f"(address and token), {'requests that all differ, ' if result.varying else ''}{where}, CPython {platform.python_version()}."
     )
 
 
@@ -201,6 +212,13 @@ def _figure_row(rounds: Sequence[Round], app: str) -> str:
         for one, places in zip(figures, (0, 1, 2, 2, 2), strict=True)
     ]
     return f"{app:20}" + "".join(f"{one:>{width}}" for one, width in zip(shown, (10, 10, 10, 10, 8), strict=True))
+
+
+def _under_the_same_protocol(rounds: Sequence[Round]) -> Iterator[str]:
+    """Yield what the gateway costs where its protocol serves the bare app as well: less of it pays for the rest."""
+    kept, added = rate_ratio(rounds, EMBEDDED, BARE_EMBEDDED), added_cpu(rounds, EMBEDDED, BARE_EMBEDDED)
+    if kept is not None and added is not None:
+        yield f"Of `{BARE_EMBEDDED}`, `{EMBEDDED}` keeps {_cell(kept, 2).strip()} and adds {_cell(added, 1).strip()} CPU µs."
 
 
 def _cell(value: Spread | None, places: int) -> str:

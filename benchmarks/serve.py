@@ -16,7 +16,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from benchmarks.report import CEILING
+from benchmarks.report import BARE_EMBEDDED, CEILING, EMBEDDED
 from benchmarks.world import load
 
 APPS = {
@@ -24,6 +24,8 @@ APPS = {
     "two-headers": "benchmarks.apps.floor:create",
     "gateway": "benchmarks.apps.gateway:create",
     "gateway-compiled": "benchmarks.apps.gateway:create_compiled",
+    "gateway-embedded": "benchmarks.apps.gateway:create_compiled",
+    "bare-embedded": "benchmarks.apps.gateway:create_bare",
     "straightforward": "benchmarks.apps.straightforward:create",
     "fastapi-guard": "benchmarks.apps.guarded:create",
     "fastapi-guard-asgi": "benchmarks.apps.guarded:create_pure",
@@ -49,7 +51,7 @@ def main() -> None:
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http="gateway:protocol" if arguments.app in {EMBEDDED, BARE_EMBEDDED} else "httptools",
         lifespan="on",
         proxy_headers=False,
         access_log=False,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.report import COMPILED
+from benchmarks.report import NEED_COMPILER
 from benchmarks.world import ROOT, World
 
 START_S = 60
@@ -70,12 +70,12 @@ def running(
 ) -> Iterator[dict[str, Server]]:
     """Start a server for each app; all are asleep when they are handed over, and ended afterwards.
 
-    `compiled` is the folder of the packages that `gateway-compiled` runs on.
+    `compiled` is the folder of the packages that those run on which need a compiler.
     """
     servers: dict[str, Server] = {}
     try:
         for app in apps:
-            servers[app] = _start(app, world, core, compiled if app == COMPILED else None)
+            servers[app] = _start(app, world, core, compiled if app in NEED_COMPILER else None)
             servers[app].sleep()
         yield servers
     finally:

@@ -46,6 +46,18 @@ def timed(customers: Sequence[Customer], seed: int = 7) -> list[bytes]:
     return requests
 
 
+def varied(requests: Sequence[bytes], seed: int = 11) -> list[bytes]:
+    """Return the requests, each with a request id and a trace that no other one has, as most clients send them."""
+    rng = random.Random(seed)
+    found = []
+    for request in requests:
+        drawn = rng.randbytes(24).hex()
+        lines = f"X-Request-Id: {rng.randbytes(16).hex()}\r\ntraceparent: 00-{drawn[:32]}-{drawn[32:]}-01\r\n".encode()
+        head, _, rest = request.partition(b"Accept-Encoding: ")
+        found.append(b"%b%bAccept-Encoding: %b" % (head, lines, rest))
+    return found
+
+
 def once(customers: Sequence[Customer]) -> list[bytes]:
     """Return one view and one order of every customer: after these, nothing that is timed is new to the server."""
     return [build(one) for one in customers for build in (market, order)]

@@ -1,6 +1,7 @@
 """The gateway, fully on, as its user would embed it."""
 
 from importlib.machinery import EXTENSION_SUFFIXES
+from types import ModuleType
 
 from starlette.types import ASGIApp
 
@@ -19,6 +20,18 @@ def create_compiled(world: World) -> ASGIApp:
     """Return the same, where the modules on the path of every request are compiled. Raise SystemExit elsewhere."""
     from gateway.service import pipeline
 
-    if not pipeline.__file__.endswith(tuple(EXTENSION_SUFFIXES)):
-        raise SystemExit(f"benchmark: {pipeline.__file__} is not compiled")
+    _must_be_compiled(pipeline)
     return create(world)
+
+
+def create_bare(_world: World) -> ASGIApp:
+    """Return the app with nothing in front of it, for the compiled protocol. Raise SystemExit where it is not."""
+    from gateway.enforce import http_protocol
+
+    _must_be_compiled(http_protocol)
+    return exchange()
+
+
+def _must_be_compiled(module: ModuleType) -> None:
+    if module.__file__ is None or not module.__file__.endswith(tuple(EXTENSION_SUFFIXES)):
+        raise SystemExit(f"benchmark: {module.__file__} is not compiled")

@@ -14,11 +14,13 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
+from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway.enforce.asgi import Quick
 from gateway.enforce.ending import Ending
+from gateway.enforce.handshake import asks_for_websocket
 from gateway.enforce.http_answer import Cycle, Outlet
 
 _log: Final = logging.getLogger("uvicorn.error")
@@ -26,8 +28,6 @@ _log: Final = logging.getLogger("uvicorn.error")
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _MOST_WAITING: Final = 64 * 1024
 """Bytes of a request's body that wait for the app; beyond them nothing is read."""
-_KEPT_S = 5.0
-"""How long a connection is kept that nobody uses."""
 
 
 class StrictHttpProtocol:
@@ -60,7 +60,9 @@ class StrictHttpProtocol:
         self._max_head_bytes = max_head_bytes
         self._head_s = head_s
         self._quick = quick
-        self._kept_s = _KEPT_S
+        self._kept_s: float = config.timeout_keep_alive
+        self._at_most = config.limit_concurrency
+        self._root = config.root_path
         self._parser = _parser_for(self)
         self._transport: Any = None
         self._outlet: Any = None
@@ -100,7 +102,7 @@ class StrictHttpProtocol:
             "server": get_local_addr(transport),
             "client": client,
             "scheme": "https" if is_ssl(transport) else "http",
-            "root_path": self._config.root_path,
+            "root_path": self._root,
         }
         self._await_head()
 
@@ -140,7 +142,7 @@ class StrictHttpProtocol:
             self._refuse_unread("Invalid HTTP request received.")
             return
         except httptools.HttpParserUpgrade:
-            if _upgrades(self._headers):
+            if self._upgrades():
                 self._hand_over()
             return
         if self._trailer_open:
@@ -211,7 +213,7 @@ class StrictHttpProtocol:
                 # A handshake has no body (RFC 6455 §4.1); the WebSocket parser would wait for ever. Raised in a
                 # callback of the HTTP parser, this is answered 400 and closed.
                 raise ValueError("an upgrade with a body")
-            if _upgrades(self._headers):
+            if self._upgrades():
                 if self._cycle is not None and not self._cycle.complete:
                     raise ValueError("a handshake behind a request that has no answer yet")
                 return
@@ -237,7 +239,11 @@ class StrictHttpProtocol:
 
     @property
     def _upgrading(self) -> bool:
-        return bool(self._parser.should_upgrade()) and _upgrades(self._headers)
+        return bool(self._parser.should_upgrade()) and self._upgrades()
+
+    def _upgrades(self) -> bool:
+        """Return whether a WebSocket is asked for, and there is what speaks it: else the app answers."""
+        return self._config.ws_protocol_class is not None and asks_for_websocket(self._headers)
 
     def _answers_at_once(self) -> bool:
         """Return whether the request is answered. Nothing is said unless it is."""
@@ -264,6 +270,9 @@ class StrictHttpProtocol:
         path = raw_path.decode("ascii")
         if "%" in path:
             path = unquote(path)
+        if self._root:
+            path = self._root + path
+            raw_path = self._root.encode("ascii") + raw_path
         if url[:1] != b"/" or url[:2] == b"//" or b"#" in url:
             # The app shall see the target as it was sent, not what a URL parser made of it.
             raw_path = url.partition(b"?")[0]
@@ -292,8 +301,11 @@ class StrictHttpProtocol:
             self._pipeline.append(cycle)
 
     def _start(self, cycle: Cycle) -> None:
-        task = self._loop.create_task(cycle.run(self._config.loaded_app))
         tasks = self._state.tasks
+        app: Any = self._config.loaded_app
+        if self._at_most is not None and max(len(tasks), len(self._state.connections)) >= self._at_most:
+            app = service_unavailable
+        task = self._loop.create_task(cycle.run(app))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
@@ -381,15 +393,3 @@ def _parser_for(protocol: StrictHttpProtocol) -> Any:  # noqa: ANN401 - None onc
     # What follows a request that ends the connection is dropped, and no reason to refuse that one.
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
-
-
-def _upgrades(headers: list[tuple[bytes, bytes]]) -> bool:
-    """Return whether the headers ask for a WebSocket."""
-    connection: list[bytes] = []
-    upgrade = b""
-    for name, value in headers:
-        if name == b"connection":
-            connection = [token.lower().strip() for token in value.split(b",")]
-        elif name == b"upgrade":
-            upgrade = value.lower()
-    return upgrade == b"websocket" and b"upgrade" in connection

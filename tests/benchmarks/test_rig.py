@@ -140,6 +140,14 @@ def test_the_compiled_gateway_is_the_one_that_is_judged_and_the_report_says_so()
     assert report.document(result([one]))["judged"] == "gateway-compiled"
 
 
+def test_the_recommended_way_is_judged_and_compared_with_the_app_served_likewise() -> None:
+    one: Round = {"bare": turn(10_000, 40), "gateway-compiled": turn(7_000, 55), "gateway-embedded": turn(9_000, 45)}
+    assert report.judged([one]) == "gateway-embedded"
+    assert "Of `bare-embedded`" not in report.text(result([one]))
+    text = report.text(result([one | {"bare-embedded": turn(12_000, 36)}]))
+    assert "Of `bare-embedded`, `gateway-embedded` keeps 0.75 (0.75..0.75) and adds 9.0 (9.0..9.0) CPU µs." in text
+
+
 def test_what_was_left_out_is_noted() -> None:
     without = dataclasses.replace(result([{"bare": turn(10_000, 100)}]), left_out=("`x` was left out: no compiler",))
     assert report.notes(without) == ["`x` was left out: no compiler"]
@@ -147,8 +155,9 @@ def test_what_was_left_out_is_noted() -> None:
 
 
 def test_the_compiled_app_refuses_to_run_on_sources(world: World) -> None:
-    with pytest.raises(SystemExit, match="is not compiled"):
-        gateway.create_compiled(world)
+    for create in (gateway.create_compiled, gateway.create_bare):
+        with pytest.raises(SystemExit, match="is not compiled"):
+            create(world)
 
 
 def test_the_report_reads_without_the_gateway() -> None:
@@ -296,6 +305,15 @@ def test_nothing_that_is_timed_is_new_after_the_first_requests(world: World) -> 
     assert set(traffic.timed(world.customers)) == set(traffic.once(world.customers))
 
 
+def test_varied_requests_are_all_different_and_ask_the_same(world: World) -> None:
+    timed = traffic.timed(world.customers)
+    varied = traffic.varied(timed)
+    assert len(set(varied)) == len(timed) > len(set(timed))
+    told = (b"X-Request-Id: ", b"traceparent: ")
+    plain = [b"\r\n".join([line for line in one.split(b"\r\n") if not line.startswith(told)]) for one in varied]
+    assert plain == timed
+
+
 def test_every_request_is_one_complete_message(world: World) -> None:
     class Counting:
         complete = 0
@@ -303,7 +321,8 @@ def test_every_request_is_one_complete_message(world: World) -> None:
         def on_message_complete(self) -> None:
             self.complete += 1
 
-    for request in {*traffic.timed(world.customers), *(probe.request for probe in traffic.probes(world))}:
+    timed = traffic.timed(world.customers)
+    for request in {*timed, *traffic.varied(timed[:20]), *(probe.request for probe in traffic.probes(world))}:
         seen = Counting()
         httptools.HttpRequestParser(seen).feed_data(request)
         assert seen.complete == 1

@@ -36,27 +36,32 @@ def converse(*parts: bytes, pause: float = 0.0, app=echo) -> bytes:
         )
         try:
             url = await asyncio.wait_for(listening, 10)
-            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
-            try:
-                for part in parts:
-                    writer.write(part)
-                    await writer.drain()
-                    await asyncio.sleep(pause)
-            except ConnectionError:
-                pass
-            heard = b""
-            try:
-                while chunk := await asyncio.wait_for(reader.read(65536), 0.5):
-                    heard += chunk
-                heard += b"<closed>"
-            except TimeoutError:
-                pass
-            except ConnectionError:
-                heard += b"<closed>"
-            writer.close()
-            return heard
+            return await say(int(url.rpartition(":")[2]), *parts, pause=pause)
         finally:
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
 
     return asyncio.run(talk())
+
+
+async def say(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
+    """Return the same of the server on this port."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(pause)
+    except ConnectionError:
+        pass
+    heard = b""
+    try:
+        while chunk := await asyncio.wait_for(reader.read(65536), 0.5):
+            heard += chunk
+        heard += b"<closed>"
+    except TimeoutError:
+        pass
+    except ConnectionError:
+        heard += b"<closed>"
+    writer.close()
+    return heard

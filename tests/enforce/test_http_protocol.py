@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from gateway.enforce import http_protocol, http_server
+from gateway.enforce import http_server
 from tests.enforce.conversing import converse, echo
 
 
@@ -160,14 +160,6 @@ def test_requests_sent_at_once_are_answered_in_their_order():
     requests = [b"GET /%d HTTP/1.1\r\nHost: h\r\n\r\n" % number for number in range(20)]
     heard = converse(b"".join(requests))
     assert [int(one.split(b'"')[0]) for one in heard.split(b'"/')[1:]] == [*range(20)]
-
-
-def test_a_connection_that_rests_is_closed_after_a_while_and_not_before(monkeypatch):
-    monkeypatch.setattr(http_protocol, "_KEPT_S", 0.2)
-    request = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"
-    heard = converse(request, request, request, pause=0.12)
-    assert heard.count(b"200 OK") == 3
-    assert heard.endswith(b"<closed>")
 
 
 def test_a_handshake_behind_a_request_without_an_answer_is_refused():
