@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Final
 
 from typing_extensions import override
@@ -59,7 +60,15 @@ class ListeningSocket(OpenSocket):
             if not (self._answers and await self._told(refused)):
                 self._streams.refused(self._passage.decision_id, refused.passage)
                 self._end(refused.passage)
+                await self._closed()
                 return self._gone(refused.passage)
+
+    async def _closed(self) -> None:
+        """Return when the client was told: an app that hears first that it went ends the connection at once."""
+        assert self._closing is not None
+        with suppress(OSError):  # a timeout is one, too
+            async with asyncio.timeout(_WITHIN_S):
+                await self._closing
 
     async def _told(self, refused: Refused) -> bool:
         """Return whether the client took the refusal."""
@@ -69,6 +78,8 @@ class ListeningSocket(OpenSocket):
                 await self._send({"type": "websocket.send", "text": text})
         except TimeoutError:
             return False
+        except OSError:
+            pass  # it went, as the next message says
         return True
 
     def _words(self, refused: Refused) -> str:

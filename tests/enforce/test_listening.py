@@ -158,6 +158,20 @@ async def test_a_stream_that_is_refused_while_a_message_is_decided_takes_it_nowh
     assert [ruling.reply.status for ruling, *_ in allowed] == [200]
 
 
+async def test_the_app_hears_that_the_client_went_after_the_client_heard_why(opened):
+    order = []
+
+    async def slow(message):
+        if message["type"] == "websocket.close":
+            await asyncio.sleep(0.05)
+        order.append(message["type"])
+
+    async with opened(send=slow) as socket:
+        socket.said.put_nowait({"type": "websocket.receive", "text": TWICE, "bytes": None})
+        await asyncio.wait_for(socket.task, WAIT_S)
+        assert order == ["websocket.accept", "websocket.close"]
+
+
 async def test_a_client_that_takes_no_refusal_is_given_up(opened, monkeypatch):
     monkeypatch.setattr(listening, "_WITHIN_S", 0.05)
     told = asyncio.Queue()
@@ -169,9 +183,26 @@ async def test_a_client_that_takes_no_refusal_is_given_up(opened, monkeypatch):
 
     async with opened(send=stuck, answers=True) as socket:
         assert (await next_of(told))["type"] == "websocket.accept"
-        socket.said.put_nowait({"type": "websocket.receive", "text": TWICE})
+        socket.said.put_nowait({"type": "websocket.receive", "text": TWICE, "bytes": None})
         assert (await next_of(told))["type"] == "websocket.close"
         await asyncio.wait_for(socket.task, WAIT_S)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_a_client_that_went_before_it_was_told_is_no_fault_of_the_app(opened, answers):
+    accepted = asyncio.Event()
+
+    async def gone(message):
+        if message["type"] != "websocket.accept":
+            raise OSError("the client went")
+        accepted.set()
+
+    async with opened(send=gone, answers=answers) as socket:
+        await accepted.wait()
+        socket.said.put_nowait({"type": "websocket.receive", "text": TWICE, "bytes": None})
+        socket.said.put_nowait({"type": "websocket.disconnect", "code": 1006})
+        await asyncio.wait_for(socket.task, WAIT_S)
+        assert [message["type"] for message in socket.heard] == ["websocket.disconnect"]
 
 
 async def test_messages_of_other_paths_are_nobodys_business(opened):
