@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from heapq import heappop, heappush
 from typing import Any, Final
 
 import structlog
@@ -19,6 +20,7 @@ from gateway.core.request import AccessRequest
 from gateway.enforce.asgi import Message, Receive, Send
 from gateway.policies.bundle import Bundle
 from gateway.ports import MICROSECONDS, Clock
+from gateway.service.gather import Marks
 from gateway.service.pipeline import Line, Passage
 
 log: Any = structlog.get_logger("gateway")
@@ -40,7 +42,7 @@ _AT_ONCE: Final = 32
 class Stream:
     """One open WebSocket or response."""
 
-    __slots__ = ("bundle", "decided_at", "end", "in_doubt", "name", "passage", "request", "sure_at")
+    __slots__ = ("bundle", "decided_at", "due", "end", "in_doubt", "name", "passage", "request", "sure_at")
 
     def __init__(
         self, request: AccessRequest, passage: Passage, bundle: Bundle, end: Callable[[Passage], object]
@@ -52,6 +54,8 @@ class Stream:
         self.bundle = bundle
         self.end = end
         self.decided_at = request.at
+        self.due = 0
+        """When it is decided again, though nothing seems to have changed."""
         self.sure_at = request.at
         """When it was last known for certain to be allowed."""
         self.in_doubt = False
@@ -76,6 +80,17 @@ class Streams:
         self._at_latest_us = int(at_latest_s * MICROSECONDS)
         self._open: dict[bytes, Stream] = {}
         self._task: asyncio.Task[None] | None = None
+        self._dues: list[tuple[int, bytes]] = []
+        """A heap of when which stream is due. Where one was decided since, it stands there again, and later."""
+        self._unseen: list[bytes] = []
+        """Streams that no look has seen yet."""
+        self._bundle: Bundle | None = None
+        self._marks: Marks | None = None
+        """Up to which changes all streams are known to be allowed; None where that is not known."""
+        self._heard: Marks | None = None
+        """Up to which changes the last look had heard."""
+        self._sure_at = 0
+        """When all streams that are not in doubt were last known for certain to be allowed."""
         self.ended = 0
         """Streams that were ended since the start, because what was allowed no longer is."""
 
@@ -85,7 +100,9 @@ class Streams:
     def opened(self, request: AccessRequest, passage: Passage, end: Callable[[Passage], object]) -> None:
         """Look after a stream from now on, until it is closed or the task that opens it is done."""
         name = passage.decision_id
-        self._open[name] = Stream(request, passage, self._line.bundle, end)
+        self._open[name] = stream = Stream(request, passage, self._line.bundle, end)
+        self._unseen.append(name)
+        self._note_due(stream, self._until(stream))
         task = asyncio.current_task()
         if task is not None:
             task.add_done_callback(lambda _: self.closed(name))
@@ -114,28 +131,70 @@ class Streams:
                 await task
 
     async def look(self) -> None:
-        """Decide again what may be answered differently by now, and end what is refused."""
-        for count, stream in enumerate([*self._open.values()]):
-            at = self.now()
-            since = at - stream.decided_at
-            if stream.in_doubt:
-                if since < _AWAY_US:
-                    continue
-            elif stream.bundle is self._line.bundle:
-                settled = stream.passage.settled
-                if since < self._at_latest_us and self._line.stands(settled, at):
-                    stream.sure_at = at
-                    continue
-                if not self._line.gather.reliable(at) and (
-                    since < _AWAY_US or (at < settled.until and at < self._goes_on_until(stream))
-                ):
-                    # While the store is away no answer stands, and none of these would come out differently.
-                    continue
-            await self._decide(stream, at)
+        """Decide again what may be answered differently by now, and end what is refused.
+
+        While nothing changed for anybody, nothing is asked of a stream before it is due: ten thousand of them cost no
+        more than one.
+        """
+        at = began = self.now()
+        line = self._line
+        heard = line.gather.marks() if line.gather.reliable(at) else None
+        unchanged = heard is not None and heard == self._marks and line.bundle is self._bundle
+        due = self._due(at)
+        names = [*self._unseen, *due] if unchanged else [*self._open]
+        # Known again when this look is done, and not where it fails.
+        bundle, known, self._marks, self._unseen = line.bundle, self._marks if unchanged else None, None, []
+        whole = True
+        for count, name in enumerate(names):
+            stream = self._open.get(name)
+            if stream is None:
+                continue
+            if self._goes_on(stream, at):
+                if stream.due <= at:
+                    self._note_due(stream, at + _AWAY_US)
+                continue
+            whole = await self._decide(stream, at) and whole
             if count % _AT_ONCE == 0:
                 await asyncio.sleep(0)
+            at = self.now()
+        # The line looks for changes once a millisecond, so that what it says may be older than what was heard here: it
+        # is not when the look before this one had heard the same.
+        if whole and heard is not None and heard in {known, self._heard}:
+            self._marks, self._bundle, self._sure_at = heard, bundle, began
+        self._heard = heard
 
-    async def _decide(self, stream: Stream, at: int) -> None:
+    def _due(self, at: int) -> list[bytes]:
+        """Return the streams that are due, and note them no longer."""
+        found = []
+        while self._dues and self._dues[0][0] <= at:
+            due, name = heappop(self._dues)
+            stream = self._open.get(name)
+            if stream is not None and stream.due == due:
+                found.append(name)
+        return found
+
+    def _note_due(self, stream: Stream, due: int) -> None:
+        stream.due = due
+        heappush(self._dues, (stream.due, stream.name))
+
+    def _goes_on(self, stream: Stream, at: int) -> bool:
+        """Return whether there is nothing to decide about a stream yet."""
+        since = at - stream.decided_at
+        if stream.in_doubt:
+            return since < _AWAY_US
+        if stream.bundle is not self._line.bundle:
+            return False
+        settled = stream.passage.settled
+        if since < self._at_latest_us and self._line.stands(settled, at):
+            stream.sure_at = at
+            return True
+        # While the store is away no answer stands, and none of these would come out differently.
+        return not self._line.gather.reliable(at) and (
+            since < _AWAY_US or (at < settled.until and at < self._goes_on_until(stream))
+        )
+
+    async def _decide(self, stream: Stream, at: int) -> bool:
+        """Return whether a stream could be decided. Where it is refused, it is ended."""
         request = replace(stream.request, at=at)
         bundle = self._line.bundle
         try:
@@ -143,19 +202,28 @@ class Streams:
         except GatewayError as fault:
             # Looked at again at once: what cannot be decided is not known to be refused either.
             log.error("stream:not_decided", why=str(fault))  # noqa: TRY400 - the fault is the message
-            return
-        stream.decided_at = at
+            return False
         if stream.name not in self._open:
-            return
+            return True
         if passage.reply.status == _OUTAGE and at < self._goes_on_until(stream):
-            stream.in_doubt = True
-            return
-        stream.passage, stream.bundle, stream.in_doubt = passage, bundle, False
-        if passage.reply.status == _ALLOWED:
+            stream.sure_at, stream.decided_at, stream.in_doubt = self._last_sure_at(stream), at, True
+            self._note_due(stream, at + _AWAY_US)
+        else:
+            stream.passage, stream.bundle, stream.decided_at, stream.in_doubt = passage, bundle, at, False
+            if passage.reply.status != _ALLOWED:
+                self.refused(stream.name, passage)
+                stream.end(passage)
+                return True
             stream.sure_at = at
-            return
-        self.refused(stream.name, passage)
-        stream.end(passage)
+            self._note_due(stream, self._until(stream))
+        return True
+
+    def _until(self, stream: Stream) -> int:
+        """Return until when a stream goes on, where nothing changes."""
+        return min(stream.decided_at + self._at_latest_us, stream.passage.settled.until)
+
+    def _last_sure_at(self, stream: Stream) -> int:
+        return stream.sure_at if stream.in_doubt else max(stream.sure_at, self._sure_at)
 
     def refused(self, name: bytes, passage: Passage) -> None:
         """Note that a stream is ended by a refusal, and look no longer after it."""
@@ -167,7 +235,7 @@ class Streams:
         """Return until when a stream goes on by its last verdict, if nobody can decide about it."""
         reading = stream.passage.reading
         assert reading is not None  # what could not be read was never opened
-        return stream.sure_at + self._grace.us(reading.route.operation, stream.name)
+        return self._last_sure_at(stream) + self._grace.us(reading.route.operation, stream.name)
 
     async def _keep_looking(self) -> None:
         while self._open:

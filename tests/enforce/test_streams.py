@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from gateway.core.errors import StoreUnavailable
 from gateway.core.failing import Grace
+from gateway.core.request import AccessRequest
 from gateway.core.terms import Operation
 from gateway.enforce.middleware import Enforcer
 from gateway.enforce.streams import Streams
@@ -261,6 +262,76 @@ async def test_under_new_policies_a_stream_is_asked_about_once_a_second_and_deci
         world.clock.at += 2 * SECOND
         await streams.look()
         assert (await next_of(socket.heard))["code"] == 1008
+
+
+async def test_nothing_is_asked_of_any_stream_while_nothing_changed(world, streams, opened, monkeypatch):
+    async with opened() as socket, opened("http") as answer:
+        await next_of(socket.heard)
+        await next_of(answer.heard)
+        answer.parts.put_nowait(b"one")
+        await next_of(answer.heard)
+        for _ in range(2):
+            world.clock.at += 2000
+            await streams.look()
+        asked = []
+
+        def stands(settled, at):
+            asked.append(at)
+            return world.line.stands(settled, at)
+
+        monkeypatch.setattr(streams, "_line", stand_in(world.line, stands=stands))
+        for _ in range(5):
+            world.clock.at += SECOND
+            await streams.look()
+        assert asked == []
+        world.accounts.accounts["bob"] = account("bob", "restricted")
+        world.accounts.generation += 1
+        world.clock.at += 2000
+        await streams.look()
+        assert len(asked) == 2
+        assert len(streams) == 2
+
+
+async def test_a_stream_that_opens_late_is_seen_though_nothing_changed_since(world, streams, opened):
+    async with opened() as socket:
+        await next_of(socket.heard)
+        request = AccessRequest(world.clock.at, "10.0.0.1", "GET", b"/late", HEADERS, b"", True)
+        passage = await world.line.decide(request)
+        world.clock.at += SECOND
+        world.geo.countries["8.8.8.8"] = "US"
+        world.geo.generation += 1
+        for _ in range(3):
+            world.clock.at += 2000
+            await streams.look()
+        assert len(streams) == 0
+        ended = asyncio.get_running_loop().create_future()
+        streams.opened(request, passage, ended.set_result)
+        world.clock.at += 2000
+        await streams.look()
+        assert (await asyncio.wait_for(ended, WAIT_S)).reply.status == 403
+
+
+async def test_hundreds_of_streams_are_decided_when_each_is_due_and_all_end_with_new_policies(world):
+    streams = Streams(world.line, world.clock, at_latest_s=30)
+    ended = []
+    for _ in range(300):
+        world.clock.at += SECOND // 20
+        request = AccessRequest(world.clock.at, "10.0.0.1", "GET", b"/ticker", HEADERS, b"", True)
+        streams.opened(request, await world.line.decide(request), ended.append)
+    recorded = len(world.journal.records)
+    world.accounts.changed = {"alice": 1}
+    for number in range(64):
+        world.clock.at += SECOND
+        # Whether others change meanwhile or not.
+        world.accounts.generation += number // 32
+        await streams.look()
+    assert len(world.journal.records) == recorded + 600
+    assert len(streams._dues) == 300
+    assert len(streams) == 300
+    adopt(world)
+    await streams.look()
+    assert (len(ended), len(streams), streams.ended) == (300, 0, 300)
+    await streams.close()
 
 
 async def test_what_is_strict_does_not_go_on_without_the_store(world, opened):
