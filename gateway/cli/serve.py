@@ -32,6 +32,7 @@ def serve(
     from gateway.app import Gateway, GatewayMiddleware
     from gateway.app.admin import admin_beside
     from gateway.app.decision_service import DecisionService
+    from gateway.app.open_files import allow_open_files
     from gateway.app.upstreams import reverse_proxy
     from gateway.config import load
     from gateway.core.errors import ConfigError
@@ -40,6 +41,7 @@ def serve(
 
     logs.to_stderr()
     settings = load(config)
+    allow_open_files(settings)
     if settings.upstream is not None:
         proxy = reverse_proxy(settings)
         gateway = Gateway(settings)
