@@ -60,7 +60,7 @@ class StrictHttpProtocol:
         self._max_head_bytes = max_head_bytes
         self._head_s = head_s
         self._quick = quick
-        self._kept_s: float = config.timeout_keep_alive
+        self._kept_s = float(config.timeout_keep_alive)
         self._at_most = config.limit_concurrency
         self._root = config.root_path
         self._parser = _parser_for(self)
