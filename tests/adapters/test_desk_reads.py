@@ -13,7 +13,7 @@ from gateway.core.login import Digests
 from gateway.core.terms import Operation
 from gateway.desk.kinds import TicketKind
 from gateway.desk.record import Ticket
-from tests.stores import AT, BOB, BY, HOUR, KINDS, SECOND, SetClock, errands, hold, opened
+from tests.stores import AT, BOB, BY, HOUR, KINDS, ON_A_FILE, SECOND, SetClock, errands, hold, opened
 
 
 @pytest.fixture
@@ -110,12 +110,14 @@ async def test_a_timeline_has_changes_events_and_steps_once_and_the_newest_first
     assert (await desk.timeline("bob")).moments == ()
 
 
+@ON_A_FILE
 @pytest.mark.parametrize("cursor", ["", "x", "1.2.3", "1.change.x", "1.change.2.3", "9" * 90, "-1.change.2"])
 async def test_a_cursor_that_was_not_given_is_refused(desk: DeskStore, cursor: str) -> None:
     with pytest.raises(SearchError):
         await desk.timeline("alice", cursor=cursor)
 
 
+@ON_A_FILE
 @pytest.mark.parametrize("cursor", ["", "x", "1.2.3", "x.T-1", "9" * 90])
 async def test_a_cursor_of_no_tickets_is_refused(desk: DeskStore, cursor: str) -> None:
     with pytest.raises(SearchError):
