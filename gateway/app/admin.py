@@ -59,6 +59,7 @@ class Admin:
         if archive is None:
             raise ConfigError('[admin] finds decisions in the archive, and `archive.url = "none"` keeps none')
         self._archive = by_digest(archive, gateway.settings)
+        self._client_ip = client_ip_of(gateway.settings)
         self._desk = desk_of(gateway.settings, gateway.store, gateway.desk, gateway.geo)
         self.app: ASGIApp = _api(
             gateway.settings,
@@ -68,7 +69,17 @@ class Admin:
             gateway.metrics.exposition,
             self._lifespan,
             checks=partial(checks_of, gateway),
+            client_ip=lambda: self._client_ip,
         )
+        gateway.changing.append(self._changing)
+
+    def _changing(self, settings: Settings) -> Callable[[], None]:
+        client_ip = client_ip_of(settings)
+
+        def take() -> None:
+            self._client_ip = client_ip
+
+        return take
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
@@ -95,9 +106,12 @@ class AdminAlone:
         self._geo = None if settings.risk is None else geo_of(settings)
         self._desk = desk_of(settings, self._store, self._tickets, self._geo)
         self._recorded = Lookout(settings)
+        client_ip = client_ip_of(settings)
         # What no process of its own answered, none left unrecorded.
         metrics = Metrics(progress=ProgressFile(settings.journal.directory).read, unrecorded=lambda: 0, clock=clock)
-        self.app: ASGIApp = _api(settings, clock, self._desk, self._recorded, metrics.exposition, self._lifespan)
+        self.app: ASGIApp = _api(
+            settings, clock, self._desk, self._recorded, metrics.exposition, self._lifespan, client_ip=lambda: client_ip
+        )
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
@@ -202,9 +216,9 @@ def _api(  # noqa: PLR0917 - its two callers stand above
     lifespan: Lifespan[Starlette],
     *,
     checks: Callable[[], Sequence[Check]] = tuple,
+    client_ip: Callable[[], ClientIPRule],
 ) -> ASGIApp:
     records = Records(settings)
-    client_ip = client_ip_of(settings)
 
     async def find(decision_id: str) -> Document | None:
         try:
@@ -236,7 +250,7 @@ def _api(  # noqa: PLR0917 - its two callers stand above
             explain=explain,
             languages=LANGUAGES,
             metrics=metrics,
-            address_of=partial(_address_of, client_ip),
+            address_of=lambda peer, headers: _address_of(client_ip(), peer, headers),
             alarms=AlarmFile(settings.journal.directory),
             erase=erase,
             desk=desk,

@@ -1,11 +1,13 @@
 """The gateway beside a proxy: it passes nothing on, and answers what the proxy asks about each request."""
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 from gateway.app.gateway import Gateway
 from gateway.app.middleware import GatewayMiddleware
+from gateway.config import Settings
 from gateway.core.addresses import Networks
 from gateway.core.errors import ConfigError
 from gateway.enforce.asgi import Receive, Scope, Send
@@ -43,6 +45,8 @@ class DecisionService(GatewayMiddleware):
         self._answer = gateway.watching.around(answering)
         # A span is of a request as an app sees it.
         self._quick = None if gateway.watching.has_spans else answering.quick
+        self._askers = askers
+        gateway.changing.append(self._changing)
         self._host = host or settings.server.host
         self._port = asked.grpc_port
         self._grpc = None
@@ -57,6 +61,12 @@ class DecisionService(GatewayMiddleware):
             )
         self.grpc_port: int | None = None
         """Where gRPC listens, once it does."""
+
+    def _changing(self, settings: Settings) -> Callable[[], None]:
+        """Return what takes changed settings into use. Raise ConfigError where they cannot be."""
+        assert settings.forward_auth is not None
+        networks = Networks(settings.forward_auth.asked_by, what="forward_auth.asked_by")
+        return lambda: self._askers.take(networks)
 
     def quick(
         self, peer: str | None, method: bytes, url: bytes, headers: list[tuple[bytes, bytes]]

@@ -1,6 +1,7 @@
 """Everything that one process needs to decide, built from settings, started once and kept up to date."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -44,6 +45,7 @@ from gateway.app.policies import Policies
 from gateway.app.telling import Telling
 from gateway.app.watching import Watching
 from gateway.config import Settings, load
+from gateway.core.errors import GatewayError
 from gateway.ports import Clock
 from gateway.service.errands import AtOnce
 from gateway.service.gather import Gather
@@ -118,6 +120,8 @@ class Gateway:
         self._expiring = Expiring()
         self.started = False
         """Whether `start` is done and `close` is not."""
+        self.changing: list[Callable[[Settings], Callable[[], object]]] = [self.watching.changing]
+        """Each makes of changed settings what it needs, or raises ConfigError, and returns what takes that into use."""
         self.ending = False
         """Whether the process is about to end, and nobody should be sent here any more."""
         self._refreshing: asyncio.Task[None] | None = None
@@ -205,6 +209,15 @@ class Gateway:
         if self._profiles is not None:
             await self._profiles.close()
         await self.store.close()
+
+    async def look(self) -> None:
+        """Look at once at what is looked at now and then: keys, editions, lists and policies."""
+        if self._keys is not None:
+            await self._keys.look_again()
+        try:
+            await self.refresh()
+        except GatewayError as fault:
+            log.warning("gateway:refresh_failed", why=str(fault))
 
     async def refresh(self) -> None:
         """Take changed editions and policies, each whole or not at all; what cannot be used is said and left alone."""

@@ -1,5 +1,6 @@
 """What is told of each request while it is answered, as the configuration says: spans, and lines of the log."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Watching:
             self.saying = Saying(put=self._log.put, teller=teller, clock=clock, allowed=said == "all")
         tracing = settings.tracing
         self._spans = None
+        self._traced: Traced | None = None
         if tracing is not None:
             self._spans = SpanExport(
                 tracing.endpoint,
@@ -59,14 +61,25 @@ class Watching:
         tracing = self._settings.tracing
         if tracing is None or self._spans is None:
             return app
-        return Traced(
+        self._traced = Traced(
             app,
             put=self._spans.put,
             teller=_teller(tracing.personal, self._settings.archive.digest_key),
             clock=self._clock,
             sample=tracing.sample,
-            believed=Networks(self._settings.client_ip.trusted_proxies, what="client_ip.trusted_proxies"),
+            believed=_trusted(self._settings),
         )
+        return self._traced
+
+    def changing(self, settings: Settings) -> Callable[[], None]:
+        """Return what takes changed settings into use. Raise ConfigError where they cannot be."""
+        believed = _trusted(settings)
+
+        def take() -> None:
+            if self._traced is not None:
+                self._traced.believed = believed
+
+        return take
 
     def start(self) -> None:
         """Begin to write and to send."""
@@ -79,6 +92,10 @@ class Watching:
         for one in (self._log, self._spans):
             if one is not None:
                 one.close()
+
+
+def _trusted(settings: Settings) -> Networks:
+    return Networks(settings.client_ip.trusted_proxies, what="client_ip.trusted_proxies")
 
 
 def _teller(shown: Shown, key: Path | None) -> Teller:

@@ -33,6 +33,7 @@ def serve(
     from gateway.app.admin import admin_beside
     from gateway.app.decision_service import DecisionService
     from gateway.app.open_files import allow_open_files
+    from gateway.app.reloading import Reloading
     from gateway.app.upstreams import reverse_proxy
     from gateway.config import load
     from gateway.core.errors import ConfigError
@@ -66,14 +67,18 @@ def serve(
         ready=lambda url: typer.echo(f"gateway: {what.replace('{url}', url, 1)}", err=True),
         ending=ending,
     )
-    uvloop.run(
-        admin_beside(
+    reloading = Reloading(gateway, lambda: load(config))
+
+    async def served() -> None:
+        reloading.listen()
+        await admin_beside(
             serving,
             gateway,
             ready=lambda url: typer.echo(f"gateway: admin API on {url}/api/v1", err=True),
             ending=ending,
         )
-    )
+
+    uvloop.run(served())
 
 
 def demo(

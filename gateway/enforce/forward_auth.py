@@ -50,6 +50,12 @@ class Askers:
         self._known: Memo[str, str] = Memo(_ASKERS)
         self._strangers: set[str | None] = set()
 
+    def take(self, networks: Networks) -> None:
+        """Let these ask from now on, and nobody else."""
+        self._networks = networks
+        self._known.clear()
+        self._strangers.clear()
+
     def known(self, peer: str) -> bool:
         """Return whether this address may ask, and has done so before."""
         return peer in self._known

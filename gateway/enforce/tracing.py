@@ -64,7 +64,8 @@ class Traced:
         self._teller = teller
         self._now = clock.now
         self._bound = round(sample * _RANDOM)
-        self._believed = believed
+        self.believed = believed
+        """Whose word counts."""
         self._random = random
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +91,7 @@ class Traced:
         await watched(self._app, inner, receive, send, partial(self._done, inner, ids, self._now()))
 
     def _is_kept(self, trace_id: str, parent: TraceParent | None, peer: str | None) -> bool:
-        if parent is not None and peer is not None and peer in self._believed:
+        if parent is not None and peer is not None and peer in self.believed:
             return parent.sampled
         return int(trace_id[16:], 16) < self._bound
 
