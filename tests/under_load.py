@@ -122,9 +122,11 @@ def served(config: Path) -> Iterator[tuple["subprocess.Popen[bytes]", Gateway]]:
 class Nursery:
     """A process that has everything imported and forks a gateway whenever it is asked: quick, and each one new."""
 
+    program = _NURSERY
+
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _NURSERY],
+            [sys.executable, "-c", self.program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -133,8 +135,12 @@ class Nursery:
 
     def start(self, config: Path) -> Gateway:
         """Return a gateway that serves. Fail where it does not begin to."""
+        return self.said(str(config))
+
+    def said(self, line: str) -> Gateway:
+        """Return what began to serve after this line. Fail where nothing does."""
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{config}\n".encode())
+        self._process.stdin.write(f"{line}\n".encode())
         return _begun(self._process)
 
     def close(self) -> None:

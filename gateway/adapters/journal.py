@@ -110,7 +110,7 @@ class FileJournal:
     @property
     def fault(self) -> str | None:
         """Why nothing can be written now; None where it can."""
-        return self._tail.fault
+        return self._tail.why_not()
 
     async def start(self) -> None:
         """Take the folder and allocate the first segment. Raise JournalUnavailable where that cannot be."""

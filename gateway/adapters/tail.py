@@ -64,6 +64,7 @@ class Tail:
         self.fault: str | None = "it is not started"
         """Why nothing can be appended before `retry_at`; None while all is well."""
         self.retry_at = float("inf")
+        self._refused_for_room = False
         self.link = NO_LINK
         """The worker's newest seal: a segment that is begun names it."""
         self.retired: list[Stretch] = []
@@ -131,6 +132,13 @@ class Tail:
         self._next = self._threads.submit(Segment, self.directory, self.worker, self.number, self._segment_bytes)
         return self._next
 
+    def why_not(self) -> str | None:
+        """Return why decisions cannot be appended now; None where they can."""
+        no_room = self.no_room()
+        # While the present segment has room, that the next one has none is nobody's loss yet.
+        full = None if no_room is None or not self._refused_for_room else f"no room for the next segment: {no_room}"
+        return self.fault or full
+
     def no_room(self) -> BaseException | None:
         """Return why the next segment could not be allocated; None where it could, or may yet be."""
         return self._next.exception() if self._next is not None and self._next.done() else None
@@ -175,6 +183,7 @@ class Tail:
             self._waited_for_next = True
             raise self._unavailable("the disk takes long to allocate the next segment") from None
         except OSError as fault:
+            self._refused_for_room = True
             raise self._unavailable(f"no room for the next segment: {fault}") from None
         full = self._leave()
         if full is not None:
@@ -184,7 +193,7 @@ class Tail:
         segment.begin(Header(self.worker, segment.number, at, self._nonce, 0, at, self.link))
         self._segment, self._map = segment, segment.map
         self._offset, self._limit, self._latest = HEADER_BYTES, self._segment_bytes, at
-        self.fault = None
+        self.fault, self._refused_for_room = None, False
         self.allocate()
 
     def _leave(self) -> Stretch | None:

@@ -1,6 +1,7 @@
 """A part that does not answer is left alone for a while, so that nobody waits for it in vain."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -12,7 +13,16 @@ log: Any = structlog.get_logger("gateway")
 
 T = TypeVar("T")
 SLOW_US: Final = 50_000
-"""A fault that took less made nobody wait: it is no reason to stop asking. One damaged account is such a fault, too."""
+"""A fault that took less made nobody wait: that is no reason to stop asking. One damaged account is such a fault."""
+WITHIN_S: Final = 0.5
+"""The longest that anybody waits for the store. It has a deadline of its own, half as long, which a driver that is
+stuck in the system does not keep: SQLAlchemy waits for the connection of a question that it gave up."""
+DISK_WITHIN_S: Final = 3.0
+"""The same of the journal's disk, which has two seconds."""
+
+
+class _LateError(Exception):
+    """Nobody waits any longer."""
 
 
 class Breaker:
@@ -30,14 +40,18 @@ class Breaker:
         faults: int = 5,
         rest_us: int = MICROSECONDS,
         slow_us: int = SLOW_US,
+        within_s: float = WITHIN_S,
     ) -> None:
-        """Build. `what` names the part in logs; `fault` is what is raised in place of asking."""
+        """Build. `what` names the part in logs; `fault` is what is raised in place of an answer after `within_s`."""
         self.what = what
         self._now = clock.now
         self._fault = fault
         self._faults = faults
         self._rest_us = rest_us
         self._slow_us = slow_us
+        self._within_s = within_s
+        self._left: set[asyncio.Future[Any]] = set()
+        """Questions that nobody waits for any more, until their part lets go of them."""
         self._in_a_row = 0
         self._opened_at: int | None = None
         self._probing = False
@@ -51,7 +65,7 @@ class Breaker:
         """Whether the part is left alone now."""
         return self._opened_at is not None
 
-    async def ask(self, asked: Callable[..., Awaitable[T]], *arguments: Any) -> T:  # noqa: ANN401 - whatever is asked takes
+    async def ask(self, asked: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:  # noqa: ANN401 - whatever is asked takes
         """Return what `asked` answers. Raise what it raises; at once, where it is not asked, the fault."""
         since = self._opened_at
         if since is not None:
@@ -62,7 +76,10 @@ class Breaker:
             self._probing = True
         begun = self._now()
         try:
-            answer = await asked(*arguments)
+            answer = await self._within(asked(*arguments))
+        except _LateError:
+            self._failed()
+            raise self._fault(f"{self.what}: no answer within {self._within_s} s") from None
         except BaseException:
             # Whoever gave up waiting has waited as well.
             if self._now() - begun >= self._slow_us:
@@ -78,6 +95,25 @@ class Breaker:
         finally:
             if since is not None:
                 self._probing = False
+
+    async def _within(self, question: Coroutine[Any, Any, T]) -> T:
+        """Return the answer. Raise _LateError where it takes too long: the question is left behind, not waited for."""
+        asking = asyncio.ensure_future(question)
+        try:
+            await asyncio.wait((asking,), timeout=self._within_s)
+        finally:
+            if not asking.done():
+                asking.cancel()
+                self._left.add(asking)
+                asking.add_done_callback(self._left_behind)
+        if asking.done():
+            return asking.result()
+        raise _LateError
+
+    def _left_behind(self, asking: asyncio.Future[Any]) -> None:
+        self._left.discard(asking)
+        if not asking.cancelled():
+            asking.exception()  # nobody is there to hear it
 
     def _failed(self) -> None:
         self._in_a_row += 1

@@ -29,7 +29,7 @@ from gateway.core.withdrawal_request import WithdrawalRule, asked_of
 from gateway.policies.bundle import Bundle
 from gateway.policies.evaluate import evaluate
 from gateway.ports import Carried, Clock, Journal, Ruling
-from gateway.service.breaker import Breaker
+from gateway.service.breaker import DISK_WITHIN_S, Breaker
 from gateway.service.devices import Seen
 from gateway.service.errands import AtOnce
 from gateway.service.gather import Gather, Marks, holds_until, unasked
@@ -152,7 +152,7 @@ class Line:
     ) -> None:
         """Build. Without `at_once` obligations are recorded alone; without `withdrawals` nothing is read of them."""
         self.load = load or Load()
-        self.disk = Breaker("journal", clock, JournalUnavailable)
+        self.disk = Breaker("journal", clock, JournalUnavailable, within_s=DISK_WITHIN_S)
         """Stands before the wait for the disk: where it does not answer, nobody queues up for it."""
         self._at_once = at_once
         self._withdrawals = withdrawals

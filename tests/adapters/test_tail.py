@@ -151,9 +151,10 @@ def test_a_full_disk_is_an_error_of_append_and_is_counted(
             append(tail, shared, 0)
         assert tail.unrecorded == 2
         assert isinstance(tail.no_room(), OSError)
+        assert "No space" in (tail.why_not() or "")
     assert ids(tmp_path) == told
     tail.allocate().result(10)
-    assert tail.no_room() is None
+    assert tail.no_room() is tail.why_not() is None
     told.append(append(tail, shared, 7))
     assert ids(tmp_path) == told
 

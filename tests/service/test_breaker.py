@@ -115,6 +115,48 @@ async def test_whoever_gives_up_waiting_counts_and_holds_no_probe(breaker, part,
     assert await breaker.ask(part.read, "alice") == "alice"
 
 
+async def test_whoever_hangs_whatever_is_done_is_left_behind_and_counts(clock) -> None:
+    let_go = asyncio.Event()
+    given_up = 0
+
+    async def stuck() -> None:
+        """Hang as a driver does that is stuck in the system: it cannot be given up."""
+        nonlocal given_up
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                given_up += 1
+
+    breaker = Breaker("store", clock, StoreUnavailable, faults=2, within_s=0.01)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable, match=r"no answer within 0\.01 s"):
+            await breaker.ask(stuck)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await Breaker("store", clock, StoreUnavailable, within_s=60).ask(stuck)
+    await asyncio.sleep(0)
+    let_go.set()
+    assert (breaker.is_open, given_up, len(breaker._left)) == (True, 3, 2)
+    async with asyncio.timeout(10):
+        while breaker._left:  # noqa: ASYNC110 - nobody tells when the last one is gone
+            await asyncio.sleep(0)
+
+
+async def test_what_is_left_behind_may_fail_unheard(clock) -> None:
+    async def late() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise StoreUnavailable("too late") from None
+
+    breaker = Breaker("store", clock, StoreUnavailable, within_s=0.01)
+    with pytest.raises(StoreUnavailable, match="no answer"):
+        await breaker.ask(late)
+    await asyncio.sleep(0.01)
+    assert not breaker._left
+
+
 async def test_a_clock_that_is_set_back_does_not_keep_it_open(breaker, part, clock) -> None:
     await fail(breaker, part, 3)
     clock.at -= 3600 * SECOND

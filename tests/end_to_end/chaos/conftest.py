@@ -1,0 +1,1 @@
+from tests.cast import site  # noqa: F401
