@@ -19,9 +19,11 @@ ROOT = Path(__file__).resolve().parent.parent
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
 
-# A server that somebody else runs, for the tests alone; under this name it is no setting (tests/postgres_server.py).
-if _server := os.environ.get("GATEWAY_TEST_POSTGRES_URL"):
-    os.environ["TEST_POSTGRES_URL"] = _server
+# Servers that somebody else runs, for the tests alone; under these names they are no settings (see
+# tests/postgres_server.py and tests/redis_server.py).
+for _name in ("TEST_POSTGRES_URL", "TEST_REDIS_URL"):
+    if _server := os.environ.get(f"GATEWAY_{_name}"):
+        os.environ[_name] = _server
 
 for _name in [name for name in os.environ if name.startswith(("GATEWAY_", "FORWARDED_ALLOW_IPS"))]:
     del os.environ[_name]

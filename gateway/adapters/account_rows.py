@@ -33,7 +33,7 @@ WHOLE: Final = sa.select(
 ONE: Final = WHOLE.where(ACCOUNTS.c.uid == sa.bindparam("uid"))
 
 
-def account_of(row: sa.Row[Any], store: object = "") -> Account:
+def account_of(row: Sequence[Any], store: object = "") -> Account:
     """Return the account of a row of `WHOLE`. Raise StoreUnavailable where it holds what no change could have made."""
     uid, status, flags, verification, documents, residence, nationality, holds = tuple(row)
     account = Account(uid, status, _set(flags), verification, _set(documents), residence, nationality, _set(holds))

@@ -45,6 +45,12 @@ def revoke(connection: sa.Connection, event: SessionRevoked | AssuranceChanged) 
     return connection.execute(new.on_conflict_do_update(index_elements=keys, set_=later, where=newer)).rowcount > 0
 
 
+def told(found: tuple[Revocation, ...]) -> tuple[Revocation, ...]:
+    """Return what is told of an account's revocations, of which at most one more than `MOST` were found."""
+    # What does not fit must not come back to life by that.
+    return found if len(found) <= MOST else (Revocation("", found[-1].before, None), *found[:-1])
+
+
 class RevocationStore:
     """The `Revocations` port. What it answered holds while `AccountStore.generation` does."""
 
@@ -63,9 +69,7 @@ class RevocationStore:
             .limit(MOST + 1)
         )
         async with self._store.reading("read which sessions are over") as connection:
-            found = tuple(Revocation(*row) for row in await connection.execute(query))
-        # What does not fit must not come back to life by that.
-        return found if len(found) <= MOST else (Revocation("", found[-1].before, None), *found[:-1])
+            return told(tuple(Revocation(*row) for row in await connection.execute(query)))
 
     async def forget(self) -> int:
         """Remove what says nothing of any session that could still be valid; return how many."""

@@ -42,6 +42,7 @@ from gateway.app.parts import (
     tokens_of,
 )
 from gateway.app.policies import Policies
+from gateway.app.sharing import sharing_of
 from gateway.app.telling import Telling
 from gateway.app.watching import Watching
 from gateway.config import Settings, load
@@ -68,6 +69,7 @@ class Gateway:
         self.breaker = breaker_of(settings, self.clock)
         """Stands before the store, wherever a request waits for it."""
         accounts = GuardedAccounts(self.store, self.breaker)
+        self.sharing = sharing_of(settings.store.redis, self.store, self.breaker.ask)
         self.tokens = tokens_of(settings, self._keys, accounts.key_owner)
         self.desk = DeskStore(self.store)
         self._profiles = profiles_of(settings, self.store)
@@ -91,6 +93,7 @@ class Gateway:
                 risk=risk_of(settings, profiles, self._hold_line),
                 withdrawn_today=withdrawn_today_of(settings, self.store, self.breaker),
                 remembered_s=remembered_of(settings),
+                snapshots=None if self.sharing is None else self.sharing.snapshots,
             ),
             bundle=bundle_of(settings),
             journal=self.journal,
@@ -117,6 +120,8 @@ class Gateway:
         self.metrics.registry.register(DeskMetrics(self._desk_counts))
         self.metrics.registry.register(ExceptionMetrics(lambda: self.line.bundle.exceptions, self.clock))
         self.metrics.registry.register(FailingMetrics(self.load, [self.breaker, self.line.disk]))
+        if self.sharing is not None:
+            self.metrics.registry.register(self.sharing.metrics)
         self._expiring = Expiring()
         self.started = False
         """Whether `start` is done and `close` is not."""
@@ -142,6 +147,8 @@ class Gateway:
                 log.warning("geodb:aged", warning=warning)
             try:
                 await self.store.start()
+                if self.sharing is not None:
+                    await self.sharing.start()
                 if self._keys is not None:
                     await self._keys.start()
                 if self._profiles is not None:
@@ -208,6 +215,8 @@ class Gateway:
             await self._hold_line.close()
         if self._profiles is not None:
             await self._profiles.close()
+        if self.sharing is not None:
+            await self.sharing.close()
         await self.store.close()
 
     async def look(self) -> None:

@@ -59,6 +59,7 @@ def unusable_files(settings: Settings) -> Iterator[Problem]:
     for name, file in settings.geodb.networks.items():
         yield from _unreadable(("geodb", "networks", name), file)
     yield from _unusable_for_the_store(settings)
+    yield from _unusable_for_sharing(settings)
     yield from _unusable_for_upstreams(settings)
     yield from _unusable_for_recording(settings)
     yield from _unusable_for_the_desk(settings)
@@ -69,6 +70,23 @@ def _unusable_for_the_store(settings: Settings) -> Iterator[Problem]:
         yield from _without_secret(("store", "password_file"), settings.store.password_file)
     if settings.store.ca_file is not None:
         yield from _unreadable(("store", "ca_file"), settings.store.ca_file)
+
+
+def _unusable_for_sharing(settings: Settings) -> Iterator[Problem]:
+    redis = settings.store.redis
+    if redis is None:
+        return
+    for key in ("ca_file", "cert_file"):
+        if (file := getattr(redis, key)) is not None:
+            yield from _unreadable(("store", "redis", key), file)
+    for key, least in (
+        ("password_file", 1),
+        ("sentinel_password_file", 1),
+        ("key_file", 1),
+        ("cache_key_file", LEAST_DIGEST_KEY),
+    ):
+        if (file := getattr(redis, key)) is not None:
+            yield from _without_secret(("store", "redis", key), file, least)
 
 
 def _unusable_for_upstreams(settings: Settings) -> Iterator[Problem]:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from gateway.config import values
+from gateway.config.sharing import Redis, each_way
 from gateway.config.store_url import SHAPES, postgres_url
-from gateway.config.table import Table, Text
+from gateway.config.table import ALSO_TEXT, Table, Text
 from gateway.config.values import Located, Network, OperationName, Seconds, Whole
 from gateway.core.countries import is_country, is_subdivision
 
@@ -126,7 +127,7 @@ class Store(Table):
     password_file: Located | None = None
     ca_file: Located | None = None
     url: Text = Field(default="sqlite:///var/gateway.db", repr=False, validate_default=True)
-    redis: str = Field(default="", repr=False)
+    redis: Annotated[Redis | None, ALSO_TEXT, BeforeValidator(each_way)] = None
 
     @field_validator("url")
     @classmethod
@@ -140,10 +141,3 @@ class Store(Table):
         for name in (name for name, file in files.items() if file is not None):
             raise ValueError(f"is a file, which takes no `{name}`: that is for PostgreSQL")
         return f"sqlite:///{values.under_base(path, info)}"
-
-    @field_validator("redis")
-    @classmethod
-    def _not_yet(cls, redis: str) -> str:
-        if redis:
-            raise ValueError("this version keeps no shared state; leave `redis` empty")
-        return redis

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import structlog
 
@@ -37,6 +37,13 @@ _NEVER: Mapping[Kind, int] = MappingProxyType({})
 
 
 _UNASKED = (Unknown(WhyUnknown.OVERLOADED),) * (len(Facts._fields) - 2)
+
+
+class Snapshots(Revocations, Protocol):
+    """Accounts and revocations as of lately: no older than what this process has heard of changes."""
+
+    async def read(self, uid: str) -> Account | None:
+        """Return the account, or None. Raise StoreUnavailable within a bounded time."""
 
 
 class Marks(NamedTuple):
@@ -77,12 +84,15 @@ class Gather:
         risk: Risk | None = None,
         withdrawn_today: WithdrawnToday | None = None,
         remembered_s: Mapping[Kind, int] = _NEVER,
+        snapshots: Snapshots | None = None,
         limit: int = 16_384,
     ) -> None:
         """Build. Without `revocations` no session is ended early; without `risk` nothing is measured.
 
         Without `withdrawn_today` nothing is added up. `remembered_s`: for how many seconds of the store's silence what
         is remembered of an account is relied on, by kind of operation. Raise ValueError for what moves money.
+        `snapshots` are asked in place of the store where a request moves no money, and this process has heard from it
+        lately.
         """
         if remembered_s.get(Kind.MONEY) or any(not 0 <= one <= LONGEST_REMEMBERED_S for one in remembered_s.values()):
             raise ValueError(
@@ -97,6 +107,7 @@ class Gather:
         self._revocations = revocations
         self._risk = risk
         self._withdrawn_today = withdrawn_today
+        self._snapshots = snapshots
         self._known: Memo[str, tuple[int, Account]] = Memo(limit)
         self._revoked: Memo[str, tuple[int, tuple[Revocation, ...]]] = Memo(limit)
 
@@ -179,9 +190,10 @@ class Gather:
         generation = self._accounts.generation
         known = self._revoked.get(uid)
         try:
-            old = known is None or self._accounts.changed_at(uid) > known[0]
-            if known is None or old or asked_by.fresh or not self._accounts.fresh(at):
-                known = self._revoked.keep(uid, (generation, await revocations.of(uid)))
+            relied_on = not asked_by.fresh and self._accounts.fresh(at)
+            if known is None or self._accounts.changed_at(uid) > known[0] or not relied_on:
+                source = self._snapshots if relied_on and self._snapshots is not None else revocations
+                known = self._revoked.keep(uid, (generation, await source.of(uid)))
         except Exception as fault:
             if not isinstance(fault, StoreUnavailable):
                 log.exception("revocations:failed")
@@ -229,10 +241,12 @@ class Gather:
         generation = self._accounts.generation
         known = self._known.get(uid)
         still = known is not None and self._accounts.changed_at(uid) <= known[0]
-        if known is not None and still and not asked_by.fresh and self._accounts.fresh(at):
+        relied_on = not asked_by.fresh and self._accounts.fresh(at)
+        if known is not None and still and relied_on:
             return known[1]
+        source = self._snapshots if relied_on and self._snapshots is not None else self._accounts
         try:
-            account = await self._accounts.read(uid)
+            account = await source.read(uid)
         except StoreUnavailable:
             if known is not None and self._relies_on(known[0], uid, at, asked_by):
                 return known[1]

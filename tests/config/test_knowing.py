@@ -64,8 +64,8 @@ LEAST = "[client_ip]\ntrusted_proxies = []\n"
             "store.url: is a file, which takes no `password_file`: that is for PostgreSQL",
         ),
         (
-            LEAST + '[store]\nredis = "redis://cache"',
-            "store.redis: this version keeps no shared state; leave `redis` empty",
+            LEAST + '[store]\nredis = "http://cache"',
+            "store.redis.url: write `redis://HOST:6379`, `redis+sentinel://…` or `redis+cluster://…`",
         ),
     ],
 )

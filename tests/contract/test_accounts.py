@@ -1,20 +1,30 @@
 """What every backend of accounts does alike."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
+from secrets import token_bytes
+from typing import Any, TypeVar
 
 import pytest
 
 from gateway.adapters.account_book import AuditEntry, NewKey
 from gateway.adapters.memory import MemoryAccounts
+from gateway.adapters.numbered import NumberedReads
+from gateway.adapters.redis.cached_accounts import CachedAccounts
+from gateway.adapters.redis.known import CLOCKS_DIFFER_US, Known
+from gateway.adapters.redis.wrapping import Wrapping
 from gateway.adapters.sql import AccountStore
 from gateway.core.account import Account, Author, Refused, new_account, set_residence, set_verification, steps
 from gateway.core.terms import Operation
 from gateway.ports import Accounts
+from tests.adapters.redis.conftest import linked, place
+from tests.redis_server import server_of_this_process as redis_of_this_process
 from tests.stores import AT, BY, SetClock, url_of
 
+T = TypeVar("T")
 Book = MemoryAccounts | AccountStore
 
 
@@ -23,16 +33,55 @@ def clock() -> SetClock:
     return SetClock()
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "sqlite and redis", "postgresql and redis"])
 async def book(request: pytest.FixtureRequest, tmp_path: Path, clock: SetClock) -> AsyncIterator[Book]:
-    if request.param == "memory":
+    kind, _, shared = request.param.partition(" and ")
+    if kind == "memory":
         yield MemoryAccounts(clock=clock)
         return
     # Not started: no look of its own falls into a test that compares generations.
-    store = AccountStore(await url_of(request.param, tmp_path), clock=clock, read_within_s=5, write_within_s=10)
-    await store.look()
-    yield store
+    store = AccountStore(await url_of(kind, tmp_path), clock=clock, read_within_s=5, write_within_s=10)
+    if shared:
+        async with cached(store):
+            yield store
+    else:
+        await store.look()
+        yield store
     await store.close()
+
+
+@asynccontextmanager
+async def cached(store: AccountStore) -> AsyncIterator[None]:
+    """Have the store's accounts read as one with a cache reads them: of the store, and then once more of Redis."""
+    known, wrapping = Known(store.changed_at), Wrapping(token_bytes(32), "test")
+    store.attend(look=known.heard, own_change=lambda: None)
+    clock = store.clock
+    assert isinstance(clock, SetClock)
+    # A cache believes nothing from before the store was heard of, and a bit longer.
+    clock.at -= CLOCKS_DIFFER_US
+    await store.look()
+    clock.at += CLOCKS_DIFFER_US
+    await store.look()
+    async with linked(place(redis_of_this_process())) as link:
+        snapshots = CachedAccounts(link, NumberedReads(store, asked), known, wrapping, clock=clock, keep_s=60)
+        await snapshots.start()
+
+        async def read(uid: str) -> Account | None:
+            first = await snapshots.read(uid)
+            await snapshots.written()
+            used = snapshots.results["used"]
+            again = await snapshots.read(uid)
+            if first is not None and store.changed_at(uid) == 0:
+                assert snapshots.results["used"] > used
+            return again
+
+        store.read = read  # type: ignore[method-assign]
+        yield
+        await snapshots.close()
+
+
+async def asked(what: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+    return await what(*arguments)
 
 
 async def alice(book: Book) -> Account:

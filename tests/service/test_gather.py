@@ -97,6 +97,48 @@ def test_a_snapshot_is_not_used_for_money_or_when_the_store_has_not_been_heard(w
     assert world.accounts.asked == 3
 
 
+class FakeSnapshots:
+    """What lies elsewhere: like the store's, but for the status and the revocations."""
+
+    def __init__(self, accounts) -> None:
+        self.accounts, self.asked = accounts, []
+
+    async def read(self, uid):
+        self.asked.append("account")
+        return (await self.accounts.read(uid))._replace(status="flagged")
+
+    async def of(self, uid):
+        self.asked.append("sessions")
+        return ()
+
+
+def test_snapshots_stand_in_for_the_store_but_for_money_and_where_it_was_not_heard_from(world) -> None:
+    world.tokens.identities[b"alice-token"] = Identity(
+        "session", "valid", "alice", 2, NOON - SECOND, None, "s", "j", NOON
+    )
+    snapshots, revocations = FakeSnapshots(world.accounts), FakeRevocations()
+    ask = Gather(
+        geo=world.geo, tokens=world.tokens, accounts=world.accounts, revocations=revocations, snapshots=snapshots
+    )
+
+    def status(*, fresh=False):
+        return asyncio.run(ask(NOON, Operation.VIEW, HERE, ALICE, fresh=fresh)).facts.status
+
+    assert status() == "flagged"
+    assert (snapshots.asked, revocations.asked) == (["sessions", "account"], 0)
+    assert status(fresh=True) == "open"
+    # What the store itself said is remembered as well.
+    assert status() == "open"
+    world.accounts.generation += 1
+    world.accounts.heard = False
+    assert status() == "open"
+    assert snapshots.asked == ["sessions", "account"]
+    assert revocations.asked == 2
+    world.accounts.heard = True
+    world.accounts.generation += 1
+    assert status() == "flagged"
+
+
 def test_facts_hold_no_longer_than_the_credential(world) -> None:
     world.tokens.identities[b"alice-token"] = Identity("session", "valid", "alice", 2, None, NOON + 5)
     assert gather(world).until == NOON + 5
