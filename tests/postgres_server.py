@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,23 @@ class PostgresServer:
         assert self._process is not None
         self._process.kill()
         self._process.wait(_WITHIN_S)
+
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let every process of the server stand still for a while: connected to, and without an answer."""
+        assert self._process is not None
+        main = self._process.pid
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        stopped = [main, *map(int, children)]
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in reversed(stopped):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     def demand_password(self, role: str) -> None:
         """Let this role in with its password alone, from the next start on."""

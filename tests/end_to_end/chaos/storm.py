@@ -21,6 +21,7 @@ from gateway.adapters.proof import check
 from gateway.adapters.recorded import read_documents
 from gateway.adapters.sql import AccountStore
 from gateway.config import load
+from tests.postgres_server import PostgresServer
 from tests.under_load import Gateway, Nursery, until
 
 GATEWAYS = 2
@@ -172,14 +173,33 @@ class Report(NamedTuple):
 class Storm:
     """Faults, one after another, each followed by a recovery."""
 
-    def __init__(self, site: SimpleNamespace, *, faults: int, seed: int, between: tuple[int, int] = (10, 60)) -> None:
-        """Build. `between` is how many requests are answered between two faults, at least and less than."""
+    def __init__(
+        self,
+        site: SimpleNamespace,
+        *,
+        faults: int,
+        seed: int,
+        server: PostgresServer | None = None,
+        between: tuple[int, int] = (10, 60),
+    ) -> None:
+        """Build.
+
+        Args:
+            site: where gateways have their files.
+            faults: how many.
+            seed: of what is done and when.
+            server: where the store is, and what is done to it; the embedded one without it.
+            between: how many requests are answered between two faults, at least and less than.
+        """
         self._site = site
+        self._server = server
         self._faults = faults
         self._between = between
         self._chance = random.Random(seed)
         self._heard = site.folder / "heard"
-        self._store_file = Path(load(site.config).store.url.removeprefix("sqlite:///"))
+        self._store_file = site.folder / "gateway.db"
+        url = "sqlite:///gateway.db" if server is None else server.url()
+        self._base = site.config.read_text().replace("sqlite:///gateway.db", url)
         self._config: Path = site.folder / "proxy.toml"
         self._outcomes: list[Outcome] = []
         self._alive: list[Gateway] = []
@@ -202,7 +222,7 @@ class Storm:
         self._upstream = nursery.begin("upstream", "0", str(self._heard))
         port = self._upstream.port
         self._config.write_text(
-            f'{self._site.config.read_text()}\n[upstream]\nurl = "http://127.0.0.1:{port}"\n'
+            f'{self._base}\n[upstream]\nurl = "http://127.0.0.1:{port}"\n'
             'connect_timeout = "1s"\nresponse_timeout = "1s"\n'
         )
         store = AccountStore(load(self._config).store.url)
@@ -252,6 +272,15 @@ class Storm:
                 await asyncio.sleep(pause)
                 port = str(self._upstream.port)
                 self._upstream = await asyncio.to_thread(nursery.begin, "upstream", port, str(self._heard))
+            case "store away" if self._server is not None:
+                if self._chance.random() < 0.5:
+                    self._server.kill()
+                    await asyncio.sleep(pause)
+                    await asyncio.to_thread(self._server.start)
+                    return "store killed"
+                with self._server.standing_still():
+                    await asyncio.sleep(pause)
+                return "store paused"
             case "store away":
                 away = self._store_file.with_suffix(".away")
                 self._store_file.rename(away)

@@ -1,11 +1,20 @@
 """Whatever is ended or paused under load: nothing is let through that the truth forbids, and it recovers by itself."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.end_to_end.chaos.storm import Storm
+from tests.postgres_server import PostgresServer, running
 
 FAULTS = 6
 SOAK_FAULTS = 200
+
+
+@pytest.fixture
+def server() -> Iterator[PostgresServer]:
+    with running(durable=True) as server:
+        yield server
 
 
 @pytest.mark.timeout(280)
@@ -21,3 +30,12 @@ def test_no_fault_lets_a_restricted_customer_withdraw_and_all_that_was_answered_
 def test_and_after_two_hundred_faults(site) -> None:
     report = Storm(site, faults=SOAK_FAULTS, seed=1783).run()
     assert report.fine, report.text()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(7200)
+def test_nor_does_any_fault_of_a_database_that_gateways_share(site, server) -> None:
+    report = Storm(site, faults=SOAK_FAULTS, seed=1783, server=server).run()
+    assert report.fine, report.text()
+    assert report.done["store killed"]
+    assert report.done["store paused"]
