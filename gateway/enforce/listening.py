@@ -24,7 +24,7 @@ _WITHIN_S: Final = 10.0
 class ListeningSocket(OpenSocket):
     """A WebSocket of which the app hears what is allowed, and nothing else."""
 
-    __slots__ = ("_answers", "_conversation", "_support_url")
+    __slots__ = ("_answers", "_conversation", "_support_url", "_undecided")
 
     def __init__(
         self,
@@ -43,15 +43,19 @@ class ListeningSocket(OpenSocket):
         self._conversation = Conversation(line, streams.now, rule, request, passage)
         self._answers = rule.answers
         self._support_url = support_url
+        self._undecided: Message | None = None
+        """What the client said last, while it is decided: an app that waits no longer for it may ask again."""
 
     @override
     async def receive(self) -> Message:
         """Return the next message that is allowed; that the client went, where a refusal closed the WebSocket."""
         while True:
-            message = await super().receive()
+            message = self._undecided or await super().receive()
             if message["type"] != "websocket.receive":
                 return message
+            self._undecided = message
             refused = await self._conversation.refusal(message.get("text"), message.get("bytes"))
+            self._undecided = None
             if self._refused is not None:
                 # While it was decided, the stream itself was refused.
                 return self._gone(self._refused)

@@ -24,11 +24,11 @@ async def opened(world):
     streams = Streams(world.line, world.clock, at_latest_s=30)
 
     @asynccontextmanager
-    async def run(path="/ws/trade", send=None, **more):
+    async def run(path="/ws/trade", send=None, app=None, **more):
         rule = MessageRule(field="/op", operations=NAMES, id="/id", **more)
         heard, told, said = [], asyncio.Queue(), asyncio.Queue()
 
-        async def app(scope, receive, send):
+        async def noting(scope, receive, send):
             await receive()
             await send({"type": "websocket.accept"})
             while (message := await receive())["type"] == "websocket.receive":
@@ -37,7 +37,7 @@ async def opened(world):
             heard.append(message)
 
         enforcer = Enforcer(
-            app,
+            app or noting,
             world.line,
             world.clock,
             streams=streams,
@@ -156,6 +156,41 @@ async def test_a_stream_that_is_refused_while_a_message_is_decided_takes_it_nowh
         assert [message["type"] for message in socket.heard] == ["websocket.disconnect"]
     allowed = [one for one in world.journal.records if b'"message"' in one[0].document]
     assert [ruling.reply.status for ruling, *_ in allowed] == [200]
+
+
+async def test_an_app_that_stopped_waiting_for_a_message_hears_it_when_it_asks_again(world, opened, monkeypatch):
+    deciding, go_on = asyncio.Event(), asyncio.Event()
+    read = world.accounts.read
+
+    async def slowly(uid):
+        deciding.set()
+        await go_on.wait()
+        return await read(uid)
+
+    async with opened(app=Impatient(deciding)) as socket:
+        monkeypatch.setattr(world.accounts, "read", slowly)
+        socket.said.put_nowait({"type": "websocket.receive", "text": '{"op": "withdraw"}', "bytes": None})
+        await asyncio.wait_for(deciding.wait(), WAIT_S)
+        assert (await next_of(socket.told))["text"] == "impatient"
+        go_on.set()
+        assert (await next_of(socket.told))["text"] == '{"op": "withdraw"}'
+
+
+class Impatient:
+    """An app that stops waiting for its first message while that is decided, and asks again."""
+
+    def __init__(self, deciding):
+        self._deciding = deciding
+
+    async def __call__(self, scope, receive, send):
+        await receive()
+        await send({"type": "websocket.accept"})
+        waiting = asyncio.ensure_future(receive())
+        await self._deciding.wait()
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await send({"type": "websocket.send", "text": "impatient"})
+        await send({"type": "websocket.send", "text": (await receive())["text"]})
 
 
 async def test_the_app_hears_that_the_client_went_after_the_client_heard_why(opened):
