@@ -104,10 +104,27 @@ def test_the_configuration_of_compose_loads_and_names_the_proxy_beside_it() -> N
     proxy = compose["services"]["nginx"]["networks"]["behind"]["ipv4_address"]
     assert [str(one) for one in found.forward_auth.asked_by] in ([proxy], [f"{proxy}/32"])
     for service in compose["services"].values():
+        assert set(service.get("secrets", ())) <= set(compose["secrets"])
         for volume in service.get("volumes", ()):
             source = volume.split(":")[0]
             assert not source.startswith(".") or (DEPLOY / source).exists(), source
             assert source.startswith(".") or source in compose["volumes"]
+
+
+def test_the_gateways_of_compose_share_a_store_and_no_journal() -> None:
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    gateways = {name: one for name, one in compose["services"].items() if one.get("image") == "gateway:latest"}
+    environment = compose["services"]["db"]["environment"]
+
+    assert len(gateways) == 2
+    assert len({volume for one in gateways.values() for volume in one["volumes"] if not volume.startswith(".")}) == 2
+    assert all(one["networks"]["behind"]["aliases"] == ["gateway"] for one in gateways.values())
+    user, database = environment["POSTGRES_USER"], environment["POSTGRES_DB"]
+    for one in gateways.values():
+        given = one["environment"]
+        assert given["GATEWAY_STORE__PASSWORD_FILE"] == environment["POSTGRES_PASSWORD_FILE"]
+        found = settings(DEPLOY / "compose" / "gateway.toml", {"GATEWAY_STORE__URL": given["GATEWAY_STORE__URL"]})
+        assert found.store.url == f"postgresql://{user}@db/{database}?sslmode=disable"
 
 
 def test_compose_changes_each_address_of_the_shipped_file() -> None:

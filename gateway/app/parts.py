@@ -1,6 +1,8 @@
 """From settings to parts: each function builds one, and fails here rather than at the first request."""
 
 import os
+import platform
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -128,12 +130,17 @@ def journal_of(settings: Settings, at: int) -> FileJournal:
     journal = settings.journal
     return FileJournal(
         journal.directory,
-        worker=f"w{at // 1000:x}-{os.getpid()}",
+        worker=f"w{at // 1000:x}-{os.getpid()}-{_machine()}",
         segment_bytes=journal.segment_bytes,
         sync_every_ms=journal.sync_every_ms,
         signer=None if journal.signing_key is None else Signer.read(journal.signing_key),
         publisher=publishers_of(journal.publishing, journal.directory),
     )
+
+
+def _machine() -> str:
+    """Return a few digits of this machine's name: processes of containers that start at once have the same number."""
+    return blake2b(platform.node().encode(), digest_size=3).hexdigest()
 
 
 def plan_of(settings: Settings) -> Plan | None:
