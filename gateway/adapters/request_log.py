@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
+import structlog
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
@@ -13,6 +14,8 @@ from gateway.adapters.conveyor import Conveyor
 from gateway.core.decision import instant_text
 from gateway.core.exports import ECS_VERSION
 from gateway.core.terms import Outcome
+
+log: Any = structlog.get_logger("gateway")
 
 _EVENTS: Final = {
     Outcome.ALLOW: "access:allowed",
@@ -40,6 +43,7 @@ class RequestLog(Collector):
     def __init__(self, write: Callable[[str], object] | None = None) -> None:
         """Build. `write` takes whole lines; without it they go to stderr."""
         self._write = write
+        self._failed = 0
         # Soon: whoever watches the log waits for it.
         self._conveyor: Conveyor[Callable[[], Line]] = Conveyor(self._carry, name="request-log", every_s=0.1)
         self.put = self._conveyor.put
@@ -49,24 +53,29 @@ class RequestLog(Collector):
 
     @property
     def dropped(self) -> int:
-        """Lines that found no room."""
-        return self._conveyor.dropped
+        """Lines that found no room, or could not be written."""
+        return self._conveyor.dropped + self._failed
 
     @override
     def collect(self) -> Iterator[Metric]:
         """Yield how many lines were dropped."""
-        yield CounterMetricFamily(
-            "gateway_log_lines_dropped", "Requests that the log was too slow to say.", value=self.dropped
-        )
+        yield CounterMetricFamily("gateway_log_lines_dropped", "Requests that the log did not say.", value=self.dropped)
 
     def _carry(self, batch: Sequence[Callable[[], Line]]) -> None:
-        text = "".join([_text(one()) for one in batch])
+        lines = []
+        for one in batch:
+            try:
+                lines.append(_text(one()))
+            except (TypeError, ValueError) as fault:
+                # The thread goes on: one line that cannot be written must not be the last.
+                log.error("log:line_failed", error=type(fault).__name__)  # noqa: TRY400 - it may quote the request
+                self._failed += 1
         try:
             # Looked up for each batch: stderr may be replaced.
-            (self._write or sys.stderr.write)(text)
+            (self._write or sys.stderr.write)("".join(lines))
         except (OSError, ValueError):
             # Nobody reads the log any more; there is nowhere to say so.
-            self._conveyor.dropped += len(batch)
+            self._failed += len(lines)
 
 
 def _text(line: Line) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -21,6 +22,8 @@ from gateway.enforce.http_protocol import StrictHttpProtocol
 _HEAD_SECONDS = 10.0
 """How long the head of a request may take to arrive."""
 _RESTART = "the gateway restarts; connect again"
+_BESIDE_S = 15.0
+"""How long a server beside the main one may take to end: longer than what it answers may take."""
 _CLOSING_S = 1.0
 """How long a WebSocket's client may take to answer that it closes."""
 
@@ -89,7 +92,9 @@ class _AnnouncedServer(uvicorn.Server):
 
     async def _end(self) -> None:
         self.should_exit = True
-        await self._done.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_BESIDE_S):
+                await self._done.wait()
 
 
 async def run(

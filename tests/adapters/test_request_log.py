@@ -2,6 +2,8 @@
 
 import json
 
+from structlog.testing import capture_logs
+
 from gateway.adapters.request_log import Line, RequestLog
 from gateway.service.told import Told
 
@@ -70,3 +72,15 @@ def test_a_log_that_nobody_reads_any_more_is_counted() -> None:
     log.close()
     (counted,) = log.collect()
     assert counted.samples[0].value == 1
+
+
+def test_a_line_that_cannot_be_written_is_counted_and_not_the_last() -> None:
+    written: list[str] = []
+    log = RequestLog(written.append)
+    log.put(lambda: Line(AT, 1, TOLD._replace(account="\ud800"), 403))
+    log.put(lambda: Line(AT, 1, TOLD, 403))
+    with capture_logs() as logs:
+        log.start()
+        log.close()
+    assert [one["event"] for one in logs] == ["log:line_failed"]
+    assert (len("".join(written).splitlines()), log.dropped) == (1, 1)

@@ -6,7 +6,6 @@ import json
 import pytest
 import uvicorn
 
-import gateway
 from tests.enforce.conversing import say
 
 GET = b"GET /a%20b?c=d HTTP/1.1\r\nHost: h\r\n\r\n"
