@@ -1,4 +1,4 @@
-"""What becomes of a test whose data lies beside the checkout, where nothing lies there."""
+"""What becomes of a test whose data lies beside the checkout, where nothing lies there; and whom coverage looks at."""
 
 import shutil
 import subprocess
@@ -64,3 +64,68 @@ def test_with_the_data_there_the_test_runs(run: Callable[[str | None], tuple[int
     code, output = run("true")
 
     assert (code, "1 passed" in output) == (0, True)
+
+
+MODULE = """
+def own():
+    return 1
+
+def untraced():
+    return 2
+
+def foreign():
+    return 3
+"""
+OWN = """
+import pytest
+import module
+
+@pytest.mark.untraced
+def test_untraced():
+    assert module.untraced() == 2
+
+def test_own():
+    assert module.own() == 1
+"""
+FOREIGN = """
+import module
+
+def test_foreign():
+    assert module.foreign() == 3
+"""
+
+
+@pytest.mark.parametrize("order", [("core", "service"), ("service", "core")])
+def test_coverage_looks_at_the_tests_of_the_pure_packages_alone(tmp_path: Path, order: tuple[str, str]) -> None:
+    for name, text in {
+        "source/module.py": MODULE,
+        "tests/core/test_module.py": OWN,
+        "tests/service/test_module.py": FOREIGN,
+        "pyproject.toml": """
+            [tool.pytest.ini_options]
+            addopts = "--strict-markers --import-mode=importlib"
+            markers = ["untraced: as here"]
+            pythonpath = [".", "source"]
+            [tool.coverage.run]
+            source = ["source"]
+        """,
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    shutil.copy(ROOT / "hatch_build.py", tmp_path)
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *("-p", "no:randomly"), *("--cov", "--cov-report", "term-missing")]
+        + [f"tests/{name}" for name in order],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("source/module.py"))
+    assert row.split()[-2:] == ["6,", "9"]

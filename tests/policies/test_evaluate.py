@@ -34,6 +34,7 @@ def test_evaluate_equals_reference(generate, rng):
     assert_equal(generate.facts(rng), generate.bundle(rng))
 
 
+@pytest.mark.untraced
 @pytest.mark.parametrize("seed", range(8))
 def test_evaluate_equals_reference_on_100_000_pairs(generate, seed):
     _compare(generate, Random(seed), bundles=50)
@@ -92,6 +93,7 @@ def test_ignorance_never_widens(generate, rng):
     check_ignorance(generate, rng)
 
 
+@pytest.mark.untraced
 def test_ignorance_never_widens_in_many_worlds(generate):
     many(lambda rng: check_ignorance(generate, rng))
 
@@ -109,6 +111,7 @@ def test_adding_a_limit_never_widens(generate, rng):
     check_limit(generate, rng)
 
 
+@pytest.mark.untraced
 def test_adding_a_limit_never_widens_in_many_worlds(generate):
     many(lambda rng: check_limit(generate, rng))
 
@@ -132,6 +135,7 @@ def check_removing(generate, rng):
     assert_no_wider(evaluate(facts, generate.bundle_of(fewer)), evaluate(facts, generate.bundle_of(policies)))
 
 
+@pytest.mark.untraced
 def test_removing_an_exception_never_widens(generate):
     many(lambda rng: check_removing(generate, rng))
 
@@ -145,6 +149,7 @@ def check_absolute(generate, rng):
     assert evaluate(facts, generate.bundle_of(absolute)) == evaluate(facts, generate.bundle_of(stripped(policies)))
 
 
+@pytest.mark.untraced
 def test_an_absolute_rule_is_never_lifted(generate):
     many(lambda rng: check_absolute(generate, rng))
 
@@ -157,6 +162,7 @@ def check_nobody(generate, rng):
     assert after == before
 
 
+@pytest.mark.untraced
 def test_an_exception_is_for_nobody_who_is_not_known(generate):
     many(lambda rng: check_nobody(generate, rng))
 
@@ -177,6 +183,7 @@ def check_only_what_it_names(generate, rng):
     }
 
 
+@pytest.mark.untraced
 def test_an_exception_opens_only_what_it_names_and_is_named_for_it(generate):
     many(lambda rng: check_only_what_it_names(generate, rng))
 
@@ -191,6 +198,7 @@ def check_customers(generate, rng):
         assert evaluate(mine, shared) == evaluate(mine, generate.bundle_of(policies))
 
 
+@pytest.mark.untraced
 def test_no_customer_is_given_the_verdict_of_another(generate):
     many(lambda rng: check_customers(generate, rng), rounds=300)
 
@@ -219,6 +227,7 @@ def test_order_and_duplicates_never_matter(generate, rng):
     check_order(generate, rng)
 
 
+@pytest.mark.untraced
 def test_order_and_duplicates_never_matter_in_many_worlds(generate):
     many(lambda rng: check_order(generate, rng))
 
