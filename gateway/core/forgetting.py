@@ -20,7 +20,8 @@ _PER_MICROSECOND: Final = 1 / HALF_LIFE
 
 def unit(at: int) -> float:
     """Return the weight of one event at `at`: twice as much as of one that is 90 days older."""
-    return float(2.0 ** ((at - _ORIGIN) * _PER_MICROSECOND))
+    weight: float = 2.0 ** ((at - _ORIGIN) * _PER_MICROSECOND)
+    return weight
 
 
 def day(at: int) -> int:

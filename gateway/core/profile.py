@@ -44,12 +44,14 @@ class Profile(State):
         if not waiting or waiting[0].at_s > ripe:
             return
         count = 0
-        while count < len(waiting) and waiting[count].at_s <= ripe:
-            one = waiting[count]
-            if not one.learned:
+        for one in waiting:
+            at_s, short, _, learned = one
+            if at_s > ripe:
+                break
+            if not learned:
                 self._learn(one)
             if self.ids is not None:
-                self.ids.discard(one.id)
+                self.ids.discard(short)
             count += 1
         del waiting[:count]
 
@@ -58,9 +60,8 @@ class Profile(State):
 
         One that is older than the quarantine cannot be told from a repeat, and is left out.
         """
-        at_s = login.at // SECOND
-        short = login.id
-        if self.active and login.at <= self.active - QUARANTINE:
+        at, short = login.at, login.id
+        if self.active and at <= self.active - QUARANTINE:
             return False
         ids = self.ids
         if ids is None:
@@ -68,10 +69,10 @@ class Profile(State):
         # By place, since by name it is far slower, and this is done for each login of a back-test.
         if short and (short in ids or short in [one[1] for one in self.latest]):
             return False
-        self.settle(login.at)
-        self._used(login.at)
+        self.settle(at)
+        self._used(at)
         if len(self.waiting) < MOST_WAITING:
-            self._insert(made(Waiting, (at_s, short, login.values, False)))
+            self._insert(made(Waiting, (at // SECOND, short, login.values, False)))
             ids.add(short)
         self._remember(login, short)
         return True
@@ -132,24 +133,25 @@ class Profile(State):
         Of values it has only these. For fitting alone: a score by it would trust whoever came yesterday.
         """
         other = Profile()
-        horizon = self.learned_day
-        total, sums = self.total, [known.get(value) for known, value in zip(self.known, values, strict=True)]
-        for one in self.waiting:
-            if one.learned:
-                continue
-            weight, today = unit(one.at_s * SECOND), day(one.at_s * SECOND)
+        waiting = [one for one in self.waiting if not one.learned]
+        moments = [(unit(one.at_s * SECOND), one.at_s * SECOND // DAY) for one in waiting]
+        total, horizon, begin, forgotten = self.total, self.learned_day, 0, False
+        for place, (weight, today) in enumerate(moments):
             if horizon < today - EXPIRY_DAYS:
-                total, sums = 0.0, [None] * len(values)
-            for level, (mine, value) in enumerate(zip(one.values, values, strict=True)):
-                if mine == value is not None:
-                    entry = sums[level]
-                    sums[level] = [weight, today] if entry is None else [entry[0] + weight, max(entry[1], today)]
+                total, begin, forgotten = 0.0, place, True
             total += weight
             horizon = max(horizon, today)
+        moments = moments[begin:]
+        levels = zip(*[one.values for one in waiting[begin:]], strict=True) if moments else [()] * len(values)
+        for known, mine, level, value in zip(other.known, self.known, levels, values, strict=True):
+            if value is None:
+                continue
+            entry = None if forgotten else mine.get(value)
+            found = [moment for one, moment in zip(level, moments, strict=True) if one == value]
+            if entry is not None or found:
+                weight, seen = entry or (0.0, 0)
+                known[value] = [sum([one[0] for one in found], weight), max([one[1] for one in found] + [seen])]
         other.total, other.learned_day = total, horizon
-        other.known = tuple(
-            {} if entry is None else {value: [*entry]} for value, entry in zip(values, sums, strict=True)
-        )
         return other
 
     def _used(self, at: int) -> None:
@@ -157,7 +159,8 @@ class Profile(State):
         if self.active and at - self.active > DORMANT:
             self.returned_s = at_s
         self.active = max(self.active, at)
-        self.since_s = min(self.since_s, at_s) if self.since_s else at_s
+        if at_s < self.since_s or not self.since_s:
+            self.since_s = at_s
 
     def _insert(self, one: Waiting) -> None:
         waiting = self.waiting

@@ -133,7 +133,8 @@ class State:
             out.append(bytes((len(table), kept)))
             out.append(_pack_values(level, table))
             pairs = list(known.values())[:kept]
-            out.append(struct.pack(f"<{kept}f{kept}H", *[one[0] / scale for one in pairs], *[one[1] for one in pairs]))
+            weights, days = [one[0] / scale for one in pairs], [int(one[1]) for one in pairs]
+            out.append(struct.pack(f"<{kept}f{kept}H", *weights, *days))
         for one in self.waiting:
             numbers = (index.get(value, _NONE) for index, value in zip(places, one.values, strict=True))
             out.append(_WAITING.pack(one.at_s, one.id, one.learned, *numbers))

@@ -7,7 +7,7 @@ left out where customers' habits and the line are measured, as an exchange leave
 
 from array import array
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
@@ -17,7 +17,8 @@ from gateway.core.anomaly_fit import Sample, fit, threshold
 from gateway.core.everyone import ENOUGH, Global
 from gateway.core.forgetting import DAY
 from gateway.core.hold_budget import WINDOW_DAYS, Day, share
-from gateway.core.login import DEV, NET, TIME
+from gateway.core.login import DEV, NET, TIME, Login
+from gateway.core.profile import Profile
 from gateway.core.risk_tables import BUCKETS
 from gateway.core.withdrawal_context import Classes, shares_of
 from gateway.service.history import CHANGE, LOGIN, Event
@@ -27,7 +28,7 @@ from gateway.service.simple_rules import RULES, Flags
 WINDOW: Final = WINDOW_DAYS * DAY
 BUDGET: Final = 0.02
 """What may be held where nothing else is said."""
-BUDGETS: Final = (0.005, 0.01, 0.015, BUDGET, 0.03, 0.05, 0.09)
+BUDGETS: Final[tuple[float, ...]] = (0.005, 0.01, 0.015, BUDGET, 0.03, 0.05, 0.09)
 TEST_FROM_DAYS: Final = 300
 _SAMPLES: Final = 600
 """Logins of each history size that the fit is made on."""
@@ -99,7 +100,7 @@ class Backtest:
         self.tested: list[Result] = []
         self.fitted = False
         self.first = self.last = 0
-        self._counts = Counter[str]()
+        self._counts = dict.fromkeys(Counts._fields, 0)
         self._days = test_from_days
         self._random = Random(seed)  # noqa: S311 - which logins are fitted on; the same seed, the same ones
         self._refit = refit
@@ -121,7 +122,7 @@ class Backtest:
     @property
     def counts(self) -> Counts:
         """What the history held so far."""
-        return Counts(**{name: self._counts[name] for name in Counts._fields})
+        return Counts(**self._counts)
 
     @property
     def test_from(self) -> int:
@@ -188,20 +189,20 @@ class Backtest:
         if event.done is False:
             self._counts["failed"] += 1
             return
-        login, profile = event.login, standing.profile
+        login = event.login
+        profile, rules = standing
         warm, fitted, _ = self._ends
-        if warm <= login.at < fitted and event.label is None and self._refit:
+        if self._refit and warm <= login.at < fitted and event.label is None:
             profile.settle(login.at)
-            self._offer(event, standing)
+            self._offer(login, profile)
         if not profile.observe(login):
             self._counts["repeats"] += 1
             return
         self.everyone.observe(login)
-        standing.rules.observe(login)
+        rules.observe(login)
 
-    def _offer(self, event: Event, standing: Standing) -> None:
+    def _offer(self, login: Login, profile: Profile) -> None:
         """Keep the login for the fit, with the same odds for each of its history size (reservoir sampling)."""
-        login, profile = event.login, standing.profile
         bucket = bucket_of(profile.logins(login.at))
         self._offered[bucket] += 1
         kept = self._samples[bucket]
