@@ -14,6 +14,7 @@ from gateway.core.target import Ambiguous
 from gateway.core.terms import Operation, Reason
 from gateway.policies.bundle import Bundle
 from gateway.service.pipeline import Line, Passage, Settled
+from gateway.service.reading import Reading
 
 _ALLOWED = 200
 _PRECEDENCE = {reason: number for number, reason in enumerate(Reason)}
@@ -32,7 +33,7 @@ class Refused(NamedTuple):
 class Conversation:
     """Decides what a client says on one stream."""
 
-    __slots__ = ("_answers", "_bundle", "_line", "_now", "_request", "_rule", "_stream")
+    __slots__ = ("_answers", "_bundle", "_line", "_now", "_reading", "_request", "_rule", "_stream")
 
     def __init__(
         self, line: Line, now: Callable[[], int], rule: MessageRule, request: AccessRequest, stream: Passage
@@ -44,6 +45,7 @@ class Conversation:
         self._request = request
         self._stream = stream
         self._bundle: Bundle | None = None
+        self._reading: Reading | Ambiguous | None = None
         self._answers: dict[tuple[str | None, Operation], Settled] = {}
 
     async def refusal(self, text: str | None, data: bytes | None) -> Refused | None:
@@ -53,18 +55,16 @@ class Conversation:
         """
         read = self._rule.read(text, data)
         if isinstance(read, Ambiguous):
-            return Refused(self._unread(read), None)
+            return Refused(await self._unread(read), None)
         refused = [Refused(passage, said) for said in read if (passage := await self._decided(said)) is not None]
         return min(refused, key=_rank) if refused else None
 
     async def _decided(self, said: Said) -> Passage | None:
         """Return the refusal of one message; None where it is allowed."""
         request = replace(self._request, at=self._now())
-        reading = self._stream.reading
-        assert reading is not None  # what could not be read was never opened
-        if self._bundle is not self._line.bundle:
-            self._bundle = self._line.bundle
-            self._answers.clear()
+        reading = self._read(request)
+        if isinstance(reading, Ambiguous):
+            return await self._line.decide(request)
         settled = self._answers.get((said.name, said.operation))
         if settled is not None and self._line.stands(settled, request.at):
             passage = self._line.record(request, settled, reading, reading.record)
@@ -74,6 +74,14 @@ class Conversation:
             self._keep(said, passage.settled)
         return None if passage.reply.status == _ALLOWED else passage
 
+    def _read(self, request: AccessRequest) -> Reading | Ambiguous:
+        """Return the handshake as it would be read now: how requests are read changes only with the bundle's object."""
+        if self._reading is None or self._bundle is not self._line.bundle:
+            self._bundle = self._line.bundle
+            self._answers.clear()
+            self._reading = self._line.reader.read(request)
+        return self._reading
+
     def _keep(self, said: Said, settled: Settled) -> None:
         if settled.once or self._bundle is not self._line.bundle:
             return
@@ -81,10 +89,11 @@ class Conversation:
             self._answers.clear()
         self._answers[said.name, said.operation] = settled
 
-    def _unread(self, ambiguous: Ambiguous) -> Passage:
-        reading = self._stream.reading
-        assert reading is not None
+    async def _unread(self, ambiguous: Ambiguous) -> Passage:
         request = replace(self._request, at=self._now())
+        reading = self._read(request)
+        if isinstance(reading, Ambiguous):
+            return await self._line.decide(request)
         client_ip = self._line.reader.client_ip(request, reading.plan)
         reply = reply_to_ambiguous(ambiguous.why)
         document = ambiguous_document(client_ip, self._line.bundle.digest, str(ambiguous.why), ambiguous.detail, reply)

@@ -1,18 +1,24 @@
 """Each message of a stream is decided as a request of its operation, and no other."""
 
 import json
+from copy import copy
 from dataclasses import replace
 
 import orjson
 import pytest
 
+from gateway.core.client_ip import ClientIPRule
+from gateway.core.credential import CredentialRule
 from gateway.core.decision import decision_document, instant_text, request_line
+from gateway.core.headers import HeaderRule
+from gateway.core.operations import OperationTable
 from gateway.core.said import MessageRule
 from gateway.core.terms import Reason
 from gateway.core.withdrawal_request import WithdrawalRule
 from gateway.policies.bundle import assemble
 from gateway.service.conversation import Conversation
 from gateway.service.pipeline import Line
+from gateway.service.reading import RequestReader
 from gateway.service.replay import Replayer
 from tests.world import SECOND, account
 
@@ -126,6 +132,45 @@ async def test_what_would_be_refused_now_is_refused_with_the_next_message(world,
     refused = await conversation.refusal(ORDER, None)
     assert refused.passage.reply.status == 403
     assert refused.said.name == "order"
+
+
+def reread(world, header="X-Real-IP", hosts=("exchange.example",)):
+    """Read requests in another way from now on, as a configuration does that was read again."""
+    world.line.reader = RequestReader(
+        headers=HeaderRule(client_header=header.lower().encode(), api_key_header=None),
+        client_ip=ClientIPRule(
+            trusted_proxies=("10.0.0.0/8",),
+            header=header,
+            trusted_hops=None,
+            untrusted_peer="use_peer",
+            private_clients=(),
+            trust_unix_socket=False,
+            nat64_prefixes=(),
+        ),
+        credentials=CredentialRule(cookie=None, api_key_header=None),
+        operations=OperationTable([]),
+        allowed_hosts=hosts,
+    )
+    world.line.adopt(copy(world.line.bundle))
+
+
+async def test_a_message_is_decided_by_the_handshake_as_it_is_read_now(world, opened):
+    _, conversation = await opened()
+    assert await conversation.refusal(ORDER, None) is None
+    reread(world)
+    assert (await conversation.refusal(ORDER, None)).passage.reply.status == 403
+    assert recorded(world)["client_ip"]["reason"] == "header-missing"
+    await conversation.refusal("no json", None)
+    assert recorded(world)["client_ip"]["reason"] == "header-missing"
+
+
+@pytest.mark.parametrize("message", [ORDER, "no json"])
+async def test_nothing_passes_on_a_stream_whose_handshake_cannot_be_read_any_more(world, opened, message):
+    _, conversation = await opened()
+    reread(world, hosts=("other.example",))
+    refused = await conversation.refusal(message, None)
+    assert refused.passage.reply.status == 400
+    assert recorded(world)["ambiguous"]["why"] == "host"
 
 
 async def test_a_stream_that_still_may_be_open_goes_on_where_access_narrowed(world, opened):
