@@ -91,6 +91,12 @@ async def test_a_header_that_would_be_two_lines_is_never_sent(line, caplog):
     assert "Exception in ASGI application" in caplog.text
 
 
+def test_a_name_is_sent_in_small_letters_whether_it_was_seen_before_or_is_too_long_to_be_remembered():
+    lines = [(b"X-Name", b"a"), (b"x-name", b"b\tc"), (b"X-" + b"N" * 100, b"")]
+    sent = b"x-name: a\r\nx-name: b\tc\r\nx-" + b"n" * 100 + b": \r\n"
+    assert [written(lines), written(lines)] == [sent, sent]
+
+
 @pytest.mark.parametrize("parts", [(body(b"long"),), (body(b"l"),), (body(b"l", more=True),)])
 async def test_what_is_not_as_long_as_was_said_ends_the_connection(parts, caplog):
     asked = Asked()
