@@ -2,6 +2,7 @@
 
 import asyncio
 import http.client
+import json
 import signal
 import subprocess
 import sys
@@ -128,8 +129,13 @@ class Load:
             try:
                 connection.request(method, path, body, self._headers)
                 answer = connection.getresponse()
-                answer.read()
-                self.counts[str(answer.status)] += 1
+                body = answer.read()
+                said = str(answer.status)
+                if answer.status != 200:
+                    # A refusal is the gateway's own answer and says why; a page of nginx says that it found no gateway.
+                    refusal = json.loads(body) if body.startswith(b"{") else {}
+                    said = f"{method}: {said} {refusal.get('reason') or body[:200]!r}"
+                self.counts[said] += 1
             except (OSError, http.client.HTTPException) as fault:
                 self.counts[f"{method}: {fault!r}"] += 1
                 connection.close()
