@@ -15,8 +15,7 @@ from gateway.core.errors import GatewayError
 
 _WITHIN_S: Final = 5.0
 _PORTS: Final = {"http": 80, "https": 443, "postgresql": 5432}
-_DEFAULT_PORT: Final = 6379
-_ASKED: Final = frozenset({"url", "endpoint", "jwks", "timestamp_url", "redis"})
+_ASKED: Final = frozenset({"url", "endpoint", "jwks", "timestamp_url"})
 """Keys whose values, where they are URLs, are reached over the network. (An issuer is only a name.)"""
 
 
@@ -41,8 +40,13 @@ async def reached(settings: Settings) -> AsyncIterator[Reached]:
     for key, url in _urls(settings.model_dump(by_alias=True)):
         if key == "store.url":
             continue
+        if key == "store.redis.url":
+            assert settings.store.redis is not None
+            for host, port in settings.store.redis.address.hosts:
+                yield Reached(key, f"{host}:{port}", await _opened(host, port))
+            continue
         parts = urlsplit(url)
-        port = parts.port or _PORTS.get(parts.scheme, _DEFAULT_PORT)
+        port = parts.port or _PORTS.get(parts.scheme, 443)
         place = f"{parts.scheme}://{parts.hostname}:{port}"
         fault = await _keys(settings) if key == "identity.jwks" else await _opened(parts.hostname or "", port)
         yield Reached(key, place, fault)

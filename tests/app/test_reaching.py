@@ -46,3 +46,16 @@ async def test_keys_are_fetched(site) -> None:
     place, fault = (await tried(site))["identity.jwks"]
     assert place == f"http://127.0.0.1:{port}"
     assert fault is not None
+
+
+async def test_each_sentinel_is_tried(site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as up, socket.create_server(("127.0.0.1", 0)) as gone:
+        there, away = up.getsockname()[1], gone.getsockname()[1]
+        gone.close()
+        url = f"redis+sentinel://127.0.0.1:{there},127.0.0.1:{away}/gw"
+        site.config.write_text(f'{site.config.read_text()}\n[store.redis]\nurl = "{url}"\n')
+        found = [one async for one in reached(load(site.config)) if one.key == "store.redis.url"]
+    assert [(one.place, one.fault is None) for one in found] == [
+        (f"127.0.0.1:{there}", True),
+        (f"127.0.0.1:{away}", False),
+    ]
