@@ -1,6 +1,6 @@
 """What is known of an account, each read in one statement with the store's count of changes at that moment."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Ask(Protocol):
     """Asks the store, or says at once that it is away: what stands before every other read of it, too."""
 
-    async def __call__(self, asked: Callable[..., Awaitable[T]], *arguments: Any) -> T:  # noqa: ANN401 - whatever is asked takes
+    async def __call__(self, asked: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:  # noqa: ANN401 - whatever is asked takes
         """Return what `asked` does. Raise StoreUnavailable."""
 
 
