@@ -1,10 +1,19 @@
+import asyncio
+import socket
+import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.adapters.postgres_address import FAULTS, PostgresAddress
+from gateway.config.store_url import postgres_url
 from gateway.core.errors import ConfigError
 from tests.postgres_server import running, say
+from tests.stores import AT, SECOND
 
 
 @pytest.mark.parametrize(
@@ -69,3 +78,64 @@ async def test_the_password_is_read_anew_for_each_connection(tmp_path: Path) -> 
             connection = await address.connect(search_path="gateway")
             assert await connection.fetchval("SHOW search_path") == "gateway"
             await connection.close()
+
+
+def certificate(folder: Path, name: str) -> None:
+    """Write a key and a certificate for this machine that vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    begun = datetime.fromtimestamp(AT // SECOND, UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begun)
+        .not_valid_after(begun + timedelta(days=36_500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    form = serialization.PrivateFormat.PKCS8
+    (folder / f"{name}.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, plain))
+    (folder / f"{name}.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+
+
+def pose(listener: socket.socket, folder: Path, answer: bytes) -> bytes:
+    """Answer one client like a server as far as TLS; return what is said after that."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "ours.pem", folder / "ours.key")
+    listener.settimeout(20)
+    plain, _ = listener.accept()
+    with plain:
+        plain.settimeout(20)
+        assert len(plain.recv(8)) == 8, "it asks whether TLS is spoken"
+        plain.sendall(answer)
+        try:
+            with context.wrap_socket(plain, server_side=True) if answer == b"S" else plain as heard:
+                return heard.recv(1000)
+        except OSError:
+            return b""
+
+
+@pytest.mark.parametrize(
+    ("host", "ca", "answer", "believed"),
+    [
+        ("localhost", "ours", b"S", True),
+        ("localhost", "another", b"S", False),
+        ("127.0.0.1", "ours", b"S", False),
+        ("localhost", "ours", b"N", False),
+    ],
+    ids=["itself", "of-another-authority", "of-another-name", "without-tls"],
+)
+async def test_a_server_that_cannot_prove_who_it_is_is_told_nothing(
+    tmp_path: Path, host: str, ca: str, answer: bytes, believed: bool
+) -> None:
+    for name in ("ours", "another"):
+        certificate(tmp_path, name)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        told = asyncio.ensure_future(asyncio.to_thread(pose, listener, tmp_path, answer))
+        port = listener.getsockname()[1]
+        url = postgres_url(f"postgresql://gw:hunter2@{host}:{port}/gateway", None, tmp_path / f"{ca}.pem")
+        with pytest.raises(FAULTS) as fault:
+            await PostgresAddress.of(url).connect()
+        assert "hunter2" not in str(fault.value)
+        assert (b"gw" in await told) is believed
