@@ -22,6 +22,7 @@ from gateway.adapters.recorded import read_documents
 from gateway.adapters.sql import AccountStore
 from gateway.config import load
 from tests.postgres_server import PostgresServer
+from tests.redis_server import RedisServer
 from tests.under_load import Gateway, Nursery, until
 
 GATEWAYS = 2
@@ -180,6 +181,7 @@ class Storm:
         faults: int,
         seed: int,
         server: PostgresServer | None = None,
+        cache: RedisServer | None = None,
         between: tuple[int, int] = (10, 60),
     ) -> None:
         """Build.
@@ -189,10 +191,12 @@ class Storm:
             faults: how many.
             seed: of what is done and when.
             server: where the store is, and what is done to it; the embedded one without it.
+            cache: what gateways share besides, and what is done to it.
             between: how many requests are answered between two faults, at least and less than.
         """
         self._site = site
         self._server = server
+        self._cache = cache
         self._faults = faults
         self._between = between
         self._chance = random.Random(seed)
@@ -200,6 +204,9 @@ class Storm:
         self._store_file = site.folder / "gateway.db"
         url = "sqlite:///gateway.db" if server is None else server.url()
         self._base = site.config.read_text().replace("sqlite:///gateway.db", url)
+        if cache is not None:
+            (site.folder / "cache-key").write_text("k" * 16 + "0123456789abcdef")
+            self._base += f'\n[store.redis]\nurl = "{cache.url()}"\ncache_key_file = "cache-key"\n'
         self._config: Path = site.folder / "proxy.toml"
         self._outcomes: list[Outcome] = []
         self._alive: list[Gateway] = []
@@ -261,7 +268,8 @@ class Storm:
         """Make one; return which."""
         assert self._upstream is not None
         what = self._chance.choices(
-            ["gateway killed", "upstream killed", "store away", "gateway paused"], [6, 2, 2, 2]
+            ["gateway killed", "upstream killed", "store away", "gateway paused", "cache"],
+            [6, 2, 2, 2, 0 if self._cache is None else 2],
         )[0]
         pause = self._chance.uniform(0.05, 1.2)
         match what:
@@ -272,6 +280,9 @@ class Storm:
                 await asyncio.sleep(pause)
                 port = str(self._upstream.port)
                 self._upstream = await asyncio.to_thread(nursery.begin, "upstream", port, str(self._heard))
+            case "cache":
+                assert self._cache is not None
+                return await self._fault_of_cache(self._cache, pause)
             case "store away" if self._server is not None:
                 if self._chance.random() < 0.5:
                     self._server.kill()
@@ -291,6 +302,21 @@ class Storm:
                 os.kill(one.pid, signal.SIGSTOP)
                 await asyncio.sleep(pause)
                 os.kill(one.pid, signal.SIGCONT)
+        return what
+
+    async def _fault_of_cache(self, cache: RedisServer, pause: float) -> str:
+        """Kill it, let it stand still, or empty it; return which."""
+        what = self._chance.choice(["cache killed", "cache paused", "cache flushed"])
+        if what == "cache flushed":
+            cache.say("FLUSHALL")
+        elif what == "cache paused":
+            cache.pause()
+            await asyncio.sleep(pause)
+            cache.resume()
+        else:
+            cache.kill()
+            await asyncio.sleep(pause)
+            await asyncio.to_thread(cache.start)
         return what
 
     async def _recovery(self) -> None:
