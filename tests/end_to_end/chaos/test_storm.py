@@ -8,7 +8,7 @@ from tests.end_to_end.chaos.storm import Storm
 from tests.postgres_server import PostgresServer, running
 from tests.redis_server import running as running_redis
 
-FAULTS = 6
+FAULTS = 5
 SOAK_FAULTS = 200
 
 
