@@ -127,6 +127,20 @@ def test_the_gateways_of_compose_share_a_store_and_no_journal() -> None:
         assert found.store.url == f"postgresql://{user}@db/{database}?sslmode=disable"
 
 
+def test_the_gateways_of_compose_share_a_cache(tmp_path: Path) -> None:
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    key = tmp_path / "cache-key"
+    key.write_text("k" * 64)
+    for name in ("gateway-1", "gateway-2"):
+        given = {text: value for text, value in compose["services"][name]["environment"].items() if "REDIS" in text}
+        assert given.pop("GATEWAY_STORE__REDIS__CACHE_KEY_FILE") == "/run/secrets/cache-key"
+        given["GATEWAY_STORE__REDIS__CACHE_KEY_FILE"] = str(key)
+        redis = settings(DEPLOY / "compose" / "gateway.toml", given).store.redis
+        assert redis is not None
+        assert redis.address.hosts == (("cache", 6379),)
+        assert redis.cache_key_file == key
+
+
 def test_compose_changes_each_address_of_the_shipped_file() -> None:
     (compose,) = documents(DEPLOY / "compose.yaml")
     text = (DEPLOY / "nginx" / "gateway.conf").read_text()
@@ -348,7 +362,7 @@ def test_every_metric_that_is_watched_is_one_that_there_is(path: str) -> None:
 def test_every_alert_is_said_on_the_page_and_counts_are_asked_as_counts() -> None:
     (rules,) = documents(DEPLOY / "prometheus" / "gateway.rules.yaml")
     page = (ROOT / "docs" / "operations.md").read_text()
-    counted = "".join(path.read_text() for path in (ROOT / "gateway" / "adapters").glob("*metrics.py"))
+    counted = "".join(path.read_text() for path in (ROOT / "gateway" / "adapters").rglob("*metrics.py"))
     for rule in rules["groups"][0]["rules"]:
         (metric,) = set(re.findall(r"\bgateway_[a-z_]+", rule["expr"]))
         assert f"`{metric}`" in page, metric
