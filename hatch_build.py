@@ -27,7 +27,13 @@ HOT = (
     "gateway/enforce/forward_auth.py",
     "gateway/enforce/http_answer.py",
     "gateway/enforce/http_protocol.py",
+    "gateway/enforce/http_scope.py",
     "gateway/enforce/middleware.py",
+    "gateway/enforce/proxy_connection.py",
+    "gateway/enforce/proxy_direct.py",
+    "gateway/enforce/proxy_exchange.py",
+    "gateway/enforce/proxy_headers.py",
+    "gateway/enforce/proxy_pool.py",
     "gateway/enforce/question.py",
     "gateway/ports.py",
     "gateway/service/ids.py",
@@ -35,25 +41,6 @@ HOT = (
     "gateway/service/reading.py",
 )
 """What a request like an earlier one passes. Compiled together: calls among these are C calls."""
-
-SCORING = (
-    "gateway/core/anomaly.py",
-    "gateway/core/anomaly_fit.py",
-    "gateway/core/everyone.py",
-    "gateway/core/forgetting.py",
-    "gateway/core/login.py",
-    "gateway/core/profile.py",
-    "gateway/core/profile_state.py",
-    "gateway/core/sketch.py",
-    "gateway/core/withdrawal_context.py",
-    "gateway/service/backtest.py",
-    "gateway/service/history.py",
-    "gateway/service/shelf.py",
-    "gateway/service/simple_rules.py",
-)
-"""What each login and withdrawal passes that is scored, most of all in a back-test."""
-
-COMPILED = (*HOT, *SCORING)
 
 SWITCH = "GATEWAY_COMPILE"
 
@@ -81,15 +68,9 @@ def compiled(root: Path, folder: Path) -> list[str]:
     # Types that only an installed requirement knows make no difference to what is compiled: they are `Any` where it
     # is not installed. Whether all types fit is asked by `./run lint`.
     done = subprocess.run(
-        [sys.executable, "-m", "mypyc", "--ignore-missing-imports", *COMPILED],
+        [sys.executable, "-m", "mypyc", "--ignore-missing-imports", *HOT],
         cwd=folder,
-        env={
-            **os.environ,
-            "MYPYC_OPT_LEVEL": "3",
-            "MYPYC_DEBUG_LEVEL": "0",
-            # A score is the same number wherever it is made: no multiplication is fused with an addition.
-            "CFLAGS": f"{os.environ.get('CFLAGS', '')} -ffp-contract=off",
-        },
+        env={**os.environ, "MYPYC_OPT_LEVEL": "3", "MYPYC_DEBUG_LEVEL": "0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -98,7 +79,7 @@ def compiled(root: Path, folder: Path) -> list[str]:
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     shutil.rmtree(folder / "build", ignore_errors=True)
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob(f"*{suffix}"))
-    if done.returncode != 0 or not {name.removesuffix(".py") + suffix for name in COMPILED} <= set(found):
+    if done.returncode != 0 or not {name.removesuffix(".py") + suffix for name in HOT} <= set(found):
         raise SystemExit(f"{done.stdout[-4_000:]}\nhatch_build: mypyc could not compile the hot path; see above")
     return found
 

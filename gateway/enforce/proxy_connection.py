@@ -6,10 +6,10 @@ taken for the answer to somebody else's request.
 
 import asyncio
 import math
+from collections.abc import Callable
 from typing import Final, cast
 
 import httptools
-from typing_extensions import override
 
 from gateway.core.errors import GatewayError
 from gateway.enforce.proxy_headers import Lines
@@ -45,7 +45,7 @@ class ClientGone(Unanswered):
     """The client closed the connection, or sent another body than it announced."""
 
 
-class Connection(asyncio.Protocol):
+class Connection:
     """One connection. Who takes it calls `begin` and awaits `status`, then `part` until that is empty."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -53,6 +53,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self.heard_by: Callable[[], object] | None = None
+        """Called in place of waking whoever waits: when something of the answer came, or never will."""
         self._writable: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -118,6 +120,16 @@ class Connection(asyncio.Protocol):
         if whole_s is not None:
             self.sent(whole_s)
 
+    @property
+    def fault(self) -> Unanswered | None:
+        """Why the exchange ended without a whole answer; None where it did not."""
+        return self._fault
+
+    @property
+    def status_code(self) -> int:
+        """The status of the answer; 0 where its head is not here."""
+        return self._status
+
     def write(self, data: bytes) -> None:
         """Send more of the request."""
         if self._transport is not None and not self._transport.is_closing():
@@ -168,6 +180,10 @@ class Connection(asyncio.Protocol):
                 return b""
             self._expect(self._idle_s)
             await self._wait()
+        return self.taken()
+
+    def taken(self) -> bytes:
+        """Return what came of the body since, and read on."""
         data = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._parts.clear()
         self._waiting = 0
@@ -195,12 +211,12 @@ class Connection(asyncio.Protocol):
 
     # What the upstream does
 
-    @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way to the upstream."""
         self._transport = cast("asyncio.Transport", transport)
 
-    @override
     def data_received(self, data: bytes) -> None:
+        """Read on; wake whoever waits."""
         if self._complete or not self.exchanges:
             # Nobody asked. Whoever is next on this connection must not get it.
             self.abort()
@@ -222,8 +238,8 @@ class Connection(asyncio.Protocol):
             self._deadline = self._loop.time() + self._idle_s
         self._wake()
 
-    @override
     def connection_lost(self, exc: Exception | None) -> None:
+        """End what is under way."""
         if self._until_closed and exc is None and self._status and self._fault is None:
             self._complete = True
         self.fail(UpstreamBroken("closed the connection"))
@@ -234,12 +250,15 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._wake()
 
-    @override
+    def eof_received(self) -> None:
+        """Note nothing: the loop closes the connection."""
+
     def pause_writing(self) -> None:
+        """Note that the upstream is slow."""
         self._writable = self._loop.create_future()
 
-    @override
     def resume_writing(self) -> None:
+        """Note that it is not any more."""
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
@@ -313,6 +332,8 @@ class Connection(asyncio.Protocol):
             self._waiter = None
 
     def _wake(self) -> None:
+        if self.heard_by is not None:
+            self.heard_by()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
@@ -331,7 +352,7 @@ class Connection(asyncio.Protocol):
 
     def _late(self) -> None:
         self._timer = None
-        if self._waiter is None:
+        if self._waiter is None and self.heard_by is None:
             return
         if self._loop.time() >= self._deadline:
             self.fail(UpstreamLate("was silent for too long"))

@@ -6,8 +6,9 @@ from typing import Final, cast
 
 from gateway.enforce.asgi import Receive, Send
 from gateway.enforce.proxy_connection import ClientGone, ClientLate, Connection, Unanswered, UpstreamBroken
-from gateway.enforce.proxy_headers import Asked, answered
-from gateway.enforce.proxy_pool import KEPT_S, SURE_S, Pool
+from gateway.enforce.proxy_direct import may_repeat, told
+from gateway.enforce.proxy_headers import Asked
+from gateway.enforce.proxy_pool import Pool
 
 _WATCH_S: Final = 0.05
 """How long an upstream has before we look whether its client is still there: most have answered by then."""
@@ -16,7 +17,6 @@ _AGREED_S: Final = 1.0
 """How long an upstream has to say `100 Continue`; many never do, and take the body all the same."""
 _LINGER_S: Final = 2.0
 """How long the rest of a body is read and dropped whose answer is sent: closing at once would take the answer away."""
-_BODYLESS: Final = frozenset({204, 304})
 
 
 class Exchange:
@@ -40,17 +40,24 @@ class Exchange:
         self._task = cast("asyncio.Task[object]", asyncio.current_task())
         self.started = False
 
-    async def pass_on(self) -> None:
-        """Answer the client. Raise Unanswered where the answer did not begin, or breaks off."""
+    async def pass_on(self, begun: Connection | None = None, *, anew: bool = False) -> None:
+        """Answer the client. Raise Unanswered where the answer did not begin, or breaks off.
+
+        Args:
+            begun: where the request was sent whole, and its answer has begun.
+            anew: whether the request was sent before, and takes a new connection this time.
+        """
         first = b""
+        self._connection = begun
+        self._uploaded = self._uploaded or begun is not None
         if not self._uploaded and not self._asked.expects:
             # Before a connection is taken: whoever sends slowly holds none.
             first = await self._part()
         # One timer for most, and no task: an answer mostly comes at once.
         self._timer = self._loop.call_later(_WATCH_S, self._watch)
         try:
-            connection, status = await self._ask(first)
-            await self._answer(connection, status)
+            connection = begun or await self._ask(first, anew=anew)
+            await self._answer(connection, connection.status_code)
         except asyncio.CancelledError:
             if not self._late:
                 raise
@@ -62,19 +69,21 @@ class Exchange:
                 self._client.cancel()
             self._give_back()
 
-    async def _ask(self, first: bytes) -> tuple[Connection, int]:
-        """Return a connection on which the answer has begun, and its status."""
-        repeatable = self._asked.repeatable
-        connection = await self._take(KEPT_S if repeatable else SURE_S)
-        try:
-            return connection, await self._status(connection, first)
-        except UpstreamBroken:
-            if not repeatable or connection.exchanges < 2 or connection.heard:
-                raise
-        # A kept connection that the upstream closed while the request was on its way; asked once more, on a new one.
-        self._give_back()
+    async def _ask(self, first: bytes, *, anew: bool) -> Connection:
+        """Return a connection on which the answer has begun."""
+        if not anew:
+            connection = await self._take(self._limits.idle_for(repeatable=self._asked.repeatable))
+            try:
+                await self._begin(connection, first)
+            except UpstreamBroken:
+                if not may_repeat(self._asked, connection):
+                    raise
+                self._give_back()
+            else:
+                return connection
         connection = await self._take(-1.0)
-        return connection, await self._status(connection, first)
+        await self._begin(connection, first)
+        return connection
 
     async def _take(self, idle_s: float) -> Connection:
         self._connection = self._pool.kept(idle_s=idle_s) or await self._pool.take(idle_s=idle_s)
@@ -82,7 +91,8 @@ class Exchange:
             raise ClientGone("closed the connection")
         return self._connection
 
-    async def _status(self, connection: Connection, first: bytes) -> int:
+    async def _begin(self, connection: Connection, first: bytes) -> None:
+        """Return when the answer has begun."""
         asked, limits = self._asked, self._limits
         whole_s = limits.response_s if self._uploaded else None
         connection.begin(asked.method, asked.head + self._framed(first), whole_s=whole_s, idle_s=limits.idle_s)
@@ -90,12 +100,10 @@ class Exchange:
             await connection.agreed(_AGREED_S)
         if not self._uploaded and not connection.answering:
             self._client = asyncio.ensure_future(self._upload(connection))
-        return await connection.status()
+        await connection.status()
 
     async def _answer(self, connection: Connection, status: int) -> None:
-        headers = answered(connection.headers)
-        if status in _BODYLESS:
-            headers = [line for line in headers if line[0] != b"content-length"]
+        headers = told(connection)
         early = not self._uploaded
         if early:
             # Nobody knows whether the client will send the rest: what follows on its connection may be that.

@@ -7,18 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from gateway.core.errors import ConfigError
 from gateway.enforce.proxy_connection import Connection, UpstreamBroken, UpstreamBusy, UpstreamLate
 
-KEPT_S: Final = 30.0
-"""How long a connection is kept that nobody uses."""
-SURE_S: Final = 1.0
-"""How long an idle connection counts as alive beyond doubt: servers give an idle client two seconds and more. A request
-that may not be repeated takes none that has been idle for longer."""
-_P = TypeVar("_P", bound=asyncio.BaseProtocol)
+_P = TypeVar("_P")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +28,15 @@ class Limits:
     connections: int = 256
     websockets: int = 10_000
     message_bytes: int = 1 << 20
+    kept_s: float = 30.0
+    """How long a connection is kept that nobody uses."""
+    sure_s: float = 1.0
+    """How long an idle connection counts as alive beyond doubt: servers give an idle client two seconds and more. A
+    request that may not be repeated takes none that has been idle for longer."""
+
+    def idle_for(self, *, repeatable: bool) -> float:
+        """Return how long a connection may have been idle that a request takes."""
+        return self.kept_s if repeatable else self.sure_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class Pool:
             connection.idle_since = loop.time()
             self._idle.append(connection)
             if self._sweeper is None:
-                self._sweeper = loop.call_later(KEPT_S, self._sweep)
+                self._sweeper = loop.call_later(self.limits.kept_s, self._sweep)
         else:
             connection.abort()
         self._leave()
@@ -110,10 +114,14 @@ class Pool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self.limits.connect_s):
+                made: Any
+                # A protocol by what it does: compiled, ours are objects of C and have no base.
+                factory: Callable[[], Any] = protocol
                 _, made = await loop.create_connection(
-                    protocol, self._host, self._port, ssl=self._tls, server_hostname=self._name
+                    factory, self._host, self._port, ssl=self._tls, server_hostname=self._name
                 )
-                return made
+                connected: _P = made
+                return connected
         except TimeoutError:
             raise UpstreamLate("did not take the connection") from None
         except ssl.SSLError as fault:
@@ -168,7 +176,7 @@ class Pool:
     def _sweep(self) -> None:
         self._sweeper = None
         loop = asyncio.get_running_loop()
-        before = loop.time() - KEPT_S
+        before = loop.time() - self.limits.kept_s
         fresh = []
         for connection in self._idle:
             if connection.usable and connection.idle_since > before:
@@ -177,7 +185,7 @@ class Pool:
                 connection.abort()
         self._idle = fresh
         if fresh:
-            self._sweeper = loop.call_at(fresh[0].idle_since + KEPT_S, self._sweep)
+            self._sweeper = loop.call_at(fresh[0].idle_since + self.limits.kept_s, self._sweep)
 
 
 def _tls(upstream: Upstream) -> ssl.SSLContext:

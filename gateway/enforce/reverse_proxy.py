@@ -9,16 +9,19 @@ import structlog
 from starlette.routing import compile_path
 
 from gateway.enforce.asgi import Receive, Scope, Send
+from gateway.enforce.http_answer import Cycle, Start
 from gateway.enforce.proxy_connection import (
     ClientGone,
     ClientLate,
+    Connection,
     Unanswered,
     UpstreamBroken,
     UpstreamBusy,
     UpstreamLate,
 )
+from gateway.enforce.proxy_direct import DirectExchange
 from gateway.enforce.proxy_exchange import Exchange
-from gateway.enforce.proxy_headers import Unreadable, asked
+from gateway.enforce.proxy_headers import Asked, Lines, Unreadable, asked
 from gateway.enforce.proxy_pool import Pool, Upstream
 from gateway.enforce.proxy_websocket import pass_on
 
@@ -72,15 +75,59 @@ class ReverseProxy:
     def _pool(self, path: str) -> Pool:
         return next((pool for pattern, pool in self._routes if pattern.match(path)), self._rest)
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        pool = self._pool(scope["path"])
+    def direct(self, cycle: Cycle, start: Start) -> bool:
+        """Answer a request that is whole without a task; False, where that will not do."""
+        return self.take_directly(cycle.scope, cycle, start, [])
+
+    def take_directly(self, scope: Scope, cycle: Cycle, start: Start, lines: Lines) -> bool:
+        """Do the same with a request as it is in `scope`, and `lines` in its answer."""
         try:
-            exchange = Exchange(asked(scope), receive, send, pool)
+            request = asked(scope)
+        except Unreadable:
+            return False
+        if request.expects:
+            return False
+        return DirectExchange(request, cycle, lines, self._pool(scope["path"]), scope, start, self).begin()
+
+    def go_on(self, exchange: DirectExchange, connection: Connection) -> None:
+        """Pass on the rest of an answer."""
+        exchange.start(
+            lambda _, receive, send: self._pass_on(exchange.scope, receive, send, exchange.asked, connection)
+        )
+
+    def ask_anew(self, exchange: DirectExchange) -> None:
+        """Send the request once more."""
+        exchange.start(
+            lambda _, receive, send: self._pass_on(exchange.scope, receive, send, exchange.asked, None, anew=True)
+        )
+
+    def fail(self, exchange: DirectExchange, fault: Unanswered) -> None:
+        """Answer that there is no answer."""
+        _tell(exchange.scope, exchange.pool, fault)
+        exchange.start(lambda _, __, send: _answer(exchange.scope, send, _PROBLEMS[type(fault)]))
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            request = asked(scope)
         except Unreadable:
             await _answer(scope, send, _UNREADABLE)
             return
+        await self._pass_on(scope, receive, send, request)
+
+    async def _pass_on(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request: Asked,
+        begun: Connection | None = None,
+        *,
+        anew: bool = False,
+    ) -> None:
+        pool = self._pool(scope["path"])
+        exchange = Exchange(request, receive, send, pool)
         try:
-            await exchange.pass_on()
+            await exchange.pass_on(begun, anew=anew)
         except ClientGone:
             return
         except Unanswered as fault:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -302,3 +303,107 @@ def test_every_response_names_its_decision_and_access(client) -> None:
         answer = client.get("/", headers=headers)
         assert answer.headers["gateway-decision"]
         assert answer.headers["gateway-access"]
+
+
+GERMANY, AMERICA = {**IN_GERMANY}, {**IN_AMERICA}
+"""Copies: the client of the tests writes into the headers of a handshake."""
+
+
+class Behind:
+    """An app that takes requests without a task, unless it will not, and what it was given."""
+
+    def __init__(self, *, takes=True):
+        self.takes = takes
+        self.taken = []
+        self.called = []
+        self.started = []
+
+    async def __call__(self, scope, _receive, send):
+        self.called.append(scope)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    def take(self, scope, _cycle, start, lines):
+        self.taken.append((scope, start, lines))
+        return self.takes
+
+
+def cycle_of(headers):
+    return SimpleNamespace(
+        scope={
+            "type": "http",
+            "client": PEER,
+            "method": "GET",
+            "path": "/api/v1/balances",
+            "raw_path": b"/api/v1/balances",
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            "state": {},
+        }
+    )
+
+
+async def run(started, scope=None):
+    """What a task says that runs the app which was started."""
+    said = []
+
+    async def send(message):
+        said.append(message)
+
+    await started(scope, None, send)
+    return said
+
+
+@pytest.fixture
+def enforcing(world, client):
+    for headers in (GERMANY, AMERICA):
+        client.get("/api/v1/balances", headers=headers | {"user-agent": "x"})
+
+    def build(app, **parts):
+        return Enforcer(app, world.line, world.clock, **parts)
+
+    return build
+
+
+async def test_a_request_like_an_earlier_one_is_taken_without_a_task_and_recorded(world, enforcing):
+    app = Behind()
+    recorded = len(world.journal.records)
+    started = []
+    assert enforcing(app).direct(app.take, cycle_of(GERMANY | {"gateway-account": "mallory"}), started.append)
+    ((scope, start, lines),) = app.taken
+    assert len(world.journal.records) == recorded + 1
+    assert [value for name, value in scope["headers"] if name == b"gateway-account"] == [b"alice"]
+    assert [name for name, _ in lines] == [b"gateway-decision", b"gateway-access"]
+    assert started == []
+    start(app)
+    (message,) = await run(started[0])
+    assert message["headers"] == lines
+    assert app.called == [scope]
+
+
+async def test_what_is_not_taken_is_answered_by_the_app_under_the_same_decision(world, enforcing):
+    app = Behind(takes=False)
+    started = []
+    assert enforcing(app).direct(app.take, cycle_of(GERMANY), started.append)
+    recorded = len(world.journal.records)
+    (message,) = await run(started[0])
+    assert message["headers"][0] == app.taken[0][2][0]
+    assert len(world.journal.records) == recorded
+
+
+async def test_a_refusal_is_answered_by_the_decision_that_was_recorded(world, enforcing):
+    app = Behind()
+    started = []
+    recorded = len(world.journal.records)
+    cycle = cycle_of(AMERICA)
+    assert enforcing(app).direct(app.take, cycle, started.append)
+    start, _ = await run(started[0])
+    assert start["status"] == 403
+    assert (app.taken, app.called) == ([], [])
+    assert len(world.journal.records) == recorded + 1
+
+
+def test_a_request_unlike_all_others_is_left_alone(world, enforcing):
+    app = Behind()
+    recorded = len(world.journal.records)
+    assert not enforcing(app).direct(app.take, cycle_of(GERMANY | {"x-forwarded-for": "8.8.4.4"}), app.started.append)
+    assert (app.taken, app.started, len(world.journal.records)) == ([], [], recorded)

@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.core.errors import ConfigError
-from gateway.enforce import proxy_exchange, proxy_pool
 from gateway.enforce.proxy_pool import Upstream
 from gateway.enforce.reverse_proxy import ReverseProxy
 from tests.enforce.scripted import GET, OK, answering, asked, before, client, served, silent
@@ -28,24 +27,21 @@ async def test_connections_are_kept_and_given_up_when_the_upstream_says_so() -> 
         assert upstream.connections == 2
 
 
-async def test_what_may_not_be_repeated_takes_no_connection_that_has_been_idle_for_long(monkeypatch) -> None:
-    monkeypatch.setattr(proxy_exchange, "SURE_S", 0.0)
-    async with before(answering(OK)) as (port, upstream):
+async def test_what_may_not_be_repeated_takes_no_connection_that_has_been_idle_for_long() -> None:
+    async with before(answering(OK), sure_s=0.0) as (port, upstream):
         for request, connections in ((GET, 1), (GET, 1), (GET.replace(b"GET", b"DELETE"), 2), (GET, 2)):
             assert (await asked(port, request))[0] == 200
             assert upstream.connections == connections
 
 
-async def test_a_connection_that_nobody_uses_is_closed(monkeypatch) -> None:
-    monkeypatch.setattr(proxy_pool, "KEPT_S", 0.1)
-
+async def test_a_connection_that_nobody_uses_is_closed() -> None:
     async def script(self, reader, writer):
         await self.head(reader)
         writer.write(OK)
         await reader.read()
         self.lost.set()
 
-    async with before(script) as (port, upstream):
+    async with before(script, kept_s=0.1) as (port, upstream):
         assert (await asked(port, GET))[0] == 200
         await asyncio.wait_for(upstream.lost.wait(), 10)
 
