@@ -23,10 +23,10 @@ def remembered_of(settings: Settings) -> Mapping[Kind, int]:
     return {Kind.LOOKS: remembered.looks_s, Kind.CHANGES: remembered.changes_s}
 
 
-def breaker_of(settings: Settings, clock: Clock) -> Breaker:
-    """Return what stands before the store."""
+def breaker_of(settings: Settings, clock: Clock, what: str = "store") -> Breaker:
+    """Return what stands before the store, or before one use of it that may fail alone."""
     failure = settings.failure
-    return Breaker("store", clock, StoreUnavailable, faults=failure.store_faults, rest_us=failure.store_rest_ms * 1000)
+    return Breaker(what, clock, StoreUnavailable, faults=failure.store_faults, rest_us=failure.store_rest_ms * 1000)
 
 
 def load_of(settings: Settings) -> Load:

@@ -80,7 +80,9 @@ class Gateway:
         self.journal = journal_of(settings, self.clock.now())
         self._telling = Telling(settings, self.store, self.journal.worker)
         self.archive = bundles_of(settings)
-        self._at_once = AtOnce(GuardedDesk(self.desk, self.breaker))
+        # Apart: a store that cannot be written can be read, and nobody shall be refused for what is put off.
+        desk_breaker = breaker_of(settings, self.clock, "desk")
+        self._at_once = AtOnce(GuardedDesk(self.desk, desk_breaker))
         self.load = load_of(settings)
         profiles = None if self._profiles is None else GuardedProfiles(self._profiles, self.breaker)
         self.line = Line(
@@ -119,7 +121,7 @@ class Gateway:
         self.metrics.registry.register(PolicyMetrics(self.policies.running.status))
         self.metrics.registry.register(DeskMetrics(self._desk_counts))
         self.metrics.registry.register(ExceptionMetrics(lambda: self.line.bundle.exceptions, self.clock))
-        self.metrics.registry.register(FailingMetrics(self.load, [self.breaker, self.line.disk]))
+        self.metrics.registry.register(FailingMetrics(self.load, [self.breaker, desk_breaker, self.line.disk]))
         if self.sharing is not None:
             self.metrics.registry.register(self.sharing.metrics)
         self._expiring = Expiring()

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 from gateway.app import Gateway
 from gateway.config import load
 from gateway.core.decision import instant_text
-from gateway.core.errors import GatewayError
+from gateway.core.errors import GatewayError, StoreUnavailable
 from gateway.core.request import AccessRequest
 
 
@@ -145,3 +145,23 @@ def test_a_gateway_starts_and_serves_whether_its_archive_can_be_used_or_not(site
         return passage.position
 
     assert asyncio.run(live()) is not None
+
+
+async def test_what_cannot_be_written_keeps_nobody_from_being_read(site, monkeypatch) -> None:
+    gateway = Gateway(load(site.config))
+    await gateway.start()
+    await site.fill(gateway.store)
+
+    async def slow(*_):
+        await asyncio.sleep(0.06)
+        raise StoreUnavailable("its lock is held")
+
+    monkeypatch.setattr(gateway.desk, "carry_out", slow)
+    desk = gateway._at_once._desk
+    for _ in range(7):
+        with pytest.raises(StoreUnavailable):
+            await desk.carry_out(None)
+    said = gateway.metrics.exposition().decode()
+    assert 'gateway_breaker_open{part="desk"} 1.0' in said
+    assert 'gateway_breaker_open{part="store"} 0.0' in said
+    await gateway.close()
