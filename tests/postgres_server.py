@@ -172,7 +172,7 @@ def server_url() -> Iterator[str]:
         name = f"test_{token_hex(8)}"
         _say_apart(given, f"CREATE DATABASE {name}")
         try:
-            yield _within(given, name)
+            yield within(given, name)
         finally:
             _say_apart(given, f"DROP DATABASE {name} WITH (FORCE)")
         return
@@ -188,6 +188,15 @@ atexit.register(_UNTIL_THE_END.close)
 def server_of_this_process() -> str:
     """Return where the one server of this process is reached, started for whoever asks first, stopped at its end."""
     return _UNTIL_THE_END.enter_context(server_url())
+
+
+def lasting_database() -> str:
+    """Return the URL of a new database, there until this process ends. Not to be called inside a running loop."""
+    server, name = server_of_this_process(), f"store_{token_hex(8)}"
+    asyncio.run(say(server, f"CREATE DATABASE {name}"))
+    if os.getenv(GIVEN):  # noqa: TID251 - what the tests run against is no setting
+        _UNTIL_THE_END.callback(_say_apart, server, f"DROP DATABASE {name} WITH (FORCE)")
+    return within(server, name)
 
 
 @pytest.fixture(scope="session")
@@ -209,13 +218,17 @@ async def fresh_database(url: str) -> AsyncIterator[str]:
     name = f"test_{token_hex(8)}"
     await say(url, f"CREATE DATABASE {name}")
     try:
-        yield _within(url, name)
+        yield within(url, name)
     finally:
         await say(url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _within(url: str, database: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+def within(url: str, database: str, user: str | None = None) -> str:
+    """Return the URL of another database of a server; for another user, whose password is their name."""
+    parts = urlsplit(url)
+    if user is not None:
+        parts = parts._replace(netloc=f"{user}:{user}@{parts.netloc.rpartition('@')[2]}")
+    return urlunsplit(parts._replace(path=f"/{database}"))
 
 
 def _say_apart(url: str, statement: str) -> None:

@@ -11,9 +11,7 @@ from contextlib import asynccontextmanager, closing
 from functools import cache
 from itertools import count
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
@@ -27,7 +25,7 @@ from gateway.core.obligations import Errand, Errands, OpenTicket, cause_of
 from gateway.core.permissions import Person, person
 from gateway.core.terms import Operation
 from gateway.core.verdict import RuleRef
-from tests.postgres_server import say, server_of_this_process
+from tests.postgres_server import lasting_database, say
 
 AT = 1_763_700_000_000_000
 SECOND = 1_000_000
@@ -70,14 +68,8 @@ def empty_file() -> bytes:
 @cache
 def _postgres_database() -> str:
     """Return the URL of a migrated database of this process, made for whoever asks first."""
-    return asyncio.run(_made_database(server_of_this_process()))
-
-
-async def _made_database(server: str) -> str:
-    name = f"store_{token_hex(8)}"
-    await say(server, f"CREATE DATABASE {name}")
-    url = urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-    await migrate_postgres(PostgresAddress.of(url))
+    url = lasting_database()
+    asyncio.run(migrate_postgres(PostgresAddress.of(url)))
     return url
 
 

@@ -1,4 +1,5 @@
 import asyncio
+from urllib.parse import urlsplit
 
 import asyncpg  # type: ignore[import-untyped]
 import pytest
@@ -14,7 +15,7 @@ from gateway.adapters.postgres_address import PostgresAddress
 from gateway.adapters.postgres_migration import SCHEMA, migrate, revision_of
 from gateway.adapters.schema import METADATA, REVISION
 from gateway.core.errors import StoreUnavailable
-from tests.postgres_server import say
+from tests.postgres_server import say, within
 
 _PATH = "SET search_path = gateway;"
 
@@ -109,10 +110,10 @@ async def test_a_migration_that_fails_leaves_nothing_behind(
 async def test_a_schema_that_an_operator_made_is_used_with_no_right_but_to_that(postgres_database: str) -> None:
     await say(
         postgres_database,
-        "DO $$ BEGIN CREATE ROLE narrow LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
+        "DO $$ BEGIN CREATE ROLE narrow LOGIN PASSWORD 'narrow'; EXCEPTION WHEN duplicate_object THEN NULL; END $$;"
         "CREATE SCHEMA gateway AUTHORIZATION narrow",
     )
-    address = PostgresAddress.of(postgres_database.replace("postgres@", "narrow@"))
+    address = PostgresAddress.of(within(postgres_database, urlsplit(postgres_database).path[1:], "narrow"))
     await migrate(address)
     connection = await address.connect()
     assert await revision_of(connection) == REVISION
@@ -120,9 +121,9 @@ async def test_a_schema_that_an_operator_made_is_used_with_no_right_but_to_that(
 
 
 async def test_an_encoding_that_cannot_hold_every_text_is_refused(postgres: str) -> None:
-    await say(postgres, "CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
+    await say(postgres, "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
     try:
         with pytest.raises(StoreUnavailable, match="its encoding is LATIN1"):
-            await migrate(PostgresAddress.of(postgres.replace("/postgres?", "/latin?")))
+            await migrate(PostgresAddress.of(within(postgres, "latin")))
     finally:
         await say(postgres, "DROP DATABASE latin WITH (FORCE)")
