@@ -88,7 +88,7 @@ class MessageRule:
         `field` and `id` are JSON pointers (RFC 6901) to members; `withdrawals` reads what moves money.
         """
         self._field = _place(pointer_of("field", field))
-        self._id = None if id is None else _place(pointer_of("id", id))
+        self._id = None if id is None else pointer_of("id", id)
         self._names = _Names(operations, Operation(otherwise))
         self._texts = {text: Operation(operation) for text, operation in (texts or {}).items()}
         for text in self._texts:
@@ -136,9 +136,17 @@ class MessageRule:
 
     def _one(self, document: object) -> Said:
         name, operation = self._names.find(self._found(document, self._field))
-        said = None if self._id is None else self._found(document, self._id)
-        known = isinstance(said, str | int) and not isinstance(said, bool) and len(str(said)) <= _LONGEST_ID
-        return Said(name, operation, said if known else None, self._asked(operation, document))
+        return Said(name, operation, self._called(document), self._asked(operation, document))
+
+    def _called(self, document: object) -> str | int | None:
+        """Return what its sender calls it: an echo, so that which spelling counts makes no difference."""
+        if self._id is None:
+            return None
+        for part in self._id:
+            document = document.get(part) if isinstance(document, dict) else None
+        if isinstance(document, bool) or not isinstance(document, str | int) or len(str(document)) > _LONGEST_ID:
+            return None
+        return document
 
     def _asked(self, operation: Operation, document: object) -> Asked | None:
         if self._withdrawals is None:
@@ -156,8 +164,10 @@ class MessageRule:
                 raise _Doubt(f"a list where an object with `{part[:64]}` belongs")
             if not isinstance(document, dict):
                 return None
-            if self._any_case and any(name != part and _folded(name) == folded for name in document):
-                raise _Doubt(f"a member whose name differs from `{part[:64]}` in case alone")
+            if self._any_case:
+                for name in document:
+                    if name != part and _folded(name) == folded:
+                        raise _Doubt(f"a member whose name differs from `{part[:64]}` in case alone")
             document = document.get(part)
         return document
 

@@ -286,26 +286,26 @@ def _coerced(document):
     return value
 
 
-def _first_document(text, hook):
-    try:
-        return [json.JSONDecoder(object_pairs_hook=hook, strict=False).raw_decode(text.lstrip("\ufeff \n"))[0]]
-    except (ValueError, RecursionError):
-        return []
-
-
-def _last_document(text, hook):
-    return _first_document(text[text.rfind("{") :], hook)
+def _documents(text, hook):
+    """Yield what a reader finds that begins wherever JSON begins, and goes on after its end."""
+    decoder = json.JSONDecoder(object_pairs_hook=hook, strict=False)
+    while text := text.lstrip("\ufeff \n,"):
+        try:
+            document, end = decoder.raw_decode(text)
+        except (ValueError, RecursionError):
+            return
+        yield document
+        text = text[end:]
 
 
 def adversaries(text):
     """Yield every name under which some reader may take the message."""
     for hook in (dict, _pairs_first):
-        for documents in (_first_document(text, hook), _last_document(text, hook)):
-            for document in documents:
-                for one in document if isinstance(document, list) else [document]:
-                    if isinstance(one, dict):
-                        for find in (lambda d: d.get("op"), _any_case, _c_text, _prototype, _coerced):
-                            yield find(one)
+        for document in _documents(text, hook):
+            for one in document if isinstance(document, list) else [document]:
+                if isinstance(one, dict):
+                    for find in (lambda d: d.get("op"), _any_case, _c_text, _prototype, _coerced):
+                        yield find(one)
 
 
 PROTECTED = {"withdraw", "order.place"}
