@@ -1,8 +1,9 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.forgetting import DAY, SECOND, unit
-from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, PREFIX
+from gateway.core.login import ADDRESS, ASN, COUNTRY, DEVICE, PREFIX, Login
 from gateway.core.profile import CAPS, MOST_DESTINATIONS, MOST_WAITING, Profile
 from tests.core.accounts import AWAY, NOON, alice, destination, login
 
@@ -96,6 +97,28 @@ def test_an_older_login_counts_less() -> None:
     ratio = profile.weight(COUNTRY, "ES", at(0)) / profile.weight(COUNTRY, "PT", at(0))
     assert abs(ratio - 2) < 1e-6
     assert abs(profile.logins(at(-31)) - 1.5) < 1e-6
+
+
+@pytest.mark.parametrize("gap", [0, 200])
+@pytest.mark.parametrize("asked", [login(0), login(0, **AWAY), login(0, device=None, ip=None)])
+def test_what_waits_is_trusted_where_nobody_pretends_as_if_it_had_been_learned(gap: int, asked: Login) -> None:
+    """After a gap all that was before is forgotten, there as here."""
+    one, other = Profile(), Profile()
+    for profile in (one, other):
+        for day in range(-90 - gap, -60 - gap):
+            profile.observe(login(day, f"before {day}"))
+        for day in range(-9, 0):
+            profile.observe(login(day, f"after {day}", **(AWAY if day % 3 else {})))
+        profile.confirm(login(-5, **AWAY), ["totp"], None)
+        profile.settle(at(0))
+    other.settle(at(31))
+
+    usual = one.unguarded(asked.values)
+
+    assert (usual.total, usual.learned_day) == (pytest.approx(other.total), other.learned_day)
+    for level, value in enumerate(asked.values):
+        expected = None if value is None else other.known[level].get(value)
+        assert usual.known[level] == ({} if expected is None else {value: pytest.approx(expected)})
 
 
 def test_a_profile_is_bounded_whatever_comes() -> None:
