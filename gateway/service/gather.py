@@ -39,11 +39,17 @@ _NEVER: Mapping[Kind, int] = MappingProxyType({})
 _UNASKED = (Unknown(WhyUnknown.OVERLOADED),) * (len(Facts._fields) - 2)
 
 
-class Snapshots(Revocations, Protocol):
-    """Accounts and revocations as of lately: no older than what this process has heard of changes."""
+class Snapshots(Protocol):
+    """Accounts and revocations as of lately: no older than what this process has heard of changes.
+
+    It stands beside `Revocations` and not on it: the ports may be compiled, and nothing can be built on those.
+    """
 
     async def read(self, uid: str) -> Account | None:
         """Return the account, or None. Raise StoreUnavailable within a bounded time."""
+
+    async def of(self, uid: str) -> tuple[Revocation, ...]:
+        """Return the account's revocations. Raise StoreUnavailable within a bounded time."""
 
 
 class Marks(NamedTuple):
