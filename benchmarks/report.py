@@ -145,7 +145,7 @@ def targets(result: Result) -> list[Target]:
 
 
 def judged(rounds: Sequence[Round]) -> str:
-    """Return the app that the promises are about: the gateway as it is shipped and recommended, where it was measured."""
+    """Return the app that the promises are about: the gateway as shipped and recommended, where it was measured."""
     return next((app for app in JUDGED if app in rounds[0]), "gateway")
 
 
@@ -182,7 +182,8 @@ def _conditions(result: Result) -> str:
     )
     return (
         f"{result.load}, {result.connections} keep-alive connections, {result.customers:,} customers "
-        f"(address and token), {'requests that all differ, ' if result.varying else ''}{where}, CPython {platform.python_version()}."
+        f"(address and token), {'requests that all differ, ' if result.varying else ''}{where}, "
+        f"CPython {platform.python_version()}."
     )
 
 
@@ -218,7 +219,8 @@ def _under_the_same_protocol(rounds: Sequence[Round]) -> Iterator[str]:
     """Yield what the gateway costs where its protocol serves the bare app as well: less of it pays for the rest."""
     kept, added = rate_ratio(rounds, EMBEDDED, BARE_EMBEDDED), added_cpu(rounds, EMBEDDED, BARE_EMBEDDED)
     if kept is not None and added is not None:
-        yield f"Of `{BARE_EMBEDDED}`, `{EMBEDDED}` keeps {_cell(kept, 2).strip()} and adds {_cell(added, 1).strip()} CPU µs."
+        share, more = _cell(kept, 2).strip(), _cell(added, 1).strip()
+        yield f"Of `{BARE_EMBEDDED}`, `{EMBEDDED}` keeps {share} and adds {more} CPU µs."
 
 
 def _cell(value: Spread | None, places: int) -> str:

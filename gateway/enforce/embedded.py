@@ -2,9 +2,10 @@
 
     uvicorn --http gateway:protocol --no-proxy-headers app:app
 
-An app that the gateway stands in (`GatewayMiddleware`) runs under a server of its operator's choosing. With this one it
-has the bounds that `gateway serve` has, and pays less for each request than the gateway costs it: compiled, what uvicorn
-does for a request takes fewer steps. It writes no access log: the journal is one, and `[log] requests` tells more.
+An app that the gateway stands in (`GatewayMiddleware`) runs under a server of its operator's choosing. With this one
+it has the bounds that `gateway serve` has, and pays less for each request than the gateway costs it: compiled, what
+uvicorn does for a request takes fewer steps. It writes no access log: the journal is one, and `[log] requests` tells
+more.
 """
 
 from typing import Any, Final
@@ -15,7 +16,7 @@ from uvicorn.server import ServerState
 from gateway.enforce.http_protocol import StrictHttpProtocol
 
 MAX_HEAD_BYTES: Final = 32 * 1024
-"""As `server.max_header_bytes` is where nothing else is configured. What is configured binds besides, when it is less."""
+"""As `server.max_header_bytes` where nothing else is configured. What is configured binds besides, when it is less."""
 HEAD_S: Final = 10.0
 
 

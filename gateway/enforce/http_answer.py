@@ -19,7 +19,7 @@ _AS_SENT: Final = bytes(byte if byte == 9 or (byte >= 32 and byte != 127) else 3
 """Changes nothing in what a value may hold."""
 _REMEMBERED: Final = 64
 _NAMES: Final[Memo[bytes, bytes]] = Memo(512)
-"""Names as they are sent, by names as apps say them: of so many bytes at most, and bounded, since an app may make them."""
+"""Names as they are sent, by names as apps say them: of so many bytes at most, and bounded: an app may make them."""
 _BODYLESS: Final = frozenset({204, 304})
 _FAULT: Final = b"Internal Server Error"
 

@@ -1,4 +1,4 @@
-"""An app of somebody's own under uvicorn, with the protocol of ours: what uvicorn was told holds, and what is strict."""
+"""An app of somebody's own under uvicorn, with our protocol: what uvicorn was told holds, and what is strict."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ def answered(*parts: bytes, pause: float = 0.0, app=told, **settings) -> bytes:
         serving = asyncio.ensure_future(server.serve())
         try:
             async with asyncio.timeout(10):
-                while not server.started:
+                while not server.started:  # noqa: ASYNC110 - uvicorn tells of its start by this alone
                     await asyncio.sleep(0.005)
             return await say(server.servers[0].sockets[0].getsockname()[1], *parts, pause=pause)
         finally:
@@ -48,8 +48,12 @@ def test_uvicorn_takes_it_by_name_and_it_tells_the_app_what_uvicorn_was_told() -
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"\r\nx-served-by: us" in head
     assert json.loads(body) == {
-        "path": "/inner/a b", "raw_path": "/inner/a%20b", "root_path": "/inner", "scheme": "http", "http_version": "1.1",
-    }  # fmt: skip
+        "path": "/inner/a b",
+        "raw_path": "/inner/a%20b",
+        "root_path": "/inner",
+        "scheme": "http",
+        "http_version": "1.1",
+    }
 
 
 @pytest.mark.parametrize("target", [b"http://evil.example/a", b"//evil.example/a", b"/a#b"])
