@@ -8,7 +8,7 @@ from typing import Final
 
 from gateway.core.failing import Kind
 
-AT_ONCE: Final = 64
+AT_ONCE: Final = 16
 """Decisions that ask for facts at a time: more would spend the store's own deadline waiting for its connections."""
 PLACE_WITHIN_S: Final = 2.0
 """How long a request waits for its turn to ask."""
