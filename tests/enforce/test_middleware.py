@@ -1,6 +1,5 @@
 import asyncio
 import json
-from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -12,6 +11,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocketDisconnect
 
+from gateway.enforce.http_answer import Cycle, Outlet
 from gateway.enforce.middleware import Enforcer
 
 ALICE = {"authorization": "Bearer alice-token", "host": "exchange.example"}
@@ -328,18 +328,18 @@ class Behind:
 
 
 def cycle_of(headers):
-    return SimpleNamespace(
-        scope={
-            "type": "http",
-            "client": PEER,
-            "method": "GET",
-            "path": "/api/v1/balances",
-            "raw_path": b"/api/v1/balances",
-            "query_string": b"",
-            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-            "state": {},
-        }
-    )
+    scope = {
+        "type": "http",
+        "client": PEER,
+        "method": "GET",
+        "path": "/api/v1/balances",
+        "raw_path": b"/api/v1/balances",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        "state": {},
+    }
+    outlet = Outlet(None, list)
+    return Cycle(scope, outlet, keep_alive=True, waits=False, resume=list, answered=list)
 
 
 async def run(started, scope=None):
