@@ -13,14 +13,14 @@ OVERLAP_US: Final = 30_000_000
 
 
 async def follow(found: Found, search: Search, now: int, every_s: float) -> AsyncIterator[Document]:
-    """Yield each decision that the search finds and that was made since `now`, or since the search says; never ends.
+    """Yield each decision that the search finds and that was made since `now`, or since the search says, until cancelled.
 
     Each comes once; of those that are seen at one look the oldest comes first.
     """
     since = now if search.since is None else search.since
     told: dict[str, int] = {}
     newest = since
-    while True:
+    while not _given_up():
         fresh: list[Document] = []
         looked_from = max(since, newest - OVERLAP_US)
         async for page in found.every(search._replace(since=looked_from)):
@@ -33,3 +33,9 @@ async def follow(found: Found, search: Search, now: int, every_s: float) -> Asyn
         told = {one: at for one, at in told.items() if at >= newest - OVERLAP_US}
         await asyncio.sleep(every_s)
         await found.look()
+
+
+def _given_up() -> bool:
+    """Return whether this task was cancelled. A driver that gave up a question at that instant keeps it to itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

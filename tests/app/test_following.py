@@ -37,3 +37,26 @@ async def test_only_what_is_searched_for_and_made_since_comes(recorder: Recorder
     following = follow(found, Search(account="bob", since=AT), AT + 3000, 0.001)
     assert await next_ids(following, 2) == recorder.ids(2, 3)
     await following.aclose()
+
+
+async def test_it_ends_when_cancelled_though_the_archive_kept_that_to_itself(recorder: Recorder) -> None:  # noqa: F811
+    asking = asyncio.Event()
+
+    class Keeping(Found):
+        async def look(self) -> None:
+            asking.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                return  # as a driver does whose answer came at the same instant
+
+    found = Keeping(recorder.archive, recorder.directory)
+
+    async def followed() -> None:
+        async for _ in follow(found, Search(), AT, 0.001):
+            pass
+
+    following = asyncio.create_task(followed())
+    await asking.wait()
+    following.cancel()
+    await asyncio.wait_for(following, 10)
