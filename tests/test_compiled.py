@@ -23,12 +23,15 @@ ROOT = Path(__file__).resolve().parent.parent
 SUITES = (
     *("tests/service", "tests/enforce", "tests/app/test_middleware.py"),
     *("tests/core/test_headers.py", "tests/core/test_target.py"),
+    *(f"tests/core/test_{name}.py" for name in ("anomaly", "everyone", "login", "profile", "sketch")),
+    *(f"tests/core/test_{name}.py" for name in ("anomaly_fit", "forgetting", "profile_state", "withdrawal_context")),
     *("tests/adapters/test_tail.py", "tests/adapters/test_journal.py", "tests/adapters/test_clock.py"),
 )
 
 REPLACES_A_PART = (
     "tests/adapters/test_tail.py::test_a_slow_disk_holds_up_one_request_and_refuses_the_others_at_once",
     "tests/adapters/test_journal.py::test_an_idle_journal_leaves_the_disk_alone",
+    "tests/core/test_everyone.py::test_browsers_that_name_themselves_fill_no_memory_and_make_nobody_rare",
 )
 """A compiled module has its constants in its machine code, and its objects keep their methods: what a test puts in the
 place of one is not seen, or refused."""
@@ -65,12 +68,22 @@ def run(compiled: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_every_module_of_the_hot_path_is_compiled(compiled: Path) -> None:
-    modules = [name.removesuffix(".py").replace("/", ".") for name in hatch_build.HOT]
+    modules = [name.removesuffix(".py").replace("/", ".") for name in hatch_build.COMPILED]
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
 
     found = run(compiled, "-c", WHERE, *modules).stdout.split()
 
-    assert found == [f"{compiled}/{name.removesuffix('.py')}{suffix}" for name in hatch_build.HOT]
+    assert found == [f"{compiled}/{name.removesuffix('.py')}{suffix}" for name in hatch_build.COMPILED]
+
+
+def test_every_score_is_the_same_number_to_the_last_bit_when_it_is_compiled(compiled: Path) -> None:
+    script = str(ROOT / "tests" / "scores.py")
+
+    as_compiled, as_written = run(compiled, script), run(ROOT, script)
+
+    assert as_written.returncode == 0, as_written.stdout[-2_000:]
+    assert as_compiled.stdout == as_written.stdout
+    assert as_written.stdout.startswith("378 True ")
 
 
 def test_the_hot_path_passes_its_own_tests_when_it_is_compiled(compiled: Path) -> None:
@@ -87,7 +100,7 @@ def test_the_hot_path_passes_its_own_tests_when_it_is_compiled(compiled: Path) -
 
 
 def test_the_hot_path_exists() -> None:
-    assert [name for name in hatch_build.HOT if not (ROOT / name).is_file()] == []
+    assert [name for name in hatch_build.COMPILED if not (ROOT / name).is_file()] == []
 
 
 # --- what needs no compiler
@@ -177,7 +190,7 @@ def test_a_word_that_is_no_answer_is_refused(
 def test_sources_that_do_not_compile_stop_the_build_with_what_the_compiler_said(
     tmp_path: Path, can_compile: None
 ) -> None:
-    for name in hatch_build.HOT:
+    for name in hatch_build.COMPILED:
         (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "root" / name).write_text("number: int = 'none'\n")
         (tmp_path / "root" / name).with_name("__init__.py").touch()

@@ -1,5 +1,6 @@
 """What becomes of a test whose data lies beside the checkout, where nothing lies there; and whom coverage looks at."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,28 @@ def test_with_the_data_there_the_test_runs(run: Callable[[str | None], tuple[int
     code, output = run("true")
 
     assert (code, "1 passed" in output) == (0, True)
+
+
+def test_what_takes_longest_begins_first(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    for name in ("test_a", "test_compiled"):
+        (tmp_path / "tests" / f"{name}.py").write_text("def test_one():\n    pass\n")
+    shutil.copy(ROOT / "hatch_build.py", tmp_path)
+    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *("-p", "no:randomly"), "--collect-only", "-q", "tests"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},  # noqa: TID251 - the same environment, one variable more
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert [line for line in done.stdout.splitlines() if "::" in line] == [
+        "tests/test_compiled.py::test_one",
+        "tests/test_a.py::test_one",
+    ]
 
 
 MODULE = """
