@@ -13,7 +13,7 @@ OVERLAP_US: Final = 30_000_000
 
 
 async def follow(found: Found, search: Search, now: int, every_s: float) -> AsyncIterator[Document]:
-    """Yield each decision that the search finds and that was made since `now`, or since the search says, until cancelled.
+    """Yield each decision that the search finds, made since `now` or since the search says, until cancelled.
 
     Each comes once; of those that are seen at one look the oldest comes first.
     """

@@ -56,7 +56,7 @@ async def test_it_ends_when_cancelled_though_the_archive_kept_that_to_itself(rec
         async for _ in follow(found, Search(), AT, 0.001):
             pass
 
-    following = asyncio.create_task(followed())
+    following = asyncio.get_running_loop().create_task(followed())
     await asking.wait()
     following.cancel()
     await asyncio.wait_for(following, 10)
