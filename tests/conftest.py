@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Generator
 from ipaddress import ip_address
@@ -29,6 +30,10 @@ for _name in ("TEST_POSTGRES_URL", "TEST_REDIS_URL"):
 
 for _name in [name for name in os.environ if name.startswith(("GATEWAY_", "FORWARDED_ALLOW_IPS"))]:
     del os.environ[_name]
+
+# A shell that starts the tests in the background has Ctrl-C ignored in all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class NetworkForbiddenError(BaseException):
