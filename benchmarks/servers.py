@@ -87,18 +87,9 @@ def _start(app: str, world: World, core: int | None, packages: Path | None) -> S
     errors = world.folder / f"{app}.stderr"
     # -P: what is imported comes from `packages` first, and not from the folder that it runs in.
     command = [sys.executable, "-P", "-m", "benchmarks.serve", "--app", app, "--world", str(world.folder)]
-    paths = os.pathsep.join(str(one) for one in (packages, ROOT) if one is not None)
     if core is not None:
         command += ["--core", str(core)]
-    with errors.open("w") as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": paths},  # noqa: TID251 - the same environment, one variable more
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
+    process = _begun(command, errors, packages)
     assert process.stdout is not None
     with process.stdout:
         port = _first_line(process.stdout.fileno())
@@ -107,6 +98,20 @@ def _start(app: str, world: World, core: int | None, packages: Path | None) -> S
         process.wait()
         raise SystemExit(f"benchmark: the server of `{app}` did not start: {errors.read_text()[-2_000:].strip()}")
     return Server(app, process, int(port), errors)
+
+
+def _begun(command: list[str], errors: Path, packages: Path | None) -> "subprocess.Popen[str]":
+    """Return a process whose errors go into a file, and whose Python finds what is in `packages` first."""
+    paths = os.pathsep.join(str(one) for one in (packages, ROOT) if one is not None)
+    with errors.open("w") as stderr:
+        return subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": paths},  # noqa: TID251 - the same environment, one variable more
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
 
 
 def _first_line(descriptor: int) -> str:
@@ -143,16 +148,7 @@ def process(
     Where it is Python, it imports what is in `packages` before what is in the checkout.
     """
     errors = folder / f"{name}.stderr"
-    paths = os.pathsep.join(str(one) for one in (packages, ROOT) if one is not None)
-    with errors.open("w") as stderr:
-        started = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": paths},  # noqa: TID251 - the same environment, one variable more
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
+    started = _begun(command, errors, packages)
     try:
         if core is not None:
             os.sched_setaffinity(started.pid, {core})
